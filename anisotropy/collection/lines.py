@@ -1,0 +1,119 @@
+"""Lines of plain or gzip text files, one at a time, with their number and byte offset."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, cast
+
+from anisotropy.errors import CollectionError
+
+_GZIP = b"\x1f\x8b"
+_BOM = b"\xef\xbb\xbf"
+_LONGEST_SHOWN = 60
+
+
+class Line(NamedTuple):
+    """A line without its ending, its number from 1, its byte offset in the unpacked file."""
+
+    number: int
+    offset: int
+    text: str
+
+
+class BadLine(ValueError):
+    """What is wrong with a line; the reader adds file and line number."""
+
+
+def shown(value: object) -> str:
+    """`value` for a message: on one line and not too long."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 4] + "...'"
+
+
+def broken(path: Path, number: int, problem: object) -> CollectionError:
+    """Error that names file and line."""
+    return CollectionError(f"{path}, line {number}: {problem}")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for reading bytes, unpacked when its first bytes are gzip's.
+
+    Raises
+    ------
+    CollectionError
+        If the file cannot be read or its gzip data are damaged or cut off.
+    """
+    try:
+        with path.open("rb") as file:
+            packed = file.read(2) == _GZIP
+            file.seek(0)
+            if not packed:
+                yield file
+                return
+            with gzip.open(file, "rb") as unpacked:
+                yield cast(BinaryIO, unpacked)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise CollectionError(f"{path}: damaged gzip file ({error})") from None
+    except OSError as error:
+        raise CollectionError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def read_lines(path: Path) -> Generator[Line, None, None]:
+    r"""Stream the lines of a UTF-8 file that are not blank.
+
+    Lines end with ``\n`` or ``\r\n``; other line separators belong to the text. A byte order
+    mark at the start is skipped.
+
+    Raises
+    ------
+    CollectionError
+        If the file cannot be read, or a line is not UTF-8.
+    """
+    with opened(path) as file:
+        offset = 0
+        for number, raw in enumerate(file, start=1):
+            text = decoded(path, number, raw)
+            if text and not text.isspace():
+                yield Line(number, offset, text)
+            offset += len(raw)
+
+
+def read_at(path: Path, offsets: list[int]) -> Iterator[tuple[int, str]]:
+    """Read the lines that begin at `offsets`, in ascending order.
+
+    A plain file is read at those places alone; a gzip file is unpacked up to the last of them.
+    """
+    with opened(path) as file:
+        for offset in sorted(offsets):
+            file.seek(offset)
+            yield offset, decoded(path, 1 if offset == 0 else 0, file.readline())
+
+
+def decoded(path: Path, number: int, raw: bytes) -> str:
+    """Text of a line without its ending."""
+    if number == 1 and raw.startswith(_BOM):
+        raw = raw[len(_BOM) :]
+    try:
+        return raw.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise broken(path, number, f"not UTF-8 (byte {error.start + 1} of the line)") from None
+
+
+def check_id(value: str, what: str) -> str:
+    """Return an id that can stand alone on a line.
+
+    Raises
+    ------
+    BadLine
+        If it is empty or holds a tab or a line break.
+    """
+    if not value or value.isspace():
+        raise BadLine(f"empty {what} id")
+    if any(sign in value for sign in "\n\r\t"):
+        raise BadLine(f"{what} id {shown(value)} holds a tab or a line break")
+    return value

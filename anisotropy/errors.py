@@ -1,0 +1,90 @@
+"""Every error this package raises on purpose.
+
+::
+
+    AnisotropyError                  exit code 2
+    ├── UsageError                   an option, name or argument that is not allowed
+    │   └── MissingExtra             an optional dependency that is not installed
+    ├── InputError                   a file, folder or array that cannot be used
+    │   ├── CheckpointError          weights, tokenizer or configuration
+    │   ├── CollectionError          texts or judgments
+    │   ├── StoreError               a store of embeddings on disk
+    │   └── EmbeddingsError          arrays of embeddings, their ids and shapes
+    ├── NotComparable                two spaces that must not be compared
+    └── GateFailed                   a ``--fail-if`` gate that fired (exit code 1)
+
+A message is one line: what was got, what is allowed, what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class AnisotropyError(Exception):
+    """Base class; ``exit_code`` is what the command line returns."""
+
+    exit_code = 2
+
+
+class UsageError(AnisotropyError):
+    """An option, a name or an argument is not allowed."""
+
+
+class MissingExtra(UsageError):
+    """A feature needs packages that come with an extra."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs the extra {extra!r}: pip install 'anisotropy[{extra}]'")
+
+
+class InputError(AnisotropyError):
+    """A file, folder or array cannot be used."""
+
+
+class CheckpointError(InputError):
+    """Weights, tokenizer or configuration of a checkpoint cannot be used."""
+
+
+class CollectionError(InputError):
+    """Texts or judgments of a collection cannot be used."""
+
+
+class StoreError(InputError):
+    """A store of embeddings is damaged, unfinished or of another format."""
+
+
+class EmbeddingsError(InputError):
+    """Arrays of embeddings, their ids or their shapes do not fit together."""
+
+
+class NotComparable(AnisotropyError):
+    """Two spaces must not be compared."""
+
+
+class GateFailed(AnisotropyError):
+    """A ``--fail-if`` gate fired."""
+
+    exit_code = 1
+
+
+def one_of(got: object, allowed: Iterable[object]) -> str:
+    """Text that says what was got, what is allowed, and the nearest match.
+
+    Parameters
+    ----------
+    got
+        The value that is not allowed.
+    allowed
+        The values that are, in the order in which to print them.
+
+    Returns
+    -------
+    str
+        For example ``"got 'dans'; allowed: ance, dance (did you mean 'dance'?)"``.
+    """
+    names = [str(name) for name in allowed]
+    near = difflib.get_close_matches(str(got), names, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"got {str(got)!r}; allowed: {', '.join(names)}{hint}"

@@ -1,0 +1,137 @@
+"""Files and fingerprints: whole or absent, the same bytes for the same content."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anisotropy.errors import InputError
+
+CACHE_VARIABLE = "ANISOTROPY_CACHE"
+
+
+def cache_directory() -> Path:
+    """Folder of caches: ``$ANISOTROPY_CACHE``, else ``~/.cache/anisotropy``."""
+    chosen = os.environ.get(CACHE_VARIABLE)
+    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "anisotropy"
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`, renamed to it when the block succeeds.
+
+    A reader sees the old file or the whole new one, never half of it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as JSON; NaN and infinity become null."""
+    write_text(path, dump_json(value, indent=1) + "\n")
+
+
+def dump_json(value: Any, indent: int | None = None) -> str:
+    """JSON text of `value` with NumPy scalars, arrays and paths made plain."""
+    return json.dumps(_plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not readable as JSON ({_first_line(error)})") from None
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def sha256_file(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(*parts: Any) -> str:
+    """Sixteen hexadecimal digits that identify JSON-like values."""
+    text = json.dumps(_plain(parts), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def fingerprint_files(paths: Iterable[Path]) -> str:
+    """Fingerprint of the names and bytes of files, in any order."""
+    return fingerprint(sorted((path.name, sha256_file(path)) for path in paths))
+
+
+def hash_ids(ids: Iterable[str], seed: int = 0) -> np.ndarray:
+    """Seeded 64-bit hash of each id.
+
+    Parameters
+    ----------
+    ids
+        Identifiers.
+    seed
+        Another seed gives independent values.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n,), uint64
+        The same id and seed give the same value in every run, file order and machine.
+    """
+    key = int(seed).to_bytes(8, "little", signed=True)
+    digests = b"".join(
+        hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8, key=key).digest()
+        for name in ids
+    )
+    return np.frombuffer(digests, dtype="<u8").astype(np.uint64)

@@ -1,0 +1,81 @@
+"""Rows spread over several arrays, read as if they were one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+
+class ShardedRows:
+    """A read-only ``(n, dim)`` array whose rows lie in several arrays.
+
+    Slices and integer arrays give ordinary arrays of just those rows; the whole is never
+    copied unless asked for (``np.asarray``).
+
+    Parameters
+    ----------
+    shards
+        Arrays of shape (rows, dim), one dtype, usually memory maps.
+    """
+
+    ndim = 2
+
+    def __init__(self, shards: Sequence[np.ndarray]) -> None:
+        self.shards = list(shards)
+        counts = [len(shard) for shard in self.shards]
+        self._starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        self.dtype: np.dtype[Any] = self.shards[0].dtype
+        self.shape = (int(self._starts[-1]), int(self.shards[0].shape[1]))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for shard in self.shards:
+            yield from shard
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        if isinstance(key, tuple):
+            rows, columns = key
+            return self[rows][..., columns]
+        if isinstance(key, slice):
+            return self._slice(*key.indices(len(self)))
+        if isinstance(key, int | np.integer):
+            row: np.ndarray = self._take(np.array([int(key)]))[0]
+            return row
+        index = np.asarray(key)
+        return self._take(np.flatnonzero(index) if index.dtype == bool else index)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        whole = np.concatenate(self.shards)
+        return whole if dtype is None else whole.astype(dtype, copy=False)
+
+    def _slice(self, start: int, stop: int, step: int) -> np.ndarray:
+        if step != 1:
+            return self._take(np.arange(start, stop, step))
+        parts = [
+            shard[max(start - first, 0) : max(stop - first, 0)]
+            for first, shard in zip(self._starts, self.shards, strict=False)
+            if first < stop and first + len(shard) > start
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        return np.concatenate(parts) if parts else self.shards[0][:0]
+
+    def _take(self, index: np.ndarray) -> np.ndarray:
+        index = np.where(index < 0, index + len(self), index).astype(np.int64)
+        if index.size and (index.min() < 0 or index.max() >= len(self)):
+            raise IndexError(f"row {int(index.max())} of {len(self)}")
+        out = np.empty((index.size, self.shape[1]), dtype=self.dtype)
+        shard_of = np.searchsorted(self._starts, index, side="right") - 1
+        for number in np.unique(shard_of):
+            mine = shard_of == number
+            out[mine] = self.shards[number][index[mine] - self._starts[number]]
+        return out
+
+
+def as_rows(shards: Sequence[np.ndarray]) -> np.ndarray | ShardedRows:
+    """The one array, or several read as one."""
+    return shards[0] if len(shards) == 1 else ShardedRows(shards)
