@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anisotropy.errors import InputError
-from anisotropy.files import read_json, replacing, write_json
+from anisotropy.files import fingerprint, read_json, replacing, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,7 +147,9 @@ class Curve:
 
 
 def _slug(text: str) -> str:
-    return "".join(c if c.isalnum() or c in "._" else "_" for c in text)
+    """`text` as part of a file name; what had to be replaced leaves a mark of its own."""
+    plain = "".join(c if (c.isascii() and c.isalnum()) or c in "._" else "_" for c in text)
+    return plain if plain == text else f"{plain}_{fingerprint(text)[:4]}"
 
 
 @dataclass(eq=False)

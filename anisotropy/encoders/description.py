@@ -1,0 +1,172 @@
+"""What a checkpoint is, for ``inspect``: as much as can be said, even where it cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from anisotropy.encoders.configuration import CONFIG_SIZES, read_table
+from anisotropy.encoders.layouts import (
+    UPSTREAM_LAYOUTS,
+    CheckpointFiles,
+    recognize,
+    require,
+)
+from anisotropy.encoders.recipe import CHOICES, Recipe
+from anisotropy.encoders.resolution import resolve
+from anisotropy.errors import AnisotropyError, CheckpointError, UsageError, one_of
+
+
+def describe(
+    source: str | Path,
+    *,
+    recipe: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    tokenizer: str | Path | None = None,
+    backbone: str | Path | None = None,
+    dtype: str = "float32",
+) -> dict[str, Any]:
+    """Describe a checkpoint without encoding anything.
+
+    Parameters
+    ----------
+    source, recipe, overrides, tokenizer, backbone, dtype
+        As for `open_encoder`.
+
+    Returns
+    -------
+    dict
+        ``layout``, ``label``, ``source``, ``folder``, ``files`` (name and bytes), ``found``
+        (where tokenizer and backbone came from), ``readings`` (recipes with sources), ``doubts``,
+        ``config``, ``keys`` (used, unused, unexpected, missing, mismatched), ``parameters``
+        (total, used), ``assumed`` (from shapes), ``problems`` (what forbids encoding; empty if
+        nothing does).
+
+    Raises
+    ------
+    CheckpointError
+        If nothing at `source` can be recognized.
+    UsageError
+        If an option is not allowed.
+    """
+    if dtype not in CHOICES["dtype"]:
+        raise UsageError(f"dtype: {one_of(dtype, CHOICES['dtype'])}")
+    files = recognize(source, tokenizer=tokenizer, backbone=backbone)
+    problems: list[str] = []
+    readings: tuple[Recipe, ...] = ()
+    try:
+        readings = resolve(files, recipe=recipe, overrides=overrides, dtype=dtype)
+    except CheckpointError as error:
+        problems.append(str(error))
+    return describe_files(files, readings, problems)
+
+
+def describe_files(
+    files: CheckpointFiles, readings: tuple[Recipe, ...], problems: list[str] | None = None
+) -> dict[str, Any]:
+    """Describe recognized files; see `describe` for the content."""
+    problems = list(problems or [])
+    description: dict[str, Any] = {
+        "source": files.origin,
+        "label": files.label,
+        "layout": files.layout,
+        "folder": str(files.folder),
+        "files": _files(files),
+        "found": dict(files.sources) if files.layout in UPSTREAM_LAYOUTS else {},
+        "readings": [reading.as_dict() for reading in readings],
+        "doubts": list(dict.fromkeys(doubt for r in readings for doubt in r.doubts)),
+        "config": _config(files, problems),
+    }
+    if files.layout in UPSTREAM_LAYOUTS:
+        description.update(_upstream(files, problems))
+    else:
+        from anisotropy.encoders.modules_recipe import describe_modules
+
+        description.update(describe_modules(files, problems))
+    description["problems"] = list(dict.fromkeys(problems))
+    return description
+
+
+def _files(files: CheckpointFiles) -> list[dict[str, Any]]:
+    if files.layout == "state_dict":
+        named = [files.weights, files.config, files.arguments, files.recipe, *files.tokenizer]
+        paths = [path for path in named if path is not None]
+    else:
+        paths = sorted(path for path in files.folder.rglob("*") if path.is_file())
+    return [{"name": _name(path, files), "bytes": path.stat().st_size} for path in paths[:200]]
+
+
+def _name(path: Path, files: CheckpointFiles) -> str:
+    inside = path.is_relative_to(files.folder)
+    return str(path.relative_to(files.folder)) if inside else str(path)
+
+
+def _config(files: CheckpointFiles, problems: list[str]) -> dict[str, Any]:
+    if files.config is None:
+        return {}
+    try:
+        values = read_table(files.config)
+    except AnisotropyError as error:
+        problems.append(str(error))
+        return {}
+    shown = (*CONFIG_SIZES, "model_type", "architectures", "hidden_act", "layer_norm_eps")
+    return {key: values[key] for key in shown if key in values}
+
+
+def _upstream(files: CheckpointFiles, problems: list[str]) -> dict[str, Any]:
+    from anisotropy.encoders.opening import open_tokenizer_of
+    from anisotropy.encoders.weights import infer_shapes, read_state_dict
+
+    empty: dict[str, Any] = {"keys": {}, "parameters": {}, "assumed": {}}
+    if files.weights is None:
+        return empty
+    try:
+        state = read_state_dict(files.weights)
+    except AnisotropyError as error:
+        problems.append(str(error))
+        return empty
+    _attempt(lambda: require(files), problems)
+    if files.tokenizer:
+        _attempt(lambda: open_tokenizer_of(files), problems)
+    total = sum(tensor.numel() for tensor in state.values())
+    described = {
+        "keys": {},
+        "parameters": {"total": total},
+        "assumed": infer_shapes(state) if files.config is None else {},
+    }
+    if files.config is not None:
+        _attempt(lambda: described.update(_keys(files, state, problems)), problems)
+    return described
+
+
+def _attempt(action: Any, problems: list[str]) -> None:
+    try:
+        action()
+    except AnisotropyError as error:
+        problems.append(str(error))
+
+
+def _keys(files: CheckpointFiles, state: Any, problems: list[str]) -> dict[str, Any]:
+    from anisotropy.encoders.configuration import read_config
+    from anisotropy.encoders.upstream import report_keys
+    from anisotropy.encoders.weights import check_finite
+
+    if files.config is None or files.weights is None:
+        return {}
+    report = report_keys(state, read_config(files.config), files.weights)
+    if problem := report.problem():
+        problems.append(f"{files.weights}: {problem}")
+    _attempt(lambda: check_finite(state, report.used, files.weights or Path()), problems)
+    total = sum(tensor.numel() for tensor in state.values())
+    used = sum(state[key].numel() for key in report.used)
+    return {
+        "keys": {
+            "used": list(report.used),
+            "unused": list(report.unused),
+            "unexpected": list(report.unexpected),
+            "missing": list(report.missing),
+            "mismatched": dict(report.mismatched),
+        },
+        "parameters": {"total": total, "used": used},
+    }

@@ -1,0 +1,265 @@
+"""Encoders: token lists in, one float32 array a reading out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from anisotropy.encoders.configuration import read_config
+from anisotropy.encoders.layouts import CheckpointFiles
+from anisotropy.encoders.recipe import Recipe
+from anisotropy.encoders.texts import document_text, query_text
+from anisotropy.encoders.tokenization import UpstreamTokenizer
+from anisotropy.errors import CheckpointError, UsageError, one_of
+from anisotropy.files import fingerprint, sha256_file
+
+if TYPE_CHECKING:
+    import torch
+
+    from anisotropy.collection import Document, Query
+    from anisotropy.encoders.upstream import UpstreamModel
+
+Side = Literal["queries", "documents"]
+Tokens = Sequence[Sequence[int]]
+
+
+class Encoder(ABC):
+    """A checkpoint with its recipe; weights are loaded at first use.
+
+    Parameters
+    ----------
+    files
+        The recognized checkpoint.
+    readings
+        One recipe, or two where the checkpoint leaves L2 in doubt.
+    device
+        As torch names it.
+    """
+
+    def __init__(
+        self, files: CheckpointFiles, readings: tuple[Recipe, ...], device: str = "cpu"
+    ) -> None:
+        self.files = files
+        self.readings = readings
+        self.device = device
+
+    @property
+    def label(self) -> str:
+        """Short name, from the path."""
+        return self.files.label
+
+    @property
+    def recipe(self) -> Recipe:
+        """First reading."""
+        return self.readings[0]
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Identity of weights, configuration and tokenizer."""
+
+    @property
+    @abstractmethod
+    def dim(self) -> int:
+        """Size of the vectors."""
+
+    @abstractmethod
+    def load(self) -> None:
+        """Load the weights now, with every check.
+
+        Raises
+        ------
+        CheckpointError
+            If a tensor is missing, unexpected, of another shape or not finite, or a file is
+            damaged.
+        """
+
+    def texts(self, side: Side, items: Sequence[Query] | Sequence[Document]) -> list[str]:
+        """Texts as the recipe makes them, before tokenization."""
+        recipe = self.recipe
+        if side == "queries":
+            return [query_text(item, recipe) for item in items]  # type: ignore[arg-type]
+        if side == "documents":
+            return [document_text(item, recipe) for item in items]  # type: ignore[arg-type]
+        raise UsageError(f"side: {one_of(side, ('queries', 'documents'))}")
+
+    @abstractmethod
+    def tokenize(self, side: Side, items: Sequence[Query] | Sequence[Document]) -> list[list[int]]:
+        """Token ids of each item, special tokens included, cut to the recipe's length."""
+
+    @abstractmethod
+    def encode_tokens(self, side: Side, tokens: Tokens) -> list[np.ndarray]:
+        """Vectors of one batch.
+
+        Parameters
+        ----------
+        side
+            ``queries`` or ``documents``.
+        tokens
+            Id lists from `tokenize`; padded to the longest of them.
+
+        Returns
+        -------
+        list of numpy.ndarray
+            A reading each: (items * vectors an item, dim), float32, rows in the order of the
+            items, chunks ascending within an item.
+        """
+
+    def vectors_per_item(self, side: Side) -> int:
+        """Vectors of one item of a side: chunks of a document under MaxP, else 1."""
+        return self.recipe.chunks if side == "documents" else 1
+
+    def vectors_per_document(self) -> int:
+        """1, or the number of MaxP chunks."""
+        return self.recipe.chunks
+
+    def padding_chunks(self, tokens: Tokens) -> np.ndarray:
+        """(documents * vectors a document,) bool, True where a MaxP chunk holds no token."""
+        lengths = np.array([len(ids) for ids in tokens], dtype=np.int64)
+        starts = np.arange(self.recipe.chunks) * self.recipe.chunk_length
+        padding: np.ndarray = (starts[None, :] >= np.maximum(lengths, 1)[:, None]).reshape(-1)
+        return padding
+
+    def summary(self) -> dict[str, Any]:
+        """Layout, recipe with sources, doubts, keys and counts, for ``inspect``."""
+        from anisotropy.encoders.description import describe_files
+
+        return describe_files(self.files, self.readings)
+
+
+class UpstreamEncoder(Encoder):
+    """ANCE and DANCE checkpoints, FirstP and MaxP."""
+
+    def __init__(
+        self,
+        files: CheckpointFiles,
+        readings: tuple[Recipe, ...],
+        tokenizer: UpstreamTokenizer,
+        device: str = "cpu",
+    ) -> None:
+        super().__init__(files, readings, device)
+        self.tokenizer = tokenizer
+        if files.weights is None or files.config is None:
+            raise CheckpointError(f"{files.origin}: weights or configuration are missing")
+        self._weights, self._config = files.weights, files.config
+        self._model: UpstreamModel | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the weights file, the backbone configuration and the tokenizer."""
+        config = read_config(self._config)
+        return fingerprint(sha256_file(self._weights), config, self.tokenizer.fingerprint)
+
+    @property
+    def dim(self) -> int:
+        """Size of the vectors."""
+        model = self._loaded()
+        return model.dim if self.recipe.head != "none" else int(model.config["hidden_size"])
+
+    def load(self) -> None:
+        """Load the weights now, with every check."""
+        self._loaded()
+
+    def _loaded(self) -> UpstreamModel:
+        if self._model is None:
+            from anisotropy.encoders.devices import checked_device
+            from anisotropy.encoders.upstream import build_model
+            from anisotropy.encoders.weights import read_state_dict
+
+            self.device = checked_device(self.device)
+            state = read_state_dict(self._weights)
+            model = build_model(state, read_config(self._config), self._weights)
+            self._check_vocabulary(model)
+            if self.recipe.dtype == "bfloat16":
+                import torch
+
+                model.roberta.to(torch.bfloat16)
+            self._model = model.requires_grad_(False).eval().to(self.device)
+        return self._model
+
+    def _check_vocabulary(self, model: UpstreamModel) -> None:
+        rows = model.config["vocab_size"]
+        if max(self.tokenizer.size, self.recipe.pad_token_id + 1) > rows:
+            raise CheckpointError(
+                f"{self.files.origin}: the tokenizer has {self.tokenizer.size} pieces, the "
+                f"weights have {rows} rows; give the right tokenizer with --tokenizer"
+            )
+
+    def tokenize(self, side: Side, items: Sequence[Query] | Sequence[Document]) -> list[list[int]]:
+        """Token ids of each item, special tokens included, cut to the recipe's length."""
+        recipe = self.recipe
+        texts = self.texts(side, items)
+        return self.tokenizer.encode(texts, recipe.max_length(side), recipe.lowercase)
+
+    def encode_tokens(self, side: Side, tokens: Tokens) -> list[np.ndarray]:
+        """Vectors of one batch; see `Encoder.encode_tokens`."""
+        recipe = self.recipe
+        if side == "queries" or not recipe.chunk_length:
+            return self._encode(side, tokens)
+        length, chunks = recipe.chunk_length, recipe.chunks
+        pieces = [ids[c * length : (c + 1) * length] for ids in tokens for c in range(chunks)]
+        padding = self.padding_chunks(tokens)
+        filled = self._encode(
+            side, [p for p, empty in zip(pieces, padding, strict=True) if not empty]
+        )
+        return [
+            _spread(vectors, constant, padding)
+            for vectors, constant in zip(filled, self._padding_vectors, strict=True)
+        ]
+
+    @cached_property
+    def _padding_vectors(self) -> list[np.ndarray]:
+        """A reading each: (1, dim) vector of a chunk that is padding alone."""
+        recipe = self.recipe
+        ids = np.full((1, recipe.chunk_length), recipe.pad_token_id)
+        return self._forward("documents", ids, np.zeros(1, dtype=np.int64))
+
+    def _encode(self, side: Side, tokens: Tokens) -> list[np.ndarray]:
+        lengths = np.array([len(ids) for ids in tokens], dtype=np.int64)
+        if not len(lengths):
+            return [np.empty((0, self.dim), dtype=np.float32) for _ in self.readings]
+        ids = np.full((len(lengths), lengths.max()), self.recipe.pad_token_id)
+        for row, item in enumerate(tokens):
+            ids[row, : len(item)] = item
+        return self._forward(side, ids, lengths)
+
+    def _forward(self, side: Side, ids: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
+        import torch
+
+        model = self._loaded()
+        self._check_ids(ids, model)
+        with torch.inference_mode():
+            head = model(
+                torch.from_numpy(ids).to(self.device),
+                torch.from_numpy(lengths).to(self.device),
+                self.recipe,
+            ).float()
+            outputs = [_output(model, side, head, reading) for reading in self.readings]
+        return [vectors.cpu().numpy() for vectors in outputs]
+
+    def _check_ids(self, ids: np.ndarray, model: UpstreamModel) -> None:
+        if ids.shape[1] > model.max_tokens:
+            raise UsageError(
+                f"got {ids.shape[1]} tokens; allowed: at most {model.max_tokens}, the positions "
+                "the checkpoint has"
+            )
+        if ids.min() < 0 or ids.max() >= model.config["vocab_size"]:
+            raise UsageError(
+                f"token id outside the vocabulary: allowed 0..{model.config['vocab_size'] - 1}"
+            )
+
+
+def _output(model: UpstreamModel, side: Side, head: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+    function = model.query if side == "queries" else model.document
+    return function(head, recipe).float()
+
+
+def _spread(vectors: np.ndarray, constant: np.ndarray, padding: np.ndarray) -> np.ndarray:
+    """Put the vectors of filled chunks and the constant one of padding chunks in row order."""
+    rows = np.repeat(constant, len(padding), axis=0)
+    rows[~padding] = vectors
+    return rows

@@ -1,0 +1,95 @@
+"""Open an encoder, its tokenizer, or only describe what a checkpoint is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from anisotropy.encoders.encoder import Encoder, UpstreamEncoder
+from anisotropy.encoders.layouts import (
+    UPSTREAM_LAYOUTS,
+    CheckpointFiles,
+    recognize,
+    require,
+)
+from anisotropy.encoders.recipe import CHOICES
+from anisotropy.encoders.resolution import resolve
+from anisotropy.encoders.tokenization import UpstreamTokenizer
+from anisotropy.errors import CheckpointError, UsageError, one_of
+
+
+def open_encoder(
+    source: str | Path,
+    *,
+    recipe: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    tokenizer: str | Path | None = None,
+    backbone: str | Path | None = None,
+    device: str = "cpu",
+    dtype: str = "float32",
+) -> Encoder:
+    """Open a checkpoint as an encoder.
+
+    Only small files are read; the weights follow at first use (`Encoder.load` forces it).
+
+    Parameters
+    ----------
+    source
+        Upstream folder, released zip, single-file state dict, sentence-transformers or
+        transformers folder, or hub id ``org/name[@revision]``.
+    recipe
+        Name (`RECIPE_NAMES`) or path of a JSON or TOML file with recipe parts.
+    overrides
+        Recipe part -> value, stronger than everything else.
+    tokenizer, backbone
+        Folder, file or hub id, for upstream checkpoints that lack them.
+    device
+        As torch names it: ``cpu``, ``cuda``, ``cuda:1``.
+    dtype
+        Of the computation: ``float32`` or ``bfloat16``. Vectors are float32.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint cannot be used.
+    UsageError
+        If an option is not allowed.
+    """
+    if dtype not in CHOICES["dtype"]:
+        raise UsageError(f"dtype: {one_of(dtype, CHOICES['dtype'])}")
+    files = recognize(source, tokenizer=tokenizer, backbone=backbone)
+    if files.layout in UPSTREAM_LAYOUTS:
+        require(files)
+    readings = resolve(files, recipe=recipe, overrides=overrides or {}, dtype=dtype)
+    if files.layout in UPSTREAM_LAYOUTS:
+        return UpstreamEncoder(files, readings, open_tokenizer_of(files), device)
+    from anisotropy.encoders.modules import ModulesEncoder
+
+    return ModulesEncoder(files, readings, device)
+
+
+def open_tokenizer(
+    source: str | Path, *, tokenizer: str | Path | None = None
+) -> UpstreamTokenizer:
+    """Tokenizer of an upstream checkpoint, or of a folder with tokenizer files."""
+    path = Path(source).expanduser()
+    if tokenizer is None and path.is_dir() and (path / "vocab.json").is_file():
+        return UpstreamTokenizer.from_files(path / "vocab.json", path / "merges.txt")
+    return open_tokenizer_of(recognize(source, tokenizer=tokenizer))
+
+
+def open_tokenizer_of(files: CheckpointFiles) -> UpstreamTokenizer:
+    """Tokenizer from the files of an upstream checkpoint."""
+    if len(files.tokenizer) == 2:
+        return UpstreamTokenizer.from_files(*files.tokenizer)
+    if len(files.tokenizer) == 1:
+        return UpstreamTokenizer.from_tokenizer_json(files.tokenizer[0])
+    raise CheckpointError(f"{files.origin}: no tokenizer; give its folder with --tokenizer")
+
+
+def describe_checkpoint(source: str | Path, **options: Any) -> dict[str, Any]:
+    """Everything known about a checkpoint, without encoding; see `description.describe`."""
+    from anisotropy.encoders.description import describe
+
+    return describe(source, **options)

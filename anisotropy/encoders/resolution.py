@@ -1,0 +1,199 @@
+"""Which recipe a checkpoint needs, and where each part of it came from.
+
+Order: option, ``recipe.json``, sentence-transformers modules, ``training_args.bin``, doubt.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from anisotropy.encoders.configuration import read_config, read_table
+from anisotropy.encoders.layouts import UPSTREAM_LAYOUTS, CheckpointFiles
+from anisotropy.encoders.recipe import (
+    PARTS,
+    RECIPE_NAMES,
+    Recipe,
+    check_part,
+    load_recipe,
+    named_recipe,
+)
+from anisotropy.encoders.safe_pickle import read_arguments
+from anisotropy.errors import CheckpointError, UsageError
+
+_FIRST_POSITION = 2
+_LINKED = ("document_layernorm", "similarity")
+
+
+def resolve(
+    files: CheckpointFiles,
+    *,
+    recipe: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    dtype: str = "float32",
+) -> tuple[Recipe, ...]:
+    """Readings of a checkpoint: one recipe, or two where nothing says whether L2 is on.
+
+    Parameters
+    ----------
+    files
+        The recognized checkpoint.
+    recipe
+        Name or path of a file with recipe parts.
+    overrides
+        Recipe part -> value.
+    dtype
+        Of the computation.
+
+    Raises
+    ------
+    UsageError
+        If a name, part or value is not allowed, or the layout cannot follow it.
+    CheckpointError
+        If the checkpoint's own recipe cannot be read, or its positions are too few.
+    """
+    for part in overrides or {}:
+        check_part(part)
+    asked = {"dtype": dtype, **(overrides or {})}
+    name, parts = _option(recipe)
+    if files.layout not in UPSTREAM_LAYOUTS:
+        from anisotropy.encoders.modules_recipe import modules_recipe
+
+        return (modules_recipe(files, name, parts, asked, recipe),)
+    if name == "dpr":
+        raise UsageError("recipe dpr: for DPR BiEncoders, which this version does not read")
+    if name is not None:
+        bases = [named_recipe(name, f"option --recipe {recipe}")]
+    else:
+        bases = _from_checkpoint(files, {**parts, **asked})
+    readings = [_overridden(base, parts, f"recipe file {recipe}") for base in bases]
+    readings = [_overridden(base, asked, "option") for base in readings]
+    return tuple(_fitted(reading, files, {**parts, **asked}) for reading in readings)
+
+
+def _option(recipe: str | Path | None) -> tuple[str | None, dict[str, Any]]:
+    """Name of a recipe and single parts that the option gives."""
+    if recipe is None:
+        return None, {}
+    if str(recipe) in RECIPE_NAMES:
+        return str(recipe), {}
+    path = Path(recipe).expanduser()
+    if not path.is_file():
+        named_recipe(str(recipe))  # raises, naming the nearest
+    values = load_recipe(path)
+    name = values.get("name")
+    parts = {key: value for key, value in values.items() if key in PARTS}
+    return (name if name in RECIPE_NAMES else None), parts
+
+
+def _from_checkpoint(files: CheckpointFiles, asked: Mapping[str, Any]) -> list[Recipe]:
+    if files.recipe is not None:
+        return [_own_recipe(files.recipe)]
+    values, note = _arguments(files.arguments)
+    maxp = values.get("model_type") == "rdot_nll_multi_chunk" or _positive(asked, "chunk_length")
+    suffix = "-maxp" if maxp else ""
+    readings = [
+        _from_arguments(named_recipe(name + suffix, "upstream default"), values)
+        for name in ("ance", "dance")
+    ]
+    if "normalize" in asked:
+        wanted = Recipe().replace("option", normalize=asked["normalize"]).normalize
+        return [readings[int(wanted)]]
+    normalized = _says_normalized(values)
+    if normalized is not None:
+        found = readings[int(normalized)]
+        said = "training_args.bin"
+        return [found.replace(said, **{part: getattr(found, part) for part in _l2_parts()})]
+    return [dataclasses.replace(reading, doubts=(_doubt(note, suffix),)) for reading in readings]
+
+
+def _l2_parts() -> tuple[str, ...]:
+    return ("normalize", *_LINKED)
+
+
+def _own_recipe(path: Path) -> Recipe:
+    try:
+        recipe = Recipe.from_dict(read_table(path))
+    except UsageError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    said = "recipe.json in the checkpoint"
+    return dataclasses.replace(recipe, sources=dict.fromkeys(PARTS, said))
+
+
+def _arguments(path: Path | None) -> tuple[dict[str, Any], str]:
+    """Arguments of the training run, and why they settle nothing where they do not."""
+    if path is None:
+        return {}, "there is no training_args.bin"
+    try:
+        return read_arguments(path), "training_args.bin does not say it"
+    except CheckpointError as error:
+        return {}, str(error)
+
+
+def _says_normalized(values: Mapping[str, Any]) -> bool | None:
+    """Whether training was with L2: the flag, or the objective that implies it; None = silent."""
+    objective = values.get("loss_objective_function")
+    if values.get("representation_l2_normalization") is True or objective == "simclr_cosine":
+        return True
+    silent = "representation_l2_normalization" not in values and objective is None
+    return None if silent else False
+
+
+def _from_arguments(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    names = {"max_query_length": "max_query_length", "max_seq_length": "max_document_length"}
+    names |= {"temperature": "temperature"} if recipe.normalize else {}
+    for argument, part in names.items():
+        value = values.get(argument)
+        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+            recipe = recipe.replace(f"training_args.bin ({argument})", **{part: value})
+    return recipe
+
+
+def _doubt(note: str, suffix: str) -> str:
+    return (
+        f"the checkpoint does not say whether its vectors are L2-normalized ({note}): both "
+        f"readings are derived, ance{suffix} (dot product) and dance{suffix} (L2); settle it with "
+        f"--recipe ance{suffix} or --recipe dance{suffix} (in compare --a-recipe, --b-recipe)"
+    )
+
+
+def _positive(asked: Mapping[str, Any], part: str) -> bool:
+    return part in asked and Recipe().replace("", **{part: asked[part]}).chunk_length > 0
+
+
+def _overridden(recipe: Recipe, parts: Mapping[str, Any], source: str) -> Recipe:
+    """Put options over a recipe; what upstream ties to L2 follows `normalize` if it changes."""
+    if not parts:
+        return recipe
+    named = {part: f"{source} --{part.replace('_', '-')}" for part in parts}
+    changed = recipe.replace(source, **parts)
+    if changed.normalize != recipe.normalize:
+        model = named_recipe("dance" if changed.normalize else "ance")
+        follow = {part: getattr(model, part) for part in _LINKED if part not in parts}
+        changed = changed.replace("follows normalize", **follow)
+    texts = named if source == "option" else dict.fromkeys(parts, source)
+    return dataclasses.replace(changed, sources={**changed.sources, **texts})
+
+
+def _fitted(recipe: Recipe, files: CheckpointFiles, asked: Mapping[str, Any]) -> Recipe:
+    """Check lengths against the positions the checkpoint has; shorten those not asked for."""
+    for part in ("max_query_length", "max_document_length"):
+        if getattr(recipe, part) == 0:
+            raise UsageError(f"{part}: got 0; allowed for upstream checkpoints: 3 or more")
+    if files.config is None:
+        return recipe
+    limit = read_config(files.config)["max_position_embeddings"] - _FIRST_POSITION
+    recipe = _within(recipe, "max_query_length", limit, asked)
+    part = "chunk_length" if recipe.chunk_length else "max_document_length"
+    return _within(recipe, part, limit, asked)
+
+
+def _within(recipe: Recipe, part: str, limit: int, asked: Mapping[str, Any]) -> Recipe:
+    value = getattr(recipe, part)
+    if value <= limit:
+        return recipe
+    if part in asked or part == "chunk_length":
+        raise UsageError(f"{part}: got {value}; allowed: at most {limit}, the positions it has")
+    return recipe.replace(f"{value} cut to the positions of the checkpoint", **{part: limit})
