@@ -1,0 +1,229 @@
+"""Products and selections on blocks of rows: the one place where another array library can join.
+
+A side of a space may be a memory-mapped float16 file of a million rows. It is never copied
+whole: :class:`Rows` reads it block by block and transforms each block on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+BLOCK_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """A matrix read by blocks, each row shifted and scaled on the way.
+
+    Attributes
+    ----------
+    data
+        Array or memory map of shape (rows, dim), any float type.
+    keep
+        Indices of the rows of `data` that count, ascending; None for all.
+    shift
+        Vector of shape (dim,) subtracted from every row; None for none.
+    scale
+        Factors of shape (len(self),) applied after the shift; None for none.
+    """
+
+    data: np.ndarray
+    keep: np.ndarray | None = None
+    shift: np.ndarray | None = None
+    scale: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.data) if self.keep is None else len(self.keep)
+
+    @property
+    def dim(self) -> int:
+        """Number of columns."""
+        return int(self.data.shape[1])
+
+    @property
+    def dtype(self) -> np.dtype[np.floating]:
+        """Type computed in: float64 for float64 data, float32 for everything narrower."""
+        return np.dtype(np.float64 if self.data.dtype == np.float64 else np.float32)
+
+    def take(self, index: slice | np.ndarray) -> np.ndarray:
+        """Rows `index` as a new array of shape (m, dim) in the computing type."""
+        where = index if self.keep is None else self.keep[index]
+        block = np.array(self.data[where], dtype=self.dtype)
+        if self.shift is not None:
+            block -= self.shift.astype(self.dtype)
+        if self.scale is not None:
+            block *= self.scale[index].astype(self.dtype)[:, None]
+        return block
+
+    def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield every row once, in order, in blocks of about 16 MB."""
+        step = max(1, BLOCK_BYTES // (self.dtype.itemsize * max(self.dim, 1)))
+        for start in range(0, len(self), step):
+            part = slice(start, min(start + step, len(self)))
+            yield part, self.take(part)
+
+    def squares(self) -> np.ndarray:
+        """Squared length of every row, shape (len(self),), float64."""
+        out = np.empty(len(self))
+        for part, block in self.blocks():
+            out[part] = np.einsum("ij,ij->i", block, block, dtype=np.float64)
+        return out
+
+    def mean(self) -> np.ndarray:
+        """Mean row, shape (dim,), accumulated in float64."""
+        total = np.zeros(self.dim)
+        for _, block in self.blocks():
+            total += block.sum(axis=0, dtype=np.float64)
+        return total / max(len(self), 1)
+
+    def dot(self, vector: np.ndarray) -> np.ndarray:
+        """Inner product of every row with `vector`, shape (len(self),), float64."""
+        out = np.empty(len(self))
+        for part, block in self.blocks():
+            out[part] = block.astype(np.float64) @ vector
+        return out
+
+    def scaled(self, scale: np.ndarray) -> Rows:
+        """The same rows with every row multiplied by its factor in `scale`."""
+        return replace(self, scale=scale)
+
+
+def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Inner products of the rows of `a` (m, dim) with the rows of `b` (n, dim): (m, n)."""
+    return np.asarray(a @ b.T)
+
+
+def lower_bound_of_kth(scores: np.ndarray, k: int) -> np.ndarray:
+    """A value per row that at least `k` of its scores reach, close to the k-th largest.
+
+    The k-th largest of the maxima of groups of columns is such a value: one cheap pass in
+    place of a selection over the whole row.
+
+    Parameters
+    ----------
+    scores
+        Array of shape (m, n).
+    k
+        How many of each row must reach the value; minus infinity where n is smaller.
+    """
+    m, n = scores.shape
+    if n < k:
+        return np.full(m, -np.inf, dtype=scores.dtype)
+    size = max(1, n // (8 * k))
+    groups = n // size
+    # Group j holds columns j, j + groups, ...: the maximum runs along contiguous memory.
+    maxima = scores[:, : groups * size].reshape(m, size, groups).max(axis=1)
+    found: np.ndarray = np.partition(maxima, groups - k, axis=1)[:, groups - k]
+    return found
+
+
+class Best:
+    """Order of candidates packed into integers: score descending, then tie ascending.
+
+    A key holds the 32 bits of the score, so turned that a smaller key is a larger score, above
+    the rank of the target in the order that breaks ties. Sorting keys sorts candidates, and a
+    key can be read back.
+
+    Parameters
+    ----------
+    ties
+        Shape (targets,), a permutation of 0 ... targets - 1: among equal scores the smaller
+        comes first.
+    """
+
+    NOTHING = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+
+    def __init__(self, ties: np.ndarray) -> None:
+        self.ties = ties.astype(np.uint64)
+        self.target = np.empty(len(ties), dtype=np.int64)
+        self.target[ties] = np.arange(len(ties))
+        self.bits = max(int(len(ties) - 1).bit_length(), 1)
+
+    @property
+    def rows(self) -> int:
+        """How many rows fit above a key in 64 bits."""
+        return 1 << (32 - self.bits)
+
+    def keys(self, scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Keys of float32 scores of the given targets."""
+        bits = (scores + np.float32(0)).view(np.uint32)
+        descending = np.where(bits >> 31, bits, ~(bits | np.uint32(1 << 31)))
+        keys = (descending.astype(np.uint64) << np.uint64(self.bits)) | self.ties[targets]
+        return np.asarray(keys)
+
+    def read(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Targets and scores of keys; -1 and minus infinity for NOTHING."""
+        there = keys != self.NOTHING
+        known = np.where(there, keys, 0)
+        descending = (known >> np.uint64(self.bits)).astype(np.uint32)
+        bits = np.where(descending >> 31, descending, ~descending & np.uint32(0x7FFF_FFFF))
+        target = self.target[known & np.uint64((1 << self.bits) - 1)]
+        scores = np.ascontiguousarray(bits).view(np.float32)
+        return np.where(there, target, -1), np.where(there, scores, np.float32(-np.inf))
+
+    def merge(self, kept: np.ndarray, row: np.ndarray, keys: np.ndarray) -> None:
+        """Put candidates into sorted lists, in place.
+
+        Parameters
+        ----------
+        kept
+            Shape (rows, k), keys ascending in each row.
+        row, keys
+            Shape (candidates,), rows ascending.
+        """
+        for first in range(0, len(kept), self.rows):
+            begin, end = np.searchsorted(row, [first, first + self.rows])
+            if begin < end:
+                part = kept[first : first + self.rows]
+                self._merge(part, row[begin:end] - first, keys[begin:end])
+
+    def _merge(self, kept: np.ndarray, row: np.ndarray, keys: np.ndarray) -> None:
+        k, shift = kept.shape[1], np.uint64(32 + self.bits)
+        touched, counts = np.unique(row, return_counts=True)
+        old = np.minimum(kept[touched], (np.uint64(1) << shift) - np.uint64(1))
+        place = np.repeat(np.arange(len(touched)), counts)
+        packed = np.concatenate([
+            (old | (np.arange(len(touched), dtype=np.uint64)[:, None] << shift)).ravel(),
+            keys | (place.astype(np.uint64) << shift),
+        ])  # fmt: skip
+        packed.sort()
+        starts = np.concatenate(([0], np.cumsum(counts + k)[:-1]))
+        best = packed[starts[:, None] + np.arange(k)] & ((np.uint64(1) << shift) - np.uint64(1))
+        kept[touched] = np.where(
+            best == (np.uint64(1) << shift) - np.uint64(1), self.NOTHING, best
+        )
+
+
+def candidates(scores: np.ndarray, floor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the finite scores that reach the floor of their row, by row."""
+    place = np.flatnonzero(scores >= np.maximum(floor, np.finfo(scores.dtype).min)[:, None])
+    return np.divmod(place, scores.shape[1])
+
+
+def topk(scores: np.ndarray, k: int, ties: np.ndarray | None = None) -> np.ndarray:
+    """Columns of the `k` largest scores of each row, best first; scores compare as float32.
+
+    Parameters
+    ----------
+    scores
+        Array of shape (m, n) without NaN.
+    k
+        At most n.
+    ties
+        Permutation of shape (n,): among equal scores the smaller comes first. Default: the
+        column.
+
+    Returns
+    -------
+    numpy.ndarray of shape (m, k)
+        -1 where fewer than k scores are finite.
+    """
+    block = scores.astype(np.float32)
+    best = Best(np.arange(scores.shape[1]) if ties is None else ties)
+    kept = np.full((len(block), k), best.NOTHING)
+    row, column = candidates(block, lower_bound_of_kth(block, k))
+    best.merge(kept, row, best.keys(block[row, column], column))
+    return best.read(kept)[0]

@@ -1,0 +1,39 @@
+"""Measures: values with a text identity, computed from shared facts of a space."""
+
+from anisotropy.measures.base import Definition, Family, Measure, Parameter
+from anisotropy.measures.facts import Facts
+from anisotropy.measures.headline import HEADLINE, Headline, headline_of
+from anisotropy.measures.ranking import effectiveness
+from anisotropy.measures.registry import (
+    default_measures,
+    definition_of,
+    families,
+    parse,
+    parse_all,
+    registry,
+    similarity_measures,
+    split_list,
+)
+from anisotropy.measures.run import MeasuredSpace, measure_space
+
+__all__ = [
+    "HEADLINE",
+    "Definition",
+    "Facts",
+    "Family",
+    "Headline",
+    "Measure",
+    "MeasuredSpace",
+    "Parameter",
+    "default_measures",
+    "definition_of",
+    "effectiveness",
+    "families",
+    "headline_of",
+    "measure_space",
+    "parse",
+    "parse_all",
+    "registry",
+    "similarity_measures",
+    "split_list",
+]

@@ -1,0 +1,245 @@
+"""Cone: how far the rows lean to one side. Sees the mean, not the shape around it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from anisotropy.measures.base import Definition, Family, Impossible, Measure, Parameter
+from anisotropy.measures.facts import Facts
+from anisotropy.measures.moments import log_mean_exp
+from anisotropy.measures.sides import Center
+from anisotropy.statistics import Estimate, Influence, null_z
+
+FAMILY = Family(
+    "cone",
+    "Cone (mean displacement)",
+    "a common direction of all rows: the mean displacement from the origin",
+    "collapse to a few dimensions around a zero mean",
+)
+VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {}
+SIDES = ("queries", "documents", "joint")
+
+
+def need_rows(facts: Facts, side: str, least: int = 2) -> None:
+    """Raise Impossible where a side (both for joint and cross) has too few rows."""
+    for one in ("queries", "documents") if side in ("joint", "cross") else (side,):
+        n = len(facts.raw(one))
+        if n < least:
+            raise Impossible(f"{one}: {n} row(s), at least {least} are needed")
+
+
+def query_influence(facts: Facts, values: np.ndarray) -> tuple[Influence, ...]:
+    """Influence values of the queries, keyed by their ids."""
+    return (Influence(facts.space.query_ids, values),)
+
+
+def count(facts: Facts, side: str) -> int:
+    """Number of rows a value of this side rests on: of the queries where both sides enter."""
+    return len(facts.raw("documents" if side == "documents" else "queries"))
+
+
+def over_queries(side: str) -> dict[str, Any]:
+    """Unit, population and method of a value: the document collection is fixed."""
+    if side == "documents":
+        return {"unit": "document", "population": "none"}
+    return {"unit": "query", "population": "queries", "method": "jackknife"}
+
+
+def pair_mean(facts: Facts, side: str, on: str) -> tuple[float, tuple[Influence, ...]]:
+    """Mean inner product of two distinct rows, and its influence values.
+
+    One side: (n |m|^2 - mean |u|^2)/(n - 1) over its distinct pairs. Joint: the two sides
+    weigh one half each, (U_q + U_d + 2 m_q.m_d)/4.
+    """
+    center: Center = "joint" if side == "joint" else "own"
+    if side != "joint":
+        own = facts.moments(side, on, center).mean_square
+        if side == "documents":
+            return own, ()
+        return own, query_influence(facts, _row_terms(facts, on, center, own))
+    queries, documents = (facts.moments(s, on, center) for s in ("queries", "documents"))
+    between = float(queries.mean @ documents.mean)
+    value = (queries.mean_square + documents.mean_square + 2 * between) / 4
+    terms = _row_terms(facts, on, center, queries.mean_square) / 4
+    terms += (facts.rows("queries", on, center).dot(documents.mean) - between) / 2
+    return value, query_influence(facts, terms)
+
+
+def _row_terms(facts: Facts, on: str, center: Center, value: float) -> np.ndarray:
+    """Twice the mean product of a query with the other queries, less the mean."""
+    rows, found = facts.rows("queries", on, center), facts.moments("queries", on, center)
+    with_others = (found.n * rows.dot(found.mean) - rows.squares()) / (found.n - 1)
+    return np.asarray(2 * (with_others - value))
+
+
+def isotropic_sd(facts: Facts, side: str) -> float:
+    """Spread of the mean cosine of n rows drawn uniformly on the sphere."""
+    dim = facts.raw("queries").dim
+    sides = ("queries", "documents") if side == "joint" else (side,)
+    sizes = [len(facts.raw(s)) for s in sides]
+    within = sum(2 / (dim * n * (n - 1)) for n in sizes)
+    if side == "joint":
+        return math.sqrt(within / 16 + 1 / (4 * dim * sizes[0] * sizes[1]))
+    return math.sqrt(within)
+
+
+def mean_cosine(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
+    """Mean cosine of two distinct rows."""
+    need_rows(facts, side)
+    value, influences = pair_mean(facts, side, on)
+    null = isotropic_sd(facts, side) if on == "unit" else math.nan
+    return Estimate(
+        value,
+        influences if on == "unit" else (),
+        n=count(facts, side),
+        low=-1.0,
+        high=1.0,
+        null_mean=0.0 if on == "unit" else math.nan,
+        null_sd=null,
+        null_p=null_z(value, 0.0, null),
+        **over_queries(side),
+    )
+
+
+def mean_norm(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
+    """Length of the mean unit row; corrected: without the diagonal terms of its square."""
+    need_rows(facts, side)
+    square, influences = pair_mean(facts, side, on)
+    corrected = measure.flag("corrected")
+    if not corrected:
+        means = [facts.moments(s, on).mean for s in ("queries", "documents")]
+        mean = sum(means) / 2 if side == "joint" else means[side == "documents"]
+        square = float(np.dot(mean, mean))
+    return Estimate(
+        math.sqrt(max(square, 0.0)),
+        influences,
+        n=count(facts, side),
+        estimator="corrected" if corrected else "exact",
+        scale="square",
+        squared=square,
+        low=0.0,
+        high=1.0,
+        **over_queries(side),
+    )
+
+
+def partition_isotropy(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
+    """Smallest over largest partition function over both signs of all eigenvectors."""
+    need_rows(facts, side)
+    sides = [s for s in ("queries", "documents") if side in (s, "joint")]
+    directions = _second_moment_directions(facts, sides, on)
+    each = [log_mean_exp(facts.rows(s, on), directions) for s in sides]
+    logs = np.logaddexp.reduce(each) - math.log(len(each))
+    value = math.exp(float(logs.min() - logs.max()))
+    influences: tuple[Influence, ...] = ()
+    if side != "documents":
+        signed = np.concatenate([directions, -directions], axis=1)
+        influences = _extremes(facts, on, signed, logs, 1 / len(sides))
+    return Estimate(
+        value,
+        influences,
+        n=count(facts, side),
+        scale="log",
+        low=0.0,
+        high=1.0,
+        **over_queries(side),
+    )
+
+
+def _extremes(
+    facts: Facts, on: str, signed: np.ndarray, logs: np.ndarray, share: float
+) -> tuple[Influence, ...]:
+    """Influence values with the extreme directions held fixed; none where others compete.
+
+    An extreme direction is clear when its partition function is three standard errors beyond
+    that of the runner-up. `share` is the weight of the queries in the value.
+    """
+    rows = facts.rows("queries", on)
+    order = np.argsort(logs)
+    low, next_low, next_high, high = (
+        np.exp(rows.dot(signed[:, c]) - logs[c]) for c in order[[0, 1, -2, -1]]
+    )
+    for extreme, other, lead in (
+        (low, next_low, logs[order[1]] - logs[order[0]]),
+        (high, next_high, logs[order[-1]] - logs[order[-2]]),
+    ):
+        if lead < 3 * float(np.std(extreme - other)) / math.sqrt(len(rows)):
+            return ()
+    return query_influence(facts, (low - high) * share)
+
+
+def _second_moment_directions(facts: Facts, sides: list[str], on: str) -> np.ndarray:
+    found = [facts.moments(s, on) for s in sides]
+    second = sum(
+        (m.covariance * ((m.n - 1) / m.n) + np.outer(m.mean, m.mean)) / len(found) for m in found
+    )
+    return np.asarray(np.linalg.eigh(second)[1])
+
+
+_UNIT_PLACES = tuple((side, "unit") for side in SIDES)
+_CORRECTED = Parameter("corrected", True)
+DEFINITIONS = (
+    Definition(
+        name="mean_cosine",
+        family="cone",
+        formula="(n |m|^2 - 1)/(n - 1), the mean cosine over distinct pairs; "
+        "joint: (U_q + U_d + 2 m_q.m_d)/4 with U the value of one side",
+        low=-1.0,
+        high=1.0,
+        up="anisotropic",
+        better="down",
+        word="more isotropic",
+        sees="a common direction (it is a function of the mean row alone)",
+        blind="collapse to few dimensions around a zero mean; redundancy",
+        reference="Ethayarajh 2019 (arXiv 1909.00512); exact form: measures.md identity 1",
+        note="Exact in O(n dim), no pair is sampled. At isotropy the usual error is "
+        "conservative. Null: rows uniform on the sphere. Under center>unit it is near 0 by "
+        "construction and carries no interval; the joint side is centered by the joint mean.",
+        needs=("moments",),
+        places=_UNIT_PLACES + tuple((side, "center>unit") for side in SIDES),
+        compute=mean_cosine,
+    ),
+    Definition(
+        name="mean_norm",
+        family="cone",
+        formula="|m|; corrected: sqrt of |m|^2 - tr(S)/n, truncated at 0",
+        low=0.0,
+        high=1.0,
+        up="anisotropic",
+        better="down",
+        word="more isotropic",
+        sees="the same as mean_cosine, as a length",
+        blind="what mean_cosine is blind to",
+        reference="squared norm without diagonal terms: measures.md section 12",
+        note="Plain |m| of n isotropic rows is 1/sqrt(n), not 0. The interval is that of the "
+        "squared value, mapped back and truncated at 0.",
+        needs=("moments",),
+        places=_UNIT_PLACES,
+        parameters=(_CORRECTED,),
+        compute=mean_norm,
+    ),
+    Definition(
+        name="partition_isotropy",
+        family="cone",
+        formula="min Z(c)/max Z(c), Z(c) = mean of exp(c.x), c over both signs of every "
+        "eigenvector of X'X (joint: the sides weigh one half each)",
+        low=0.0,
+        high=1.0,
+        up="isotropic",
+        better="up",
+        word="more isotropic",
+        sees="a common direction, on raw rows also the scale of the rows",
+        blind="spread among many directions",
+        reference="Arora et al. 2016 (arXiv 1502.03520); Mu and Viswanath 2018",
+        note="By log-sum-exp. Unit rows give at least exp(-2); raw and unit values do not "
+        "compare. The interval is on the log scale, with the extreme directions held fixed, and "
+        "withheld where another direction comes within three standard errors of them: there "
+        "it would not cover (simulated, clusters without a clear cone: 79%).",
+        needs=("moments",),
+        places=tuple((side, on) for on in ("raw", "unit") for side in SIDES),
+        compute=partition_isotropy,
+    ),
+)

@@ -1,0 +1,142 @@
+"""Arrays behind the figures: spectra, distances, probabilities, per-query values."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from anisotropy.files import hash_ids
+from anisotropy.measures.base import Impossible
+from anisotropy.measures.facts import Facts
+from anisotropy.measures.negatives import ROLES, headline_k, mined, probabilities
+from anisotropy.measures.query_document import pair_percentiles
+from anisotropy.measures.ranking import judged_ranking, ndcg, recall, reciprocal_rank
+from anisotropy.results import Curve
+
+BINS = 100
+SAMPLE = 1000
+POINTS = 2000
+
+
+def curves(facts: Facts) -> list[Curve]:
+    """Every curve that this space allows."""
+    makers = (
+        *(_spectrum(facts, side) for side in ("queries", "documents")),
+        _distances(facts),
+        *(_negatives(facts, role) for role in ROLES),
+        _queries(facts),
+    )
+    found: list[Curve] = []
+    for maker in makers:
+        with contextlib.suppress(Impossible):
+            found.extend(maker)
+    return found
+
+
+def _spectrum(facts: Facts, side: str) -> Iterator[Curve]:
+    if len(facts.raw(side)) < 2:
+        return
+    values, _ = facts.moments(side, "unit").spectrum
+    columns = {
+        "rank": np.arange(1, len(values) + 1),
+        "eigenvalue": values,
+        "share": values / values.sum(),
+    }
+    yield Curve("spectrum", facts.space.label, side, columns)
+
+
+def _distances(facts: Facts) -> Iterator[Curve]:
+    """Densities of Euclidean distances on unit rows; random pairs from seeded samples."""
+    if not (len(facts.raw("queries")) and len(facts.raw("documents"))):
+        return
+    edges = np.linspace(0, 2, BINS + 1)
+    columns = {
+        "bin_low": edges[:-1],
+        "bin_high": edges[1:],
+        "random": _density(_random_distances(facts), edges),
+        "nearest": _density(nearest_distances(facts), edges),
+        "positives": np.full(BINS, np.nan),
+    }
+    with contextlib.suppress(Impossible):
+        columns["positives"] = _density(facts.positive_distances, edges)
+    yield Curve("distances", facts.space.label, "cross", columns)
+
+
+def _density(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    return np.histogram(np.clip(values, 0, 2), bins=edges, density=True)[0]
+
+
+def _some(facts: Facts, side: str) -> np.ndarray:
+    order = np.argsort(hash_ids(facts.ids(side), facts.seed), kind="stable")
+    return np.sort(order[:SAMPLE])
+
+
+def _random_distances(facts: Facts) -> np.ndarray:
+    """All distances between at most 1000 seeded queries and documents (chunks apart)."""
+    queries, _ = facts.items("queries", "unit").take(_some(facts, "queries"))
+    documents, _ = facts.items("documents", "unit").take(_some(facts, "documents"))
+    return np.asarray(np.sqrt(np.maximum(2 - 2 * queries @ documents.T, 0)).ravel())
+
+
+def nearest_distances(facts: Facts) -> np.ndarray:
+    """Distance of each query to its nearest document on unit rows, shape (queries,)."""
+    best = facts.cross("unit").neighbors.scores[:, 0].astype(float)
+    return np.asarray(np.sqrt(np.maximum(2 - 2 * best, 0)))
+
+
+def _negatives(facts: Facts, role: str) -> Iterator[Curve]:
+    """Sorted probabilities at the k of the headline row, at most 2000 evenly spaced ranks."""
+    found = mined(facts, role, "none")
+    k = headline_k(facts, role)
+    if found.n <= k:
+        return
+    p = np.sort(probabilities(found, k))[::-1]
+    cumulative = np.cumsum(p)
+    shown = np.unique(np.linspace(0, len(p) - 1, min(POINTS, len(p))).round().astype(int))
+    columns = {
+        "item_rank": shown + 1,
+        "share_of_items": (shown + 1) / len(p),
+        "probability": p[shown],
+        "cumulative": cumulative[shown],
+    }
+    yield Curve("negative_probability", facts.space.label, role, columns)
+
+
+def _queries(facts: Facts) -> Iterator[Curve]:
+    """One row a query; NaN where a query has no positive."""
+    n = len(facts.space.query_ids)
+    if not n or not len(facts.raw("documents")):
+        return
+    columns = {
+        "query_id": np.array(list(facts.space.query_ids), dtype=object),
+        **{name: np.full(n, np.nan) for name in ("nDCG@10", "RR@10", "R@100")},
+        "positive_distance": np.full(n, np.nan),
+        "positive_percentile": np.full(n, np.nan),
+        "nearest_distance": nearest_distances(facts),
+    }
+    with contextlib.suppress(Impossible):
+        columns |= _judged_columns(facts, n)
+    yield Curve("queries", facts.space.label, "ranking", columns)
+
+
+def _judged_columns(facts: Facts, n: int) -> dict[str, np.ndarray]:
+    pairs = facts.positives
+    queries, first, sizes = np.unique(pairs.query, return_index=True, return_counts=True)
+    judged = judged_ranking(facts, "ranking")
+    values = {
+        "nDCG@10": ndcg(judged, 10),
+        "RR@10": reciprocal_rank(judged, 10),
+        "R@100": recall(judged, 100),
+        "positive_distance": np.add.reduceat(facts.positive_distances, first) / sizes,
+    }
+    if len(facts.space.doc_ids) > 1:
+        values["positive_percentile"] = np.minimum.reduceat(pair_percentiles(facts), first)
+    return {name: _spread_out(n, queries, column) for name, column in values.items()}
+
+
+def _spread_out(n: int, index: np.ndarray, values: np.ndarray) -> np.ndarray:
+    out = np.full(n, np.nan)
+    out[index] = values
+    return out

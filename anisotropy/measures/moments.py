@@ -1,0 +1,122 @@
+"""Mean and covariance of a side, and what single rows contribute to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from anisotropy.backend import Rows
+
+_ZERO = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """First and second moments of the rows, each taken in float64 when first needed.
+
+    Attributes
+    ----------
+    rows
+        The rows.
+    """
+
+    rows: Rows
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return len(self.rows)
+
+    @cached_property
+    def mean(self) -> np.ndarray:
+        """Mean row, shape (dim,)."""
+        return self.rows.mean()
+
+    @cached_property
+    def trace(self) -> float:
+        """Total variance, from the lengths of the rows and of their mean."""
+        about_zero = float(self.rows.squares().sum())
+        about_mean = about_zero - self.n * float(self.mean @ self.mean)
+        return max(about_mean, 0.0) / max(self.n - 1, 1)
+
+    @cached_property
+    def covariance(self) -> np.ndarray:
+        """Shape (dim, dim), divisor n - 1, from rows centered beforehand."""
+        products = np.zeros((self.rows.dim, self.rows.dim))
+        for _, block in self.rows.blocks():
+            centered = block.astype(np.float64)
+            centered -= self.mean
+            products += centered.T @ centered
+        return products / max(self.n - 1, 1)
+
+    @cached_property
+    def frobenius(self) -> float:
+        """Squared Frobenius norm of the covariance."""
+        return float(np.einsum("ij,ij->", self.covariance, self.covariance))
+
+    @cached_property
+    def spectrum(self) -> tuple[np.ndarray, np.ndarray]:
+        """Eigenvalues above rounding, descending, and their eigenvectors as columns."""
+        return spectrum(self.covariance, self.n - 1)
+
+    @cached_property
+    def mean_square(self) -> float:
+        """Squared length of the mean without the bias of the diagonal terms."""
+        return float(self.mean @ self.mean) - self.trace / self.n
+
+
+def spectrum(matrix: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
+    """At most `rank` eigenvalues above rounding, descending, and eigenvectors as columns."""
+    values, vectors = np.linalg.eigh(matrix)
+    values, vectors = values[::-1], vectors[:, ::-1]
+    kept = np.flatnonzero(values[:rank] > _ZERO * max(values[0], 0.0))
+    return values[kept], vectors[:, kept]
+
+
+def quadratic(rows: Rows, mean: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """The form y' M y of every centered row y, shape (n,)."""
+    out = np.empty(len(rows))
+    for part, block in rows.blocks():
+        centered = block.astype(np.float64) - mean
+        out[part] = np.einsum("ij,ij->i", centered @ matrix, centered)
+    return out
+
+
+def centered_squares(rows: Rows, mean: np.ndarray) -> np.ndarray:
+    """Squared length of every centered row, shape (n,)."""
+    out = np.empty(len(rows))
+    for part, block in rows.blocks():
+        centered = block.astype(np.float64) - mean
+        out[part] = np.einsum("ij,ij->i", centered, centered)
+    return out
+
+
+def log_mean_exp(rows: Rows, directions: np.ndarray) -> np.ndarray:
+    """Logarithm of the mean over rows of exp(c.x), for every direction and its negative.
+
+    Parameters
+    ----------
+    rows
+        The rows x.
+    directions
+        Shape (dim, m), a direction c a column.
+
+    Returns
+    -------
+    numpy.ndarray of shape (2 m,)
+        First the directions, then their negatives.
+    """
+    peak = np.full(2 * directions.shape[1], -np.inf)
+    total = np.zeros(2 * directions.shape[1])
+    columns = directions.astype(rows.dtype)
+    for _, block in rows.blocks():
+        along = block @ columns
+        for half, signed in ((slice(0, along.shape[1]), along),
+                             (slice(along.shape[1], None), -along)):  # fmt: skip
+            top = np.maximum(peak[half], signed.max(axis=0))
+            total[half] *= np.exp(peak[half] - top)
+            total[half] += np.exp(signed - top.astype(rows.dtype)).sum(axis=0, dtype=np.float64)
+            peak[half] = top
+    return peak + np.log(total / max(len(rows), 1))

@@ -1,0 +1,213 @@
+"""Query-document: how the two sides lie to each other."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from anisotropy.measures.base import Definition, Family, Impossible, Measure, Parameter
+from anisotropy.measures.cone import need_rows, query_influence
+from anisotropy.measures.facts import Facts
+from anisotropy.measures.moments import Moments
+from anisotropy.measures.uniformity import over_pairs, positive_mean
+from anisotropy.statistics import Estimate, Influence, null_z
+
+FAMILY = Family(
+    "query_document",
+    "Query-document distance",
+    "how far the sides, and the judged pairs, are apart, absolutely and against other pairs",
+    "absolute distances shrink with any common direction; only the relative ones and the "
+    "percentile tell whether queries moved closer",
+)
+VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {}
+
+
+def gap(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
+    """Distance of the two centers; corrected: without the diagonal terms of its square."""
+    need_rows(facts, "cross")
+    queries, documents = (facts.moments(s, on) for s in ("queries", "documents"))
+    offset = queries.mean - documents.mean
+    corrected = measure.flag("corrected")
+    square = float(offset @ offset)
+    if corrected:
+        square -= queries.trace / queries.n + documents.trace / documents.n
+    mean, sd = _label_null(queries, documents, corrected)
+    return Estimate(
+        math.sqrt(max(square, 0.0)),
+        (
+            Influence(facts.space.query_ids, _terms(facts, "queries", on, offset)),
+            Influence(facts.space.doc_ids, _terms(facts, "documents", on, -offset)),
+        ),
+        n=queries.n,
+        unit="query",
+        population="both",
+        estimator="corrected" if corrected else "exact",
+        method="jackknife",
+        scale="square",
+        squared=square,
+        low=0.0,
+        high=2.0,
+        null_mean=math.sqrt(mean),
+        null_p=null_z(square, mean, sd),
+    )
+
+
+def _terms(facts: Facts, side: str, on: str, offset: np.ndarray) -> np.ndarray:
+    """Influence of each query or document on the squared gap, its own square apart.
+
+    Of row u in the side of mean m: 2 (mean of the other products - m.m') with
+    mean of the other products = (n u.m - |u|^2)/(n - 1) and m' the other center.
+    """
+    rows, found = facts.rows(side, on), facts.moments(side, on)
+    other = found.mean - offset
+    within = (found.n * rows.dot(found.mean) - rows.squares()) / (found.n - 1)
+    values = 2 * (within - rows.dot(other))
+    values -= values.mean()
+    units = facts.units(side)
+    if units is None:
+        return np.asarray(values)
+    n = len(facts.ids(side))
+    return np.bincount(units, weights=values, minlength=n) * n / found.n
+
+
+def _label_null(queries: Moments, documents: Moments, corrected: bool) -> tuple[float, float]:
+    """Mean and spread of the squared gap when the labels of the sides mean nothing."""
+    share = queries.n / (queries.n + documents.n)
+    pooled = share * queries.covariance + (1 - share) * documents.covariance
+    weight = 1 / queries.n + 1 / documents.n
+    mean = 0.0 if corrected else float(np.trace(pooled)) * weight
+    return mean, math.sqrt(2 * float((pooled**2).sum())) * weight
+
+
+def positive_distance(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
+    """Mean Euclidean distance of judged pairs on unit rows."""
+    value, influence = positive_mean(facts, facts.positive_distances)
+    return Estimate(
+        value, query_influence(facts, influence), low=0.0, high=2.0, **over_pairs(facts)
+    )
+
+
+def relative_positive_distance(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
+    """Mean distance of judged pairs over the root mean square of all distances."""
+    value, influence = positive_mean(facts, facts.positive_distances)
+    queries, documents = (facts.moments(s, on).mean for s in ("queries", "documents"))
+    all_pairs = math.sqrt(max(2 - 2 * float(queries @ documents), 0.0))
+    if all_pairs < 1e-6:
+        raise Impossible("all queries and documents are the same vector")
+    along = facts.rows("queries", on).dot(documents)
+    change = influence / all_pairs + value / all_pairs**3 * (along - along.mean())
+    return Estimate(
+        value / all_pairs,
+        query_influence(facts, change),
+        low=0.0,
+        **over_pairs(facts),
+    )
+
+
+def pair_percentiles(facts: Facts) -> np.ndarray:
+    """Share of the other documents nearer than each positive, ties by half, shape (pairs,)."""
+    others = len(facts.space.doc_ids) - 1
+    if others < 1:
+        raise Impossible("documents: 1, at least 2 are needed to rank the positive")
+    facts.need_positives()
+    found = facts.cross("unit")
+    return (found.nearer + found.tied / 2) / others
+
+
+def positive_percentile(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
+    """Mean share of documents nearer than the positive."""
+    value, influence = positive_mean(facts, pair_percentiles(facts))
+    return Estimate(
+        value,
+        query_influence(facts, influence),
+        low=0.0,
+        high=1.0,
+        null_mean=0.5,
+        **over_pairs(facts),
+    )
+
+
+_PAIRS = (("positives", "unit"),)
+DEFINITIONS = (
+    Definition(
+        name="gap",
+        family="query_document",
+        formula="|m_q - m_d|; corrected: sqrt of |m_q - m_d|^2 - tr(S_q)/n_q - tr(S_d)/n_d, "
+        "truncated at 0",
+        low=0.0,
+        high=2.0,
+        up="sides apart",
+        better="down",
+        word="closer",
+        sees="an offset between the center of the queries and that of the documents",
+        blind="everything but the two centers; a common direction shrinks it",
+        reference="Liang et al. 2022 (arXiv 2203.02053); correction: measures.md section 12",
+        note="Both sides are taken as samples, as the correction does. The interval is that of "
+        "the squared gap, mapped back and truncated at 0. Null: the labels of the sides mean "
+        "nothing.",
+        needs=("moments",),
+        places=(("cross", "unit"),),
+        parameters=(Parameter("corrected", True),),
+        compute=gap,
+        population="both",
+    ),
+    Definition(
+        name="positive_distance",
+        family="query_document",
+        formula="mean over judged pairs of |q - d|",
+        low=0.0,
+        high=2.0,
+        up="positives far",
+        better="down",
+        word="closer",
+        sees="the absolute distance of judged pairs",
+        blind="whether anything else is just as near: any common direction shrinks it",
+        reference="project definition",
+        note="Pairs, not queries, are averaged: a query weighs as many times as it has "
+        "positives. Queries are the clusters of the interval. The nearest chunk counts.",
+        needs=("positives",),
+        places=_PAIRS,
+        compute=positive_distance,
+    ),
+    Definition(
+        name="relative_positive_distance",
+        family="query_document",
+        formula="mean over judged pairs of |q - d|, over sqrt(2 - 2 m_q.m_d), the root mean "
+        "square distance of all query-document pairs",
+        low=0.0,
+        high=math.inf,
+        up="positives far, against random pairs",
+        better="down",
+        word="closer",
+        sees="how much nearer a positive is than a random document",
+        blind="the scale of all distances, so a common direction leaves it as it is",
+        reference="project definition; measures.md section 12",
+        note="The divisor is the closed form from the two means, a root mean square and so "
+        "slightly above the mean distance. Of several vectors a document the nearest counts "
+        "for the positive, all of them for the divisor.",
+        needs=("positives", "moments"),
+        places=_PAIRS,
+        compute=relative_positive_distance,
+    ),
+    Definition(
+        name="positive_percentile",
+        family="query_document",
+        formula="mean over judged pairs of (documents strictly nearer + half of those as near) "
+        "over the number of other documents",
+        low=0.0,
+        high=1.0,
+        up="documents in between",
+        better="down",
+        word="closer",
+        sees="the rank of the positive among all documents",
+        blind="every distance: only the order counts",
+        reference="project definition; measures.md section 12",
+        note="By cosine, whatever the recipe; cosines within 1e-6 are ties; best chunk each. "
+        "0.5 is chance, 0 the best.",
+        needs=("positives", "neighbors"),
+        places=_PAIRS,
+        compute=positive_percentile,
+    ),
+)

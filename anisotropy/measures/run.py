@@ -1,0 +1,260 @@
+"""Measure one space: plan the needs, compute, say what is withheld and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from anisotropy.errors import UsageError
+from anisotropy.measures.base import Definition, Impossible, Measure, make
+from anisotropy.measures.curves import curves
+from anisotropy.measures.facts import Facts, Plan
+from anisotropy.measures.headline import headline_of
+from anisotropy.measures.negatives import MINING_K, headline_k
+from anisotropy.measures.registry import (
+    default_measures,
+    definition_of,
+    parse_all,
+    registry,
+    similarity_measures,
+)
+from anisotropy.results import Curve, Measurement, Withheld
+from anisotropy.statistics import LEVEL, Estimate, interval
+
+if TYPE_CHECKING:
+    from anisotropy.spaces import EmbeddingSpace
+
+Key = tuple[str, str, str]
+
+
+@dataclass(eq=False)
+class MeasuredSpace:
+    """What was found in one space.
+
+    Attributes
+    ----------
+    space, facts
+        The space, and the shared facts kept for comparisons.
+    rows
+        Measurements, in the order of the registry.
+    withheld
+        What could not be measured, and why.
+    warnings
+        One line each.
+    estimates
+        (side, measure, on) to the estimate with its influence values.
+    requested
+        The text identities asked for; None for the default set.
+    """
+
+    space: EmbeddingSpace
+    facts: Facts
+    rows: list[Measurement] = field(default_factory=list)
+    withheld: list[Withheld] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    estimates: dict[Key, Estimate] = field(default_factory=dict)
+    requested: tuple[str, ...] | None = None
+
+    @cached_property
+    def curves(self) -> list[Curve]:
+        """Arrays behind the figures, computed when first asked for."""
+        return curves(self.facts)
+
+    def row(self, side: str, measure: str, on: str) -> Measurement | None:
+        """The measurement of a place; None where it was withheld or not asked for."""
+        for row in self.rows:
+            if (row.side, row.measure, row.on) == (side, measure, on):
+                return row
+        return None
+
+
+def measure_space(
+    space: EmbeddingSpace,
+    measures: Sequence[str] | None = None,
+    *,
+    seed: int = 0,
+    anchors: int = 5000,
+    exact: bool = False,
+    relevance_level: int = 1,
+    progress: Callable[[str], None] | None = None,
+) -> MeasuredSpace:
+    """Measure one space.
+
+    Parameters
+    ----------
+    space
+        Queries, documents, ids, judgments and similarity.
+    measures
+        Text identities; None for the default set, ``["all"]`` for every registered measure.
+    seed
+        Of anchors, blocks and simulated nulls.
+    anchors
+        Work within a side of more than twice as many rows uses this many seeded anchors.
+    exact
+        Use every row as an anchor.
+    relevance_level
+        Smallest grade of a positive.
+    progress
+        Called with a line before long work.
+
+    Returns
+    -------
+    MeasuredSpace
+        Rows, withheld rows, curves, warnings and estimates.
+
+    Raises
+    ------
+    UsageError
+        If a measure is unknown, or one asked for by name cannot be measured anywhere here.
+    EmbeddingsError
+        If a row is all zeros.
+    """
+    if anchors < 2:
+        raise UsageError(f"anchors: got {anchors}; allowed: 2 and above")
+    asked = None if measures in (None, [], ["default"]) else parse_all(_expand(measures or ()))
+    plan = _plan(asked if asked is not None else default_measures())
+    facts = Facts(space, plan, seed=seed, anchors=anchors, exact=exact,
+                  relevance_level=relevance_level, progress=progress)  # fmt: skip
+    for side in ("queries", "documents"):
+        facts.rows(side, "unit")
+    found = MeasuredSpace(space, facts, requested=tuple(m.text for m in asked or ()) or None)
+    chosen = default_measures() if asked is None else asked
+    named = parse_all(text for text in measures or () if text not in ("all", "default"))
+    for measure in _with_scaled(facts, chosen, named):
+        _measure(found, measure, by_name=measure in named)
+    found.warnings[:0] = _oddities(facts)
+    return found
+
+
+def _expand(measures: Iterable[str]) -> list[str]:
+    """``all`` and ``default`` stand for lists of identities."""
+    texts: list[str] = []
+    for text in measures:
+        if text in ("all", "default"):
+            whole = registry() if text == "all" else ()
+            texts += [m.text for m in default_measures()]
+            texts += [make(d, {}).text for d in whole if d.compute and not d.default]
+        else:
+            texts.append(text)
+    return texts
+
+
+def _plan(measures: Sequence[Measure]) -> Plan:
+    ts = sorted({m.number("t") for m in measures if "t" in m.values})
+    local = [m.whole("k") for m in measures if definition_of(m).family == "local"]
+    mining = [m.whole("k") for m in measures if definition_of(m).family == "negatives"]
+    ranking = [m.whole("cutoff") for m in measures if "cutoff" in m.values]
+    local += [m.whole("k") for m in similarity_measures() if "k" in m.values]
+    # The curves need the ranking to 100 and the mining to 200 whatever was asked.
+    return Plan(tuple(ts), max(local), max([MINING_K, *mining, *ranking]))
+
+
+def _with_scaled(
+    facts: Facts, measures: Iterable[Measure], named: Sequence[Measure]
+) -> list[Measure]:
+    """Beside k=200 the scaled k, where 200 is too large a part of the pool."""
+    result = []
+    for measure in measures:
+        result.append(measure)
+        if definition_of(measure).family != "negatives" or measure in named:
+            continue
+        k = headline_k(facts, measure.word("role"))
+        if k != measure.whole("k"):
+            result.append(make(definition_of(measure), {**measure.values, "k": k}))
+    return result
+
+
+def _measure(found: MeasuredSpace, measure: Measure, by_name: bool) -> None:
+    definition = definition_of(measure)
+    if definition.compute is None:
+        raise UsageError(f"{measure}: compares two spaces; use it with compare")
+    reasons = []
+    places = definition.places_of(measure)
+    for side, on in places:
+        try:
+            estimate = definition.compute(found.facts, measure, side, on)
+        except Impossible as reason:
+            reasons.append(Withheld(side, measure.text, on, str(reason)))
+            continue
+        _keep(found, definition, measure, (side, on), estimate)
+    if by_name and len(reasons) == len(places):
+        raise UsageError(f"{measure}: cannot be measured here: {reasons[0].reason}")
+    found.withheld.extend(reasons)
+
+
+def _keep(
+    found: MeasuredSpace,
+    definition: Definition,
+    measure: Measure,
+    place: tuple[str, str],
+    estimate: Estimate,
+) -> None:
+    side, on = place
+    found.estimates[side, measure.text, on] = estimate
+    found.warnings.extend(note for note in estimate.notes if note not in found.warnings)
+    limits = interval(estimate, LEVEL)
+    found.rows.append(
+        Measurement(
+            space=found.space.label,
+            side=side,
+            family=definition.family,
+            measure=measure.text,
+            on=on,
+            value=estimate.value,
+            se=limits.se,
+            ci_low=limits.low,
+            ci_high=limits.high,
+            level=LEVEL,
+            n=estimate.n,
+            unit=estimate.unit,
+            population=estimate.population,
+            estimator=estimate.estimator,
+            method=estimate.method,
+            null_mean=estimate.null_mean,
+            null_sd=estimate.null_sd,
+            null_p=estimate.null_p,
+            headline=is_headline(found.facts, measure, place),
+        )
+    )
+
+
+def is_headline(facts: Facts, measure: Measure, place: tuple[str, str]) -> bool:
+    """Whether a row opens the report: of two depths of mining the one that decides."""
+    if headline_of(place[0], measure.text, place[1]) is None:
+        return False
+    if definition_of(measure).family != "negatives":
+        return True
+    return measure.whole("k") == headline_k(facts, measure.word("role"))
+
+
+def _oddities(facts: Facts) -> list[str]:
+    """Counted things that a reader of the numbers has to know."""
+    lines = []
+    for side in ("queries", "documents"):
+        extra = duplicates(facts, side)
+        if extra:
+            n = len(facts.raw(side))
+            lines.append(
+                f"{side}: {extra} of {n} rows repeat another row exactly; kept, they raise "
+                "uniformity and crowd neighbor lists"
+            )
+    padding = facts.space.padding
+    if padding is not None and np.any(padding):
+        lines.append(
+            f"documents: {int(np.count_nonzero(padding))} padding-only chunks are left out of "
+            "the geometry and kept in the ranking"
+        )
+    return lines
+
+
+def duplicates(facts: Facts, side: str) -> int:
+    """How many rows repeat an earlier row exactly."""
+    seen: set[int] = set()
+    rows = facts.raw(side)
+    for _, block in rows.blocks():
+        seen.update(hash(row.tobytes()) for row in block)
+    return len(rows) - len(seen)

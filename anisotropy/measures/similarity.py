@@ -1,0 +1,254 @@
+"""Similarity of two spaces: the same items, in spaces of any dimensions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from anisotropy.backend import Rows
+from anisotropy.measures.base import Definition, Family, Impossible, Measure, Parameter
+from anisotropy.measures.facts import Facts
+from anisotropy.neighbors import Items, TopK, sweep
+from anisotropy.results import Similarity
+from anisotropy.statistics import (
+    Influence,
+    blocks_of,
+    from_left_out,
+    student,
+    total_error,
+)
+
+FAMILY = Family(
+    "similarity",
+    "Similarity of two spaces",
+    "whether two spaces place the same items alike, up to a rotation",
+    "whether either of them is any good",
+)
+VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {}
+BLOCKS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Products:
+    """What the unbiased HSIC of two centered matrices of the same n rows is made of.
+
+    With a, b the squared lengths of the rows and s_x, s_y the column sums: `cross` = X'Y,
+    `diagonal` = a.b, `corner` = sum of (x.s_x - a)(y.s_y - b), `totals` = |s|^2 less the sum of
+    the squared lengths, of either matrix.
+    """
+
+    n: int
+    cross: np.ndarray
+    diagonal: float
+    corner: float
+    totals: tuple[float, float]
+
+    def hsic(self) -> float:
+        """Unbiased HSIC in feature form, in O(n dim^2)."""
+        n = self.n
+        t = float((self.cross**2).sum()) - self.diagonal
+        k, other = self.totals
+        total = t + k * other / ((n - 1) * (n - 2)) - 2 * self.corner / (n - 2)
+        return total / (n * (n - 3))
+
+
+def products(x: Rows, y: Rows) -> Products:
+    """Stream two matrices, centered, for :meth:`Products.hsic`."""
+    mean_x, mean_y = x.mean(), y.mean()
+    cross = np.zeros((x.dim, y.dim))
+    sum_x, sum_y = np.zeros(x.dim), np.zeros(y.dim)
+    for left, right in _centered(x, y, mean_x, mean_y):
+        cross += left.T @ right
+        sum_x += left.sum(axis=0)
+        sum_y += right.sum(axis=0)
+    corner = diagonal = total_a = total_b = 0.0
+    for left, right in _centered(x, y, mean_x, mean_y):
+        a, b = np.einsum("ij,ij->i", left, left), np.einsum("ij,ij->i", right, right)
+        diagonal += float(a @ b)
+        corner += float((left @ sum_x - a) @ (right @ sum_y - b))
+        total_a += float(a.sum())
+        total_b += float(b.sum())
+    totals = (float(sum_x @ sum_x) - total_a, float(sum_y @ sum_y) - total_b)
+    return Products(len(x), cross, diagonal, corner, totals)
+
+
+def _centered(
+    x: Rows, y: Rows, mean_x: np.ndarray, mean_y: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    step = max(1, (16 << 20) // (8 * max(x.dim, y.dim)))
+    for start in range(0, len(x), step):
+        part = slice(start, min(start + step, len(x)))
+        yield x.take(part).astype(float) - mean_x, y.take(part).astype(float) - mean_y
+
+
+def unbiased_cka(x: Rows, y: Rows) -> float:
+    """CKA with the unbiased HSIC; rows of `x` and `y` in the same order."""
+    xy, xx, yy = products(x, y).hsic(), products(x, x).hsic(), products(y, y).hsic()
+    if xx <= 0 or yy <= 0:
+        raise Impossible("the rows of one space do not differ enough for CKA")
+    return xy / math.sqrt(xx * yy)
+
+
+def cka(a: Facts, b: Facts, measure: Measure, side: str) -> Similarity:
+    """Unbiased linear CKA of the unit rows; interval over queries, documents are fixed."""
+    x, y = _same_rows(a, b, side)
+    if len(x) < 4:
+        raise Impossible(f"{side}: {len(x)} row(s), at least 4 are needed")
+    value = unbiased_cka(x, y)
+    low = high = math.nan
+    if side == "queries":
+        low, high = _reach(value, Influence(a.space.query_ids, value * _relative_change(x, y)))
+    return Similarity(side, measure.text, value, low, high, null_mean=0.0, n=len(x))
+
+
+def _relative_change(x: Rows, y: Rows) -> np.ndarray:
+    """First-order relative change of the CKA by the weight of each row."""
+    xy, xx, yy = (_hsic_change(*pair) for pair in ((x, y), (x, x), (y, y)))
+    return np.asarray(xy - (xx + yy) / 2)
+
+
+def _hsic_change(x: Rows, y: Rows) -> np.ndarray:
+    mean_x, mean_y = x.mean(), y.mean()
+    covariance = sum(left.T @ right for left, right in _centered(x, y, mean_x, mean_y)) / len(x)
+    square = float((covariance**2).sum())
+    terms = [
+        np.einsum("ij,ij->i", left @ covariance, right)
+        for left, right in _centered(x, y, mean_x, mean_y)
+    ]
+    return 2 * (np.concatenate(terms) / square - 1)
+
+
+def _reach(value: float, influence: Influence) -> tuple[float, float]:
+    se, freedom = total_error([influence])
+    reach = student(0.95, freedom) * se
+    return max(value - reach, -1.0), min(value + reach, 1.0)
+
+
+def _same_rows(a: Facts, b: Facts, side: str) -> tuple[Rows, Rows]:
+    """Unit rows of both spaces, those of b in the order of a."""
+    x, y = a.rows(side, "unit"), b.rows(side, "unit")
+    order = row_order(a, b, side)
+    if order is None:
+        return x, y
+    keep = order if y.keep is None else y.keep[order]
+    scale = None if y.scale is None else y.scale[order]
+    return x, Rows(y.data, keep, y.shift, scale)
+
+
+def row_order(a: Facts, b: Facts, side: str) -> np.ndarray | None:
+    """Rows of b in the order of a; None where they are in that order already.
+
+    Raises
+    ------
+    Impossible
+        If the rows are not the same items.
+    """
+    ids_a, ids_b = list(a.row_ids(side)), list(b.row_ids(side))
+    if ids_a == ids_b:
+        return None
+    place = {name: i for i, name in enumerate(ids_b)}
+    if len(ids_a) != len(ids_b) or any(name not in place for name in ids_a):
+        raise Impossible(f"{side}: the two spaces do not have the same vectors a document")
+    return np.array([place[name] for name in ids_a])
+
+
+def mutual_knn(a: Facts, b: Facts, measure: Measure, side: str) -> Similarity:
+    """Mean share of the k nearest that an item keeps, by cosine."""
+    k = measure.whole("k")
+    n = len(a.rows(side, "unit"))
+    if n - 1 <= k:
+        raise Impossible(f"{side}: {n} row(s), more than k + 1 = {k + 1} are needed")
+    order = row_order(a, b, side)
+    chosen = a.choose(a.row_ids(side))
+    x = _lists(a, side, chosen, k)
+    y = _lists(b, side, chosen if order is None else order[chosen], k)
+    if order is not None:
+        back = np.argsort(order)
+        y = np.where(y >= 0, back[y], -1)
+    value = float(np.mean(_overlap(x[:, :k], y[:, :k], n))) / k
+    low = high = math.nan
+    if side == "queries":
+        block = blocks_of(a.space.query_ids, BLOCKS, a.seed)
+        low, high = _reach(value, from_left_out(_overlap_without(x, y, chosen, block, k)))
+    return Similarity(side, measure.text, value, low, high, null_mean=k / (n - 1), n=len(chosen))
+
+
+def _lists(facts: Facts, side: str, chosen: np.ndarray, k: int) -> np.ndarray:
+    """Neighbors of the chosen rows: those already known where they are deep enough."""
+    known = facts.one_set(side, "unit")
+    depth = min(
+        facts.plan.local_k and known.neighbors.index.shape[1], len(facts.rows(side, "unit")) - 1
+    )
+    if depth > k and np.array_equal(np.sort(chosen), known.chosen):
+        return known.neighbors.index[np.searchsorted(known.chosen, chosen)]
+    items = Items(facts.rows(side, "unit"))
+    lists = TopK(len(chosen), min(2 * k + 8, len(items) - 1), facts.ties(side, rows=True))
+    sweep(items, chosen, items, [lists], own=chosen)
+    return lists.neighbors(chosen).index
+
+
+def _overlap(x: np.ndarray, y: np.ndarray, n: int) -> np.ndarray:
+    """Number of common entries of each row of two lists."""
+    base = np.arange(len(x))[:, None] * (n + 1)
+    codes = [np.where(lists >= 0, lists + base, -1).ravel() for lists in (x, y)]
+    both = np.intersect1d(codes[0][codes[0] >= 0], codes[1][codes[1] >= 0], assume_unique=True)
+    return np.bincount(both // (n + 1), minlength=len(x))
+
+
+def _overlap_without(
+    x: np.ndarray, y: np.ndarray, chosen: np.ndarray, block: np.ndarray, k: int
+) -> np.ndarray:
+    values = np.empty(int(block.max()) + 1)
+    for out in range(len(values)):
+        stays = block[chosen] != out
+        first = [_first_left(lists[stays], block != out, k) for lists in (x, y)]
+        values[out] = float(np.mean(_overlap(first[0], first[1], len(block)))) / k
+    return values
+
+
+def _first_left(lists: np.ndarray, stays: np.ndarray, k: int) -> np.ndarray:
+    """The lists with what does not stay, and what lies beyond k, set to -1."""
+    kept = stays[lists] & (lists >= 0)
+    kept &= np.cumsum(kept, axis=1) <= k
+    return np.where(kept, lists, -1)
+
+
+_PLACES = (("queries", "unit"), ("documents", "unit"))
+DEFINITIONS = (
+    Definition(
+        name="cka",
+        family="similarity",
+        formula="HSIC(K, L)/sqrt(HSIC(K, K) HSIC(L, L)), K = XX', unbiased HSIC",
+        low=-1.0,
+        high=1.0,
+        up="similar",
+        sees="agreement of all pairwise products, up to rotation and scale",
+        blind="small directions: the top ones dominate; outliers swing it",
+        reference="Song et al. 2012 (unbiased HSIC); Kornblith et al. 2019 (CKA)",
+        note="On unit rows, centered, in feature form over all rows. Expected 0 when nothing is "
+        "shared, slightly negative values included. Documents are fixed: no interval.",
+        needs=("moments",),
+        places=_PLACES,
+        between=cka,
+    ),
+    Definition(
+        name="mutual_knn",
+        family="similarity",
+        formula="mean over rows of |N_A(i) and N_B(i)|/k",
+        low=0.0,
+        high=1.0,
+        up="similar",
+        sees="whether an item keeps its nearest neighbors",
+        blind="distances, and everything farther than the k nearest",
+        reference="Huh et al. 2024 (arXiv 2405.07987)",
+        note="Cosine. Chance is k/(n - 1). Large document sets are seen from seeded anchors.",
+        needs=("neighbors",),
+        places=_PLACES,
+        parameters=(Parameter("k", 10, always=True, low=1),),
+        between=mutual_knn,
+    ),
+)

@@ -1,0 +1,307 @@
+"""Uncertainty, nulls and tests.
+
+An uncertain value carries *influence values*: one number for each unit resampled (a query, a
+document, a block of queries), keyed by its id, with mean zero and scaled so that the standard
+error is their standard deviation over the square root of their number. The difference of two
+spaces pairs them by id; rows are never swapped between spaces.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from anisotropy.errors import NotComparable
+from anisotropy.files import hash_ids
+
+LEVEL = 0.95
+BLOCKS = 20
+Scale = Literal["linear", "square", "log"]
+
+
+@dataclass(frozen=True, eq=False)
+class Influence:
+    """Influence values of one kind of unit.
+
+    Attributes
+    ----------
+    keys
+        Ids of the units, or numbers of blocks.
+    values
+        Shape (len(keys),); their mean does not matter.
+    shrink
+        Factor on the standard error, for anchors drawn from a finite set without
+        replacement: sqrt(1 - drawn / all).
+    """
+
+    keys: Sequence[str] | Sequence[int]
+    values: np.ndarray
+    shrink: float = 1.0
+
+    @property
+    def variance(self) -> float:
+        """Squared standard error from these units; NaN for fewer than two."""
+        if len(self.values) < 2:
+            return math.nan
+        return float(np.var(self.values, ddof=1)) / len(self.values) * self.shrink**2
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """A value, and what is needed to say how sure it is.
+
+    Attributes
+    ----------
+    value
+        The estimate on the scale of the measure.
+    influences
+        Independent sources of uncertainty; empty where there is none.
+    n, unit, population, estimator, method
+        As in :class:`anisotropy.results.Measurement`.
+    scale
+        Scale of the influence values and of the interval: ``linear``; ``square`` (intervals of
+        the squared value, mapped back and truncated at 0); ``log``.
+    squared
+        The estimate of the squared value where `scale` is ``square``; may be negative.
+    low, high
+        Range to which the interval is cut.
+    null_mean, null_sd, null_p
+        The value under the null of the measure.
+    notes
+        Lines for the warnings of the run.
+    """
+
+    value: float
+    influences: tuple[Influence, ...] = ()
+    n: int = 0
+    unit: str | None = None
+    population: str = "none"
+    estimator: str = "exact"
+    method: str | None = None
+    scale: Scale = "linear"
+    squared: float = math.nan
+    low: float = -math.inf
+    high: float = math.inf
+    null_mean: float = math.nan
+    null_sd: float = math.nan
+    null_p: float = math.nan
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Standard error and interval of a value or of a difference."""
+
+    se: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    p: float = math.nan
+
+
+def total_error(influences: Sequence[Influence]) -> tuple[float, float]:
+    """Standard error and degrees of freedom (Welch-Satterthwaite) of independent sources."""
+    if not influences:
+        return math.nan, math.nan
+    variances = np.array([part.variance for part in influences])
+    total = float(variances.sum())
+    if not total > 0:
+        return math.sqrt(total) if total == 0 else math.nan, math.nan
+    freedom = np.array([len(part.values) - 1 for part in influences])
+    return math.sqrt(total), total**2 / float((variances**2 / freedom).sum())
+
+
+def student(level: float, freedom: float) -> float:
+    """Two-sided quantile of Student's t; 0 where the freedom is NaN."""
+    from scipy.special import stdtrit
+
+    return 0.0 if math.isnan(freedom) else float(stdtrit(freedom, 0.5 + level / 2))
+
+
+def interval(estimate: Estimate, level: float = LEVEL) -> Interval:
+    """Standard error on the scale of the value, and the interval.
+
+    Returns
+    -------
+    Interval
+        NaN where the estimate carries no influence values.
+    """
+    se, freedom = total_error(estimate.influences)
+    if math.isnan(se) or math.isnan(estimate.value):
+        return Interval()
+    reach = student(level, freedom) * se
+    if estimate.scale == "log":
+        low, high = (estimate.value * _exp(sign * reach) for sign in (-1, 1))
+        return _cut(estimate, Interval(estimate.value * se, low, high))
+    if estimate.scale == "square":
+        low, high = (math.sqrt(max(estimate.squared + s * reach, 0)) for s in (-1, 1))
+        return _cut(estimate, Interval(se * _root_slope(estimate, se), low, high))
+    return _cut(estimate, Interval(se, estimate.value - reach, estimate.value + reach))
+
+
+def _exp(x: float) -> float:
+    return math.exp(min(x, 700.0))
+
+
+def _cut(estimate: Estimate, found: Interval) -> Interval:
+    low = min(max(found.low, estimate.low), estimate.high)
+    high = max(min(found.high, estimate.high), estimate.low)
+    return Interval(found.se, low, high)
+
+
+def _root_slope(estimate: Estimate, se: float) -> float:
+    """Derivative of the square root, held finite near zero by the error of the square."""
+    floor = math.sqrt(se) if se > 0 else 1.0
+    return 1 / (2 * max(estimate.value, floor))
+
+
+def linear_influences(estimate: Estimate) -> tuple[Influence, ...]:
+    """Influence values on the scale of the value itself (delta method)."""
+    slope = 1.0
+    if estimate.scale == "square":
+        slope = _root_slope(estimate, total_error(estimate.influences)[0])
+    elif estimate.scale == "log":
+        slope = estimate.value
+    return tuple(Influence(part.keys, part.values * slope, part.shrink)
+                 for part in estimate.influences)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Value of b minus value of a, resampling the same units in both."""
+
+    delta: float
+    interval: Interval
+    effect_size: float
+    n: int
+
+
+def paired_difference(a: Estimate, b: Estimate, level: float = LEVEL) -> PairedDifference:
+    """Compare two estimates whose influence values are keyed by the same ids.
+
+    The effect size is the difference over the standard deviation of the paired differences of
+    one unit (se times the square root of n): for per-query values Cohen's d of paired data.
+
+    Raises
+    ------
+    NotComparable
+        If the ids differ.
+    """
+    delta = b.value - a.value
+    parts_a, parts_b = linear_influences(a), linear_influences(b)
+    if len(parts_a) != len(parts_b):
+        raise NotComparable("the two values were estimated in different ways")
+    paired = [_pair(x, y) for x, y in zip(parts_a, parts_b, strict=True)]
+    se, freedom = total_error(paired)
+    if math.isnan(se):
+        return PairedDifference(delta, Interval(), math.nan, a.n)
+    if se <= 1e-12 * (abs(a.value) + abs(b.value)):
+        return _certain(delta, a.n)
+    reach = student(level, freedom) * se
+    p = two_sided(delta / se, freedom)
+    spread = se * math.sqrt(a.n) if a.n else math.nan
+    found = Interval(se, delta - reach, delta + reach, p if a.population != "none" else math.nan)
+    return PairedDifference(delta, found, delta / spread, a.n)
+
+
+def _certain(delta: float, n: int) -> PairedDifference:
+    """Every unit changed by the same amount: no change is p = 1, any other is not noise."""
+    same = abs(delta) < 1e-12
+    delta = 0.0 if same else delta
+    return PairedDifference(delta, Interval(0.0, delta, delta, 1.0 if same else 0.0), math.nan, n)
+
+
+def _pair(a: Influence, b: Influence) -> Influence:
+    if a.keys is b.keys or list(a.keys) == list(b.keys):
+        return Influence(a.keys, b.values - a.values, min(a.shrink, b.shrink))
+    place = {key: i for i, key in enumerate(b.keys)}
+    order = [place.get(key, -1) for key in a.keys]
+    if len(place) != len(order) or min(order, default=0) < 0:
+        raise NotComparable("the two values were estimated on different ids")
+    return Influence(a.keys, b.values[order] - a.values, min(a.shrink, b.shrink))
+
+
+def two_sided(statistic: float, freedom: float = math.inf) -> float:
+    """Two-sided p of a t statistic (normal for infinite freedom)."""
+    from scipy.special import ndtr, stdtr
+
+    x = -abs(statistic)
+    return float(2 * (ndtr(x) if math.isinf(freedom) else stdtr(freedom, x)))
+
+
+def holm(p: Sequence[float], tests: int | None = None) -> list[float]:
+    """Holm's adjusted p values; NaN stays NaN.
+
+    Parameters
+    ----------
+    p
+        The p values.
+    tests
+        Size of the family, where it is fixed beforehand and larger than the list: tests that
+        are missing count as not significant. Default: the values that are not NaN.
+    """
+    adjusted = [math.nan] * len(p)
+    ordered = sorted((value, i) for i, value in enumerate(p) if not math.isnan(value))
+    family = max(tests or 0, len(ordered))
+    largest = 0.0
+    for rank, (value, i) in enumerate(ordered):
+        largest = max(largest, min(1.0, (family - rank) * value))
+        adjusted[i] = largest
+    return adjusted
+
+
+def blocks_of(ids: Sequence[str], count: int = BLOCKS, seed: int = 0) -> np.ndarray:
+    """Block of each id: as equal in size as can be, by a seeded hash, never by file order.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n,)
+        Numbers from 0 to min(count, n) - 1.
+    """
+    order = np.argsort(hash_ids(ids, seed), kind="stable")
+    block = np.empty(len(ids), dtype=np.int64)
+    block[order] = np.arange(len(ids)) % max(min(count, len(ids)), 1)
+    return block
+
+
+def from_left_out(values: np.ndarray) -> Influence:
+    """Influence values of blocks from the values without each block (grouped jackknife)."""
+    centered = values - values.mean()
+    return Influence(list(range(len(values))), -(len(values) - 1) * centered)
+
+
+def ratio_influence(total: np.ndarray, weight: np.ndarray) -> tuple[float, np.ndarray]:
+    """Ratio of sums over clusters, and its influence value for each cluster.
+
+    Parameters
+    ----------
+    total, weight
+        Shape (clusters,): sum of the values in a cluster, and how many they are.
+    """
+    ratio = float(total.sum() / weight.sum())
+    return ratio, (total - ratio * weight) / weight.mean()
+
+
+def null_z(value: float, mean: float, sd: float) -> float:
+    """Two-sided normal p of a value under its null; NaN without a spread."""
+    return two_sided((value - mean) / sd) if sd > 0 else math.nan
+
+
+def simulated_null(
+    draw: Callable[[np.random.Generator], float], rounds: int, seed: int
+) -> tuple[float, float]:
+    """Mean and standard deviation of a statistic under a simulated null.
+
+    Parameters
+    ----------
+    draw
+        One value under the null from a generator.
+    rounds, seed
+        How many draws, and their seed.
+    """
+    rng = np.random.default_rng(seed)
+    draws = np.array([draw(rng) for _ in range(rounds)])
+    return float(draws.mean()), float(draws.std(ddof=1))
