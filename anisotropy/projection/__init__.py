@@ -1,0 +1,9 @@
+"""Projections: 2-D maps of a space, or of two spaces so that they can be compared.
+
+A map has coordinates, never "embeddings". It is a picture: it cannot show uniformity, isotropy
+or the distance between far groups. Each map therefore carries how faithful it is.
+"""
+
+from anisotropy.projection.maps import METHODS, join_maps, project, project_pair
+
+__all__ = ["METHODS", "join_maps", "project", "project_pair"]

@@ -1,0 +1,10 @@
+"""Reports: results as a terminal table, JSON, CSV, LaTeX, Markdown and one offline HTML page.
+
+A report has no numbers of its own: each one stands in the results, rounded here for reading.
+"""
+
+from anisotropy.report.formats import FORMATS, format_results
+from anisotropy.report.page import write_html
+from anisotropy.report.terminal import terminal_table
+
+__all__ = ["FORMATS", "format_results", "terminal_table", "write_html"]

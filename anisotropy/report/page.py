@@ -1,0 +1,82 @@
+"""The report as one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from anisotropy.files import write_text
+from anisotropy.report.view import view_of
+from anisotropy.results import Results
+
+_DPI = 200
+
+
+def write_html(results: Results, path: str | Path) -> Path:
+    """Write the offline report.
+
+    Parameters
+    ----------
+    results
+        Of one space, several, or two compared.
+    path
+        File to write; its folder is made.
+
+    Returns
+    -------
+    pathlib.Path
+        `path`. The page loads nothing: figures are inside, every text from elsewhere is
+        escaped, and its content policy lets no script run but its own.
+    """
+    path = Path(path)
+    write_text(path, render_html(results))
+    return path
+
+
+def render_html(results: Results) -> str:
+    """The page as text; the same results give the same text."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(_resource("report.html.j2"))
+    script = _resource("copy.js").strip()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    page = template.render(
+        view=view_of(results),
+        figures=_figures(results),
+        style=_resource("report.css"),
+        script=script,
+        script_digest=digest,
+    )
+    # A lone surrogate in an id or label is text that no file can hold.
+    return page.encode("utf-8", "replace").decode("utf-8")
+
+
+def _resource(name: str) -> str:
+    return (files("anisotropy.report") / "assets" / name).read_text(encoding="utf-8")
+
+
+def _figures(results: Results) -> list[dict[str, Any]]:
+    """Name, title, caption and data of each figure whose curves are there."""
+    from anisotropy.plots import available, render
+    from anisotropy.plots.style import COLUMN
+
+    figures = []
+    for kind in available(results):
+        figure = kind.draw(results, caption=False)
+        data = base64.b64encode(render(figure, "png", _DPI)).decode()
+        figures.append(
+            {
+                "name": kind.name,
+                "title": kind.title,
+                "caption": kind.caption(results),
+                "data": f"data:image/png;base64,{data}",
+                "wide": bool(figure.get_figwidth() > COLUMN),
+            }
+        )
+    return figures

@@ -1,0 +1,120 @@
+"""Which rows a table shows, and in what order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from anisotropy.measures.headline import HEADLINE
+from anisotropy.plots.words import group_of
+from anisotropy.results import Difference, Measurement, Results
+
+_GROUPS = tuple(dict.fromkeys(row.group for row in HEADLINE))
+_SHORT = 16
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a table: a measure at a place, in every space.
+
+    Attributes
+    ----------
+    side, on, family, measure, headline
+        What is measured and where.
+    cells
+        Label of the space to its measurement.
+    delta
+        The difference, where two spaces are compared.
+    """
+
+    side: str
+    on: str
+    family: str
+    measure: str
+    headline: bool
+    cells: dict[str, Measurement]
+    delta: Difference | None
+
+    @property
+    def first(self) -> Measurement:
+        """Any one of the measurements."""
+        return next(iter(self.cells.values()))
+
+    @property
+    def group(self) -> str:
+        """The users' word for it."""
+        return group_of(self.first)
+
+
+def lines_of(results: Results) -> list[Line]:
+    """Every measured row, in the order in which it was first measured."""
+    cells: dict[tuple[str, str, str], dict[str, Measurement]] = {}
+    for row in results.rows:
+        cells.setdefault((row.side, row.on, row.measure), {})[row.space] = row
+    deltas = {(d.side, d.on, d.measure): d for d in results.deltas}
+    return [_line(key, found, deltas.get(key)) for key, found in cells.items()]
+
+
+def _line(
+    key: tuple[str, str, str], cells: dict[str, Measurement], delta: Difference | None
+) -> Line:
+    first = next(iter(cells.values()))
+    headline = any(row.headline for row in cells.values())
+    return Line(key[0], key[1], first.family, key[2], headline, cells, delta)
+
+
+def headline_groups(results: Results) -> list[tuple[str, list[Line]]]:
+    """Headline lines under the users' words; groups without a row are left out."""
+    lines = [line for line in lines_of(results) if line.headline]
+    known = [(group, [line for line in lines if line.group == group]) for group in _GROUPS]
+    others = [line for line in lines if line.group not in _GROUPS]
+    return [(group, found) for group, found in [*known, ("other", others)] if found]
+
+
+def families_of(lines: Iterable[Line]) -> list[tuple[str, list[Line]]]:
+    """Lines by family, in the order in which the families come."""
+    families: dict[str, list[Line]] = {}
+    for line in lines:
+        families.setdefault(line.family, []).append(line)
+    return list(families.items())
+
+
+def doubts_of(results: Results) -> list[tuple[str, str]]:
+    """Label of a space and a doubt about its recipe, for each doubt."""
+    return [
+        (str(space["label"]), str(doubt))
+        for space in results.spaces
+        for doubt in (space.get("recipe") or {}).get("doubts") or ()
+    ]
+
+
+def title_of(results: Results) -> str:
+    """What the results are about, in one line."""
+    labels = results.labels
+    if results.deltas and len(labels) == 2:
+        return f"{labels[1]} against {labels[0]}"
+    return ", ".join(labels) if len(labels) <= 3 else f"{len(labels)} embedding spaces"
+
+
+def collection_of(results: Results) -> str:
+    """The collection in one line: name, split, note, numbers of queries and documents."""
+    about = results.collection
+    name = str(about.get("name") or "embeddings without a collection")
+    split = f", split {about['split']}" if about.get("split") else ""
+    counts = (results.spaces[0].get("counts") or {}) if results.spaces else {}
+    sizes = ", ".join(
+        f"{int(counts[key]):,} {word}"
+        for key, word in (
+            ("queries", "queries"),
+            ("documents", "documents"),
+            ("judged_pairs", "judged pairs"),
+        )
+        if key in counts
+    )
+    note = str(about.get("note") or "")
+    return f"{name}{split}{f': {sizes}' if sizes else ''}{f' ({note})' if note else ''}"
+
+
+def brief(label: str) -> str:
+    """A label of at most 16 letters."""
+    return label if len(label) <= _SHORT else label[: _SHORT - 1] + "…"
