@@ -1,0 +1,41 @@
+# `make demo` and `make test` need nothing but Python 3.11 or newer and a package index.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check format verify bench clean
+
+## A new virtual environment with the exact versions of constraints.txt.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	@start=$$(date +%s); \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]' && \
+	echo "installation: $$(( $$(date +%s) - start )) s"
+	@touch $@
+
+## The main job on the built-in collection: trains ANCE and DANCE, compares them, writes demo/.
+demo: $(STAMP)
+	$(BIN)/anisotropy demo
+
+## The whole test suite.
+test: $(STAMP) check
+	$(BIN)/python -m pytest -n 2 --durations=5
+
+## Lint, format and types.
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+## Tests against reference arrays and real collections, where they are at hand:
+## make verify ANISOTROPY_ORACLE=… ANISOTROPY_REAL_DATA=…
+verify: $(STAMP)
+	$(BIN)/python -m pytest -m "oracle or real_data"
+
+clean:
+	rm -rf $(VENV) demo build dist

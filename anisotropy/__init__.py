@@ -1,0 +1,81 @@
+"""What the embedding space of a dense retriever looks like, and what changed in it.
+
+``import anisotropy as an`` is light: each name below is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+#: Public name -> module that defines it (and, for a module, itself).
+_PUBLIC = {
+    "AnisotropyError": "anisotropy.errors",
+    "EmbeddingSpace": "anisotropy.spaces",
+    "Results": "anisotropy.results",
+    "analyze": "anisotropy.api",
+    "collection": "anisotropy.collection",
+    "compare": "anisotropy.api",
+    "encoders": "anisotropy.encoders",
+    "errors": "anisotropy.errors",
+    "measure": "anisotropy.workflow",
+    "measures": "anisotropy.measures",
+    "negative_probability": "anisotropy.api",
+    "open": "anisotropy.api",
+    "open_collection": "anisotropy.collection",
+    "plots": "anisotropy.plots",
+    "project": "anisotropy.projection",
+    "training": "anisotropy.training",
+}
+
+__all__ = [
+    "AnisotropyError",
+    "EmbeddingSpace",
+    "Results",
+    "__version__",
+    "analyze",
+    "collection",
+    "compare",
+    "encoders",
+    "errors",
+    "measure",
+    "measures",
+    "negative_probability",
+    "open",
+    "open_collection",
+    "plots",
+    "project",
+    "training",
+]
+
+if TYPE_CHECKING:
+    from anisotropy import (
+        collection,
+        encoders,
+        errors,
+        measures,
+        plots,
+        training,
+    )
+    from anisotropy.api import analyze, compare, negative_probability, open
+    from anisotropy.collection import open_collection
+    from anisotropy.errors import AnisotropyError
+    from anisotropy.projection import project
+    from anisotropy.results import Results
+    from anisotropy.spaces import EmbeddingSpace
+    from anisotropy.workflow import measure
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'anisotropy' has no attribute {name!r}")
+    module = importlib.import_module(_PUBLIC[name])
+    value = module if _PUBLIC[name] == f"anisotropy.{name}" else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,204 @@
+"""The functions of ``import anisotropy as an`` that take a path or a space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from anisotropy import workflow
+from anisotropy.errors import UsageError, one_of
+from anisotropy.opening import EncoderOptions, open_space
+from anisotropy.spaces import EmbeddingSpace
+from anisotropy.spaces.store import is_store
+from anisotropy.workflow import AnalysisOptions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from anisotropy.collection import Collection
+    from anisotropy.projection.maps import Method
+    from anisotropy.results import Results
+
+Source = str | Path | EmbeddingSpace
+
+
+def open(
+    source: str | Path,
+    data: str | Path | None = "docstrings",
+    *,
+    recipe: str | None = None,
+    split: str | None = None,
+    label: str | None = None,
+    tokenizer: str | None = None,
+    backbone: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    dtype: str = "float32",
+    documents: int | None = None,
+) -> EmbeddingSpace:
+    """Open a store as it is; encode a checkpoint, or find its vectors in the cache.
+
+    Parameters
+    ----------
+    source
+        A store, checkpoint folder, zip or file, or a hub id ``org/name``.
+    data
+        Collection to encode: ``docstrings``, a BEIR or MS MARCO folder, ``irds:<id>``.
+    recipe
+        Name or file of the recipe; None resolves it from the checkpoint.
+    split
+        Split to evaluate; default dev, else test, else train.
+    label
+        Name in tables; default: from the source.
+    tokenizer, backbone
+        Of a single-file checkpoint.
+    overrides
+        Single parts of the recipe, such as ``{"normalize": True}``.
+    device, dtype
+        Where and in what precision to encode.
+    documents
+        None for all, or how many random ones beside the judged.
+
+    Returns
+    -------
+    EmbeddingSpace
+        Vectors stay on disk, memory-mapped.
+
+    Raises
+    ------
+    AnisotropyError
+        One line that says what is wrong and what to do.
+    """
+    from anisotropy.spaces.encoding import EncodeOptions
+
+    options = EncoderOptions(recipe, tokenizer, backbone, dict(overrides or {}), device, dtype)
+    return open_space(
+        source,
+        _collection_for(source, data, split),
+        encoder=options,
+        encode=EncodeOptions(documents=documents),
+        label=label,
+    )
+
+
+def _collection_for(
+    source: str | Path, data: str | Path | None, split: str | None
+) -> Collection | None:
+    from anisotropy.collection import open_collection
+
+    if data is None or (data == "docstrings" and is_store(Path(source))):
+        return None
+    return open_collection(data, split=split)
+
+
+def compare(
+    a: Source,
+    b: Source,
+    *,
+    data: str | Path | None = "docstrings",
+    measures: Sequence[str] | None = None,
+    projections: Sequence[Method] = ("tsne",),
+    seed: int = 0,
+    on_mismatch: Literal["error", "intersect"] = "error",
+) -> Results:
+    """Measure two spaces of one collection and test their differences, b minus a.
+
+    Parameters
+    ----------
+    a, b
+        Spaces, or what :func:`open` opens.
+    data
+        Collection, where a checkpoint has to be encoded.
+    measures
+        Text identities; None for the default set.
+    projections
+        Maps to draw: any of ``tsne``, ``pca``, ``umap``.
+    seed
+        Of every random choice.
+    on_mismatch
+        For ids that differ: ``error``, or ``intersect`` to use the common ones.
+
+    Returns
+    -------
+    Results
+        ``.measurements``, ``.differences``, ``.similarities``, ``.queries()``, ``.report(path)``.
+    """
+    spaces = _distinct([_opened(source, data) for source in (a, b)])
+    options = _options(measures, projections, seed, on_mismatch)
+    return workflow.compare(spaces[0], spaces[1], options, collection=_collection(spaces))
+
+
+def analyze(
+    spaces: Sequence[Source],
+    *,
+    data: str | Path | None = "docstrings",
+    measures: Sequence[str] | None = None,
+    projections: Sequence[Method] = ("tsne",),
+    seed: int = 0,
+) -> Results:
+    """Measure one or many spaces; parameters as in :func:`compare`."""
+    opened = [_opened(source, data) for source in spaces]
+    options = _options(measures, projections, seed, "error")
+    return workflow.analyze(opened, options, collection=_collection(opened))
+
+
+def negative_probability(
+    space: EmbeddingSpace,
+    role: Literal["queries", "documents"] = "queries",
+    *,
+    k: int = 200,
+) -> pd.DataFrame:
+    """Probability of each item to be drawn as a negative under ANCE's mining law.
+
+    Parameters
+    ----------
+    space
+        Its training queries are the pool where it has them.
+    role
+        ``queries`` as negatives of documents, or ``documents`` as negatives of queries.
+    k
+        Depth from which an anchor's negatives are drawn; 1 or more.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``id`` and ``probability``, one row an item of the role, summing to 1.
+    """
+    import pandas as pd
+
+    from anisotropy.measures.facts import Facts, Plan
+    from anisotropy.measures.negatives import ROLES, mined, probabilities
+
+    if role not in ROLES:
+        raise UsageError(f"role: {one_of(role, ROLES)}")
+    if k < 1:
+        raise UsageError(f"k: got {k}; allowed: 1 or more")
+    found = mined(Facts(space, Plan(depth=k)), role, "none")
+    ids = space.mining.query_ids if role == "queries" else space.doc_ids
+    return pd.DataFrame({"id": ids, "probability": probabilities(found, k)})
+
+
+def _options(
+    measures: Sequence[str] | None, projections: Sequence[Method], seed: int, on_mismatch: str
+) -> AnalysisOptions:
+    chosen = tuple(measures) if measures is not None else None
+    return AnalysisOptions(chosen, tuple(projections), seed, on_mismatch)
+
+
+def _opened(source: Source, data: str | Path | None) -> EmbeddingSpace:
+    return source if isinstance(source, EmbeddingSpace) else open(source, data)
+
+
+def _distinct(spaces: list[EmbeddingSpace]) -> list[EmbeddingSpace]:
+    if spaces[0].label == spaces[1].label:
+        for space, side in zip(spaces, ("a", "b"), strict=True):
+            space.label = f"{space.label} ({side})"
+    return spaces
+
+
+def _collection(spaces: Sequence[EmbeddingSpace]) -> Collection | None:
+    return next((s.collection for s in spaces if s.collection is not None), None)
+
+
+__all__ = ["analyze", "compare", "negative_probability", "open"]

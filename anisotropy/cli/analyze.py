@@ -1,0 +1,105 @@
+"""``anisotropy analyze``: the measures of one or many spaces."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import Any
+
+from anisotropy.cli.options import (
+    DATA_DEFAULTS,
+    ENCODER_DEFAULTS,
+    MEASURE_DEFAULTS,
+    OUTPUT_DEFAULTS,
+    add_data_options,
+    add_encoder_options,
+    add_measure_options,
+    add_output_options,
+    resolve,
+)
+from anisotropy.errors import UsageError
+
+SUMMARY = "what one embedding space looks like, or several side by side"
+DEFAULTS: dict[str, Any] = {
+    "spaces": [],
+    **DATA_DEFAULTS,
+    **ENCODER_DEFAULTS,
+    **MEASURE_DEFAULTS,
+    **OUTPUT_DEFAULTS,
+}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument(
+        "spaces",
+        nargs="*",
+        metavar="X",
+        help="checkpoints, stores or hub ids; a folder of checkpoint-<step> gives the series",
+    )
+    add_data_options(parser)
+    add_encoder_options(parser)
+    add_measure_options(parser)
+    add_output_options(parser)
+
+
+def run(given: dict[str, Any]) -> int:
+    """Measure, write, print."""
+    options = resolve(given, DEFAULTS)
+    sources = [path for source in options["spaces"] for path in _series(source)]
+    if not sources:
+        raise UsageError("analyze needs one or more checkpoints, stores or hub ids")
+    from anisotropy import workflow
+    from anisotropy.cli import jobs
+    from anisotropy.opening import default_label, open_space
+
+    jobs.check_format(options)
+    chosen = jobs.analysis_options(options)
+    encode = jobs.encode_options(options)
+    collection = jobs.open_data(options)
+    labels = _distinct([default_label(source) for source in sources])
+    spaces = [
+        open_space(
+            source,
+            collection,
+            encoder=jobs.encoder_options(options),
+            encode=encode,
+            label=label,
+            progress=jobs.progress_bars(options["quiet"]),
+        )
+        for source, label in zip(sources, labels, strict=True)
+    ]
+    results = workflow.analyze(
+        spaces,
+        chosen,
+        collection=collection,
+        config=options,
+        say=jobs.teller(options["quiet"]),
+    )
+    name = "".join(c if c.isalnum() or c in "._-" else "_" for c in labels[0])
+    more = f"-and-{len(labels) - 1}-more" if len(labels) > 1 else ""
+    jobs.deliver(
+        results, Path(options["out"] or f"anisotropy-results/{name}{more}"), options, "analyze"
+    )
+    return 0
+
+
+def _series(source: str) -> list[str]:
+    """The folders ``checkpoint-<step>`` of a training folder in numeric order, or `source`."""
+    folder = Path(source)
+    if not folder.is_dir() or (folder / "config.json").exists():
+        return [source]
+    steps = {
+        int(match[1]): str(path)
+        for path in folder.iterdir()
+        if (match := re.fullmatch(r"checkpoint-(\d+)", path.name))
+    }
+    return [steps[step] for step in sorted(steps)] or [source]
+
+
+def _distinct(labels: list[str]) -> list[str]:
+    """Number the labels that occur more than once."""
+    if len(set(labels)) == len(labels):
+        return labels
+    return [f"{label} ({number})" for number, label in enumerate(labels, 1)]

@@ -1,0 +1,55 @@
+"""``anisotropy encode``: embeddings to a store."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from anisotropy.cli.options import (
+    DATA_DEFAULTS,
+    ENCODER_DEFAULTS,
+    add_common_options,
+    add_data_options,
+    add_encoder_options,
+    resolve,
+)
+from anisotropy.errors import UsageError
+
+SUMMARY = "encode a collection into a store; run it again to finish one that was interrupted"
+DEFAULTS: dict[str, Any] = {
+    "checkpoint": None,
+    "out": None,
+    "seed": 0,
+    **DATA_DEFAULTS,
+    **ENCODER_DEFAULTS,
+}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("checkpoint", nargs="?", metavar="X", help="checkpoint or hub id")
+    parser.add_argument("--out", metavar="STORE", help="folder of the store")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of --documents N (0)")
+    add_data_options(parser)
+    add_encoder_options(parser)
+    add_common_options(parser)
+
+
+def run(given: dict[str, Any]) -> int:
+    """Encode."""
+    options = resolve(given, DEFAULTS)
+    if not options["checkpoint"] or not options["out"]:
+        raise UsageError("encode needs a checkpoint and --out STORE")
+    from anisotropy.cli import jobs
+    from anisotropy.opening import encode_to_store
+
+    folder = encode_to_store(
+        options["checkpoint"],
+        jobs.open_data(options),
+        options["out"],
+        encoder=jobs.encoder_options(options),
+        encode=jobs.encode_options(options),
+        progress=jobs.progress_bars(options["quiet"]),
+    )
+    print(folder)
+    return 0

@@ -1,0 +1,130 @@
+"""What ``compare``, ``analyze`` and ``encode`` share: options to library values, and progress."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anisotropy.cli.options import FORMATS, recipe_overrides
+from anisotropy.errors import UsageError, one_of
+
+if TYPE_CHECKING:
+    from anisotropy.collection import Collection
+    from anisotropy.opening import EncoderOptions, Progress
+    from anisotropy.results import Results
+    from anisotropy.spaces.encoding import EncodeOptions
+    from anisotropy.workflow import AnalysisOptions
+
+
+def teller(quiet: bool) -> Callable[[str], None] | None:
+    """A function that says a line on stderr; None when quiet."""
+    if quiet:
+        return None
+    return lambda line: print(line, file=sys.stderr, flush=True)
+
+
+def progress_bars(quiet: bool) -> Callable[[str], Progress] | None:
+    """Given a label, a callback that draws a bar a side on stderr; None when quiet."""
+    if quiet:
+        return None
+
+    def for_label(label: str) -> Progress:
+        from tqdm import tqdm
+
+        bars: dict[str, Any] = {}
+
+        def report(side: str, done: int, total: int) -> None:
+            if side not in bars:
+                bars[side] = tqdm(total=total, desc=f"encoding {label} {side}", unit=" texts")
+            bars[side].update(done - bars[side].n)
+            if done >= total:
+                bars[side].close()
+
+        return report
+
+    return for_label
+
+
+def open_data(options: Mapping[str, Any]) -> Collection:
+    """The collection that ``--data`` and ``--split`` name."""
+    from anisotropy.collection import open_collection
+
+    return open_collection(
+        options["data"], split=options["split"], progress=teller(options["quiet"])
+    )
+
+
+def encoder_options(options: Mapping[str, Any], side: str | None = None) -> EncoderOptions:
+    """How to read a checkpoint; ``--a-recipe`` and so on go before ``--recipe``."""
+    from anisotropy.opening import EncoderOptions
+
+    def of_side(name: str) -> Any:
+        own = options.get(f"{side}_{name}") if side else None
+        return own if own is not None else options[name]
+
+    return EncoderOptions(
+        recipe=of_side("recipe"),
+        tokenizer=of_side("tokenizer"),
+        backbone=of_side("backbone"),
+        overrides=recipe_overrides(options),
+        device=options["device"],
+        dtype=options["dtype"],
+    )
+
+
+def encode_options(options: Mapping[str, Any]) -> EncodeOptions:
+    """How to encode."""
+    from anisotropy.spaces.encoding import BATCH_TOKENS, EncodeOptions
+
+    size = options["batch_size"]
+    return EncodeOptions(
+        store_dtype=options["store_dtype"],
+        batch_tokens=BATCH_TOKENS if size is None else size,
+        documents=_count(options["documents"]),
+        seed=options.get("seed", 0),
+    )
+
+
+def _count(text: Any) -> int | None:
+    if str(text) == "all":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"--documents: got {text!r}; allowed: all, or a whole number") from None
+
+
+def analysis_options(options: Mapping[str, Any]) -> AnalysisOptions:
+    """What to measure and draw."""
+    from anisotropy.measures import split_list
+    from anisotropy.workflow import AnalysisOptions
+
+    measures: str = options["measures"]
+    maps: Any = () if options["projection"] == "none" else split_list(options["projection"])
+    return AnalysisOptions(
+        measures=None if measures == "default" else tuple(split_list(measures)),
+        projections=tuple(maps),
+        seed=options["seed"],
+        on_mismatch=options.get("on_mismatch", "error"),
+    )
+
+
+def check_format(options: Mapping[str, Any]) -> None:
+    """Refuse an unknown ``--format`` before any work is done."""
+    if options["format"] not in FORMATS:
+        raise UsageError(f"--format: {one_of(options['format'], FORMATS)}")
+
+
+def deliver(results: Results, folder: Path, options: Mapping[str, Any], command: str) -> None:
+    """Write the results folder and print the table."""
+    from anisotropy.cli.options import write_config
+    from anisotropy.report import format_results
+    from anisotropy.workflow import write
+
+    written = write(results, folder)
+    write_config(folder, command, options)
+    print(format_results(results, options["format"]))
+    if not options["quiet"]:
+        print(f"\nreport: {written[0]}", file=sys.stderr)

@@ -1,0 +1,161 @@
+"""Options that commands share, and the file they may come from.
+
+Parsers leave out what was not given, so that the resolved configuration is: defaults, then the
+file named by ``--config``, then the command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from anisotropy.errors import UsageError, one_of
+
+#: Parts of the recipe that have an option of their own.
+RECIPE_PARTS = (
+    "normalize",
+    "similarity",
+    "pooling",
+    "temperature",
+    "max_query_length",
+    "max_document_length",
+)
+FORMATS = ("table", "json", "csv", "latex", "markdown")
+
+DATA_DEFAULTS: dict[str, Any] = {"data": "docstrings", "split": None, "documents": "all"}
+ENCODER_DEFAULTS: dict[str, Any] = {
+    "recipe": None,
+    "tokenizer": None,
+    "backbone": None,
+    **dict.fromkeys(RECIPE_PARTS),
+    "device": "auto",
+    "batch_size": None,
+    "dtype": "float32",
+    "store_dtype": "float32",
+}
+MEASURE_DEFAULTS: dict[str, Any] = {"measures": "default", "projection": "tsne", "seed": 0}
+OUTPUT_DEFAULTS: dict[str, Any] = {"out": None, "format": "table"}
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """``--data``, ``--split``, ``--documents``."""
+    group = parser.add_argument_group("collection")
+    group.add_argument(
+        "--data",
+        metavar="D",
+        help="docstrings (default), a BEIR folder, an MS MARCO folder, or irds:<id>",
+    )
+    group.add_argument("--split", metavar="S", help="split to evaluate (default: dev, else test)")
+    group.add_argument(
+        "--documents",
+        metavar="N",
+        help="all (default), or all judged documents plus N random ones",
+    )
+
+
+def add_encoder_options(parser: argparse.ArgumentParser, sides: bool = False) -> None:
+    """What decides how a checkpoint is read; with `sides`, also ``--a-…`` and ``--b-…``."""
+    group = parser.add_argument_group("recipe")
+    for name, metavar, text in (
+        ("recipe", "NAME|FILE", "how to read the checkpoint: ance, dance, dance-symmetric, …"),
+        ("tokenizer", "PATH", "tokenizer of a single-file checkpoint"),
+        ("backbone", "PATH", "backbone configuration of a single-file checkpoint"),
+    ):
+        group.add_argument(f"--{name}", metavar=metavar, help=text)
+        for side in ("a", "b") if sides else ():
+            group.add_argument(f"--{side}-{name}", metavar=metavar, help=f"the same, only {side}")
+    group.add_argument(
+        "--normalize", action=argparse.BooleanOptionalAction, help="unit-length vectors"
+    )
+    group.add_argument("--similarity", metavar="S", help="dot, cosine or euclidean")
+    group.add_argument("--pooling", metavar="P", help="cls, mean, max or lasttoken")
+    group.add_argument("--temperature", type=float, metavar="T", help="temperature of the scores")
+    group.add_argument("--max-query-length", type=int, metavar="N", help="tokens a query")
+    group.add_argument("--max-document-length", type=int, metavar="N", help="tokens a document")
+    group = parser.add_argument_group("encoding")
+    group.add_argument("--device", metavar="NAME", help="auto (default), cpu, cuda, cuda:1, mps")
+    group.add_argument("--batch-size", type=int, metavar="N", help="tokens a batch")
+    group.add_argument("--dtype", metavar="T", help="computation: float32 (default) or bfloat16")
+    group.add_argument("--store-dtype", metavar="T", help="stored: float32 (default) or float16")
+
+
+def add_measure_options(parser: argparse.ArgumentParser) -> None:
+    """``--measures``, ``--projection``, ``--seed``."""
+    group = parser.add_argument_group("measures")
+    group.add_argument(
+        "--measures", metavar="LIST", help="default, or text identities separated by spaces"
+    )
+    group.add_argument(
+        "--projection", metavar="LIST", help="maps to draw: tsne (default), pca, umap, or none"
+    )
+    group.add_argument("--seed", type=int, metavar="N", help="seed of every random choice (0)")
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """``--out``, ``--format``, and the options of every command."""
+    group = parser.add_argument_group("output")
+    group.add_argument("--out", metavar="DIR", help="folder of the results")
+    group.add_argument("--format", metavar="F", help=f"printed as {', '.join(FORMATS)}")
+    add_common_options(parser)
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """``--config`` and ``--quiet``."""
+    parser.add_argument("--config", metavar="FILE", help="options from a TOML file")
+    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+
+
+def resolve(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Defaults, then the configuration file, then what was given on the command line.
+
+    Raises
+    ------
+    UsageError
+        If the file is no TOML or has keys or types that the command does not know.
+    """
+    known = {**defaults, "quiet": False}
+    from_file: dict[str, Any] = {}
+    if given.get("config"):
+        from_file = _read(Path(given["config"]), known)
+    typed = {key: value for key, value in given.items() if key != "config"}
+    return {**known, **from_file, **typed}
+
+
+def _read(path: Path, known: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--config {path}: not readable as TOML ({error})") from None
+    content = {key.replace("-", "_"): value for key, value in content.items()}
+    for key, value in content.items():
+        if key not in known:
+            raise UsageError(f"--config {path}: unknown key: {one_of(key, known)}")
+        if isinstance(value, dict):
+            raise UsageError(f"--config {path}: {key!r} is a table; needed: a single value")
+        default = known[key]
+        if default is not None and not isinstance(value, type(default)):
+            raise UsageError(
+                f"--config {path}: {key} is {value!r}; needed: {type(default).__name__}"
+            )
+    return content
+
+
+def recipe_overrides(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Single parts of the recipe that were set."""
+    return {part: options[part] for part in RECIPE_PARTS if options.get(part) is not None}
+
+
+def write_config(folder: Path, command: str, options: Mapping[str, Any]) -> None:
+    """Write the resolved configuration as ``config.toml``, to be used with ``--config``."""
+    import json
+
+    from anisotropy.files import write_text
+
+    lines = [f"# anisotropy {command}"]
+    for key, value in options.items():
+        if value is not None and key != "quiet":
+            lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}")
+    write_text(folder / "config.toml", "\n".join(lines) + "\n")

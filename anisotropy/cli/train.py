@@ -1,0 +1,56 @@
+"""``anisotropy train``: the bundled trainer."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from anisotropy.cli.options import add_common_options, resolve
+from anisotropy.errors import UsageError, one_of
+
+SUMMARY = "train a stage: warmup, ance, norm, dual or dance"
+STAGES = ("warmup", "ance", "norm", "dual", "dance")
+DEFAULTS: dict[str, Any] = {
+    "stage": None,
+    "start": None,
+    "data": "docstrings",
+    "out": None,
+    "seed": 0,
+    "settings": None,
+}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("stage", nargs="?", metavar="STAGE", help=", ".join(STAGES))
+    parser.add_argument(
+        "--from", dest="start", metavar="X", help="checkpoint to start from; warmup needs none"
+    )
+    parser.add_argument("--data", metavar="D", help="collection to train on (docstrings)")
+    parser.add_argument("--out", metavar="Y", help="folder of the new checkpoint")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of every random choice (0)")
+    parser.add_argument("--settings", metavar="FILE", help="training configuration, TOML")
+    add_common_options(parser)
+
+
+def run(given: dict[str, Any]) -> int:
+    """Train one stage."""
+    options = resolve(given, DEFAULTS)
+    if options["stage"] not in STAGES:
+        raise UsageError(f"train: stage: {one_of(options['stage'], STAGES)}")
+    if not options["out"]:
+        raise UsageError("train needs --out Y: the folder of the new checkpoint")
+    from anisotropy import training
+    from anisotropy.cli import jobs
+
+    folder = training.train(
+        options["stage"],
+        start=options["start"],
+        data=options["data"],
+        out=options["out"],
+        config=options["settings"],
+        seed=options["seed"],
+        progress=jobs.teller(options["quiet"]),
+    )
+    print(folder)
+    return 0

@@ -1,0 +1,243 @@
+"""From what a user names (checkpoint, store, hub id) to an open space, encoding what is needed.
+
+Stores of encoded checkpoints are cached under fingerprints of checkpoint, recipe and
+collection: the same comparison twice encodes once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anisotropy.errors import UsageError
+from anisotropy.files import cache_directory, fingerprint
+from anisotropy.spaces.store import FORMAT, MANIFEST, check_target, is_store, open_store
+
+if TYPE_CHECKING:
+    from anisotropy.collection import Collection
+    from anisotropy.encoders import Encoder
+    from anisotropy.spaces import EmbeddingSpace
+    from anisotropy.spaces.encoding import EncodeOptions
+
+Progress = Callable[[str, int, int], None]
+ProgressFactory = Callable[[str], Progress]
+
+
+@dataclass(frozen=True)
+class EncoderOptions:
+    """How to read a checkpoint; see ``open_encoder``.
+
+    Attributes
+    ----------
+    recipe, tokenizer, backbone
+        Name or file of the recipe; paths of a single-file checkpoint's other halves.
+    overrides
+        Single parts of the recipe.
+    device, dtype
+        Where and in what precision to compute.
+    """
+
+    recipe: str | None = None
+    tokenizer: str | None = None
+    backbone: str | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    device: str = "auto"
+    dtype: str = "float32"
+
+    def open(self, source: str | Path) -> Encoder:
+        """The encoder of a checkpoint, its recipe resolved."""
+        from anisotropy.encoders import open_encoder
+
+        return open_encoder(
+            source,
+            recipe=self.recipe,
+            overrides=dict(self.overrides),
+            tokenizer=self.tokenizer,
+            backbone=self.backbone,
+            device=self.device,
+            dtype=self.dtype,
+        )
+
+
+def open_space(
+    source: str | Path,
+    collection: Collection | None = None,
+    *,
+    encoder: EncoderOptions | None = None,
+    encode: EncodeOptions | None = None,
+    label: str | None = None,
+    progress: ProgressFactory | None = None,
+) -> EmbeddingSpace:
+    """Open a store as it is; encode a checkpoint, or find it in the cache.
+
+    Parameters
+    ----------
+    source
+        A store, a checkpoint folder, zip or file, or a hub id.
+    collection
+        What to encode; needed for checkpoints. A store uses it for its texts if it is the same.
+    encoder, encode
+        How to read and how to encode.
+    label
+        Name in tables; default: the name of the source without its suffix.
+    progress
+        Given a label, returns a callback for the encoding.
+
+    Raises
+    ------
+    UsageError
+        If a checkpoint comes without a collection.
+    InputError
+        If the source cannot be read.
+    """
+    path = Path(source)
+    if path.is_dir() and is_store(path):
+        space = open_store(path)
+        _attach_texts(space, path, collection)
+    else:
+        space = _open_checkpoint(source, collection, encoder, encode, progress)
+    space.label = label or (space.label if is_store(path) else default_label(source))
+    return space
+
+
+def default_label(source: str | Path) -> str:
+    """``ance`` for ``runs/ance.ckpt``; a bare ``checkpoint-20`` is preceded by its folder."""
+    name = Path(str(source).rstrip("/"))
+    stem = name.stem if name.suffix in {".ckpt", ".pt", ".pth", ".bin", ".zip"} else name.name
+    return f"{name.parent.name}/{stem}" if stem.startswith("checkpoint-") else stem
+
+
+def _attach_texts(space: EmbeddingSpace, path: Path, collection: Collection | None) -> None:
+    from anisotropy.spaces.store import read_manifest
+
+    known = read_manifest(path)["collection"].get("fingerprint")
+    if collection is not None and known == collection.fingerprint:
+        space.collection = collection
+        if space.training is not None:
+            space.training.collection = collection
+
+
+def _open_checkpoint(
+    source: str | Path,
+    collection: Collection | None,
+    encoder_options: EncoderOptions | None,
+    encode_options: EncodeOptions | None,
+    progress: ProgressFactory | None,
+) -> EmbeddingSpace:
+    from anisotropy.spaces.encoding import EncodeOptions
+
+    if collection is None:
+        raise UsageError(f"{source}: a checkpoint needs a collection to encode; give --data")
+    encode_options = encode_options or EncodeOptions()
+    encoder = (encoder_options or EncoderOptions()).open(source)
+    folders = [
+        store_folder(encoder, number, collection, encode_options)
+        for number in range(len(encoder.readings))
+    ]
+    if not all((folder / MANIFEST).is_file() for folder in folders):
+        callback = progress(default_label(source)) if progress else None
+        _encode(encoder, collection, folders, encode_options, callback)
+    return _choose_reading([open_store(folder, collection=collection) for folder in folders])
+
+
+def _encode(
+    encoder: Encoder,
+    collection: Collection,
+    folders: list[Path],
+    options: EncodeOptions,
+    progress: Progress | None,
+) -> None:
+    from anisotropy.spaces.encoding import encode_collection
+
+    for folder in folders:
+        _clear_if_damaged(folder)
+    encode_collection(encoder, collection, folders, options, progress)
+
+
+def _clear_if_damaged(folder: Path) -> None:
+    """A finished store beside an unfinished twin reading is encoded again with it."""
+    import shutil
+
+    if (folder / MANIFEST).exists() or (folder.exists() and not is_store(folder)):
+        shutil.rmtree(folder)
+
+
+def store_folder(
+    encoder: Encoder, reading: int, collection: Collection, options: EncodeOptions
+) -> Path:
+    """Where the cache keeps the store of one reading."""
+    key = fingerprint(
+        FORMAT,
+        encoder.fingerprint,
+        encoder.readings[reading].identity(),
+        collection.fingerprint,
+        collection.split,
+        options.documents,
+        options.store_dtype,
+        options.seed if options.documents is not None else 0,
+    )
+    return cache_directory() / "stores" / key
+
+
+def _choose_reading(readings: list[EmbeddingSpace]) -> EmbeddingSpace:
+    """The one reading, or in doubt the one that ranks the judged queries better."""
+    if len(readings) == 1:
+        return readings[0]
+    if not any(readings[0].qrels.values()):
+        chosen, numbers = readings[0], "no judged queries: the upstream default is used"
+    else:
+        values = [_ndcg(space) for space in readings]
+        chosen = readings[max(range(len(readings)), key=values.__getitem__)]
+        numbers = ", ".join(
+            f"{space.recipe['name']} nDCG@10 {value:.4f}"
+            for space, value in zip(readings, values, strict=True)
+        )
+    chosen.recipe["doubts"] = [
+        *chosen.recipe.get("doubts", []),
+        f"read as {chosen.recipe['name']} ({numbers}); --recipe settles it",
+    ]
+    return chosen
+
+
+def _ndcg(space: EmbeddingSpace) -> float:
+    from anisotropy.measures import measure_space
+
+    row = measure_space(space, ["nDCG@10"]).row("ranking", "nDCG@10", "recipe")
+    return row.value if row is not None else float("nan")
+
+
+def encode_to_store(
+    source: str | Path,
+    collection: Collection,
+    folder: str | Path,
+    *,
+    encoder: EncoderOptions | None = None,
+    encode: EncodeOptions | None = None,
+    progress: ProgressFactory | None = None,
+) -> Path:
+    """Encode a checkpoint into a store of the user's choice; an interrupted one is continued.
+
+    Returns
+    -------
+    Path
+        The store.
+
+    Raises
+    ------
+    UsageError
+        If the recipe is in doubt: a store has one.
+    StoreError
+        If the folder holds something else.
+    """
+    from anisotropy.spaces.encoding import encode_collection
+
+    check_target(Path(folder))
+    opened = (encoder or EncoderOptions()).open(source)
+    if len(opened.readings) > 1:
+        names = " or ".join(f"--recipe {reading.name}" for reading in opened.readings)
+        raise UsageError(f"{source}: {opened.recipe.doubts[0]}; a store has one recipe: {names}")
+    callback = progress(default_label(source)) if progress else None
+    encode_collection(opened, collection, [Path(folder)], encode, callback)
+    return Path(folder)

@@ -1,0 +1,270 @@
+"""The main jobs: measure spaces, compare two, and put everything into one ``Results``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anisotropy.errors import NotComparable, UsageError, one_of
+from anisotropy.projection.maps import METHODS
+from anisotropy.results import Results
+from anisotropy.spaces.store import versions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from anisotropy.collection import Collection
+    from anisotropy.measures import MeasuredSpace
+    from anisotropy.projection.maps import Method
+    from anisotropy.results import Curve
+    from anisotropy.spaces import EmbeddingSpace
+
+Say = Callable[[str], None]
+_VERSIONED = (
+    "anisotropy",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "torch",
+    "transformers",
+    "sentence-transformers",
+    "openTSNE",
+)
+
+
+@dataclass(frozen=True)
+class AnalysisOptions:
+    """What to measure and draw.
+
+    Attributes
+    ----------
+    measures
+        Text identities, or None for the default set.
+    projections
+        Maps of queries and documents: any of ``tsne``, ``pca``, ``umap``.
+    seed
+        Of every random choice: anchors, blocks, nulls, maps.
+    on_mismatch
+        For two spaces whose ids differ: ``error``, or ``intersect`` to use the common ones.
+    """
+
+    measures: tuple[str, ...] | None = None
+    projections: tuple[Method, ...] = ("tsne",)
+    seed: int = 0
+    on_mismatch: str = "error"
+
+    def __post_init__(self) -> None:
+        for name in self.projections:
+            if name not in METHODS:
+                raise UsageError(f"projection: {one_of(name, (*METHODS, 'none'))}")
+        if self.seed < 0:
+            raise UsageError(f"seed: got {self.seed}; allowed: 0 or more")
+        if self.measures is not None:
+            from anisotropy.measures import parse_all
+
+            parse_all(self.measures)
+
+
+def analyze(
+    spaces: Sequence[EmbeddingSpace],
+    options: AnalysisOptions | None = None,
+    *,
+    collection: Collection | None = None,
+    config: Mapping[str, Any] | None = None,
+    say: Say | None = None,
+) -> Results:
+    """Measure spaces one by one.
+
+    Parameters
+    ----------
+    spaces
+        One or more, with different labels.
+    options
+        What to measure and draw.
+    collection, config
+        Provenance for the results.
+    say
+        Called with a line when a step begins.
+
+    Returns
+    -------
+    Results
+        Measurements, curves, what was withheld.
+    """
+    options = options or AnalysisOptions()
+    measured = [_measure(space, options, say) for space in spaces]
+    results = _gather(spaces, measured, collection, config)
+    for space in spaces:
+        results.curves += _maps([space], options, say)
+    return results
+
+
+def compare(
+    a: EmbeddingSpace,
+    b: EmbeddingSpace,
+    options: AnalysisOptions | None = None,
+    *,
+    collection: Collection | None = None,
+    config: Mapping[str, Any] | None = None,
+    say: Say | None = None,
+) -> Results:
+    """Measure two spaces of one collection and test their differences, b minus a.
+
+    Parameters
+    ----------
+    a, b
+        Spaces of the same queries and documents (see ``on_mismatch``), with different labels.
+    options, collection, config, say
+        As in :func:`analyze`.
+
+    Returns
+    -------
+    Results
+        With ``differences`` and ``similarities`` beside the measurements.
+
+    Raises
+    ------
+    NotComparable
+        If the two are of different collections.
+    """
+    from anisotropy.comparison import align_spaces, compare_spaces
+
+    options = options or AnalysisOptions()
+    if a.label == b.label:
+        raise NotComparable(f"both spaces are labeled {a.label!r}; give them different labels")
+    a, b = align_spaces(a, b, options.on_mismatch)
+    measured = [_measure(space, options, say) for space in (a, b)]
+    results = _gather((a, b), measured, collection, config)
+    _tell(say, f"testing differences between {a.label} and {b.label}")
+    deltas, likenesses, withheld = compare_spaces(measured[0], measured[1])
+    results.deltas, results.likenesses = deltas, likenesses
+    results.withheld += [row for row in withheld if row not in results.withheld]
+    results.curves += _maps([a, b], options, say)
+    return results
+
+
+def measure(
+    space: EmbeddingSpace, measures: Sequence[str] | None = None, *, seed: int = 0
+) -> pd.DataFrame:
+    """Measure one space.
+
+    Parameters
+    ----------
+    space
+        What to measure.
+    measures
+        Text identities such as ``"uniformity(t=2)"``; None for the default set.
+    seed
+        Of every random choice.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a measurement, with the columns of ``results.csv``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import anisotropy as an
+    >>> rng = np.random.default_rng(0)
+    >>> queries, documents = rng.normal(size=(50, 8)) + 1, rng.normal(size=(60, 8))
+    >>> x = an.EmbeddingSpace(queries=queries, documents=documents)
+    >>> frame = an.measure(x, ["mean_cosine"])
+    >>> round(float(frame.query("side == 'queries' and on == 'unit'").value.iloc[0]), 1)
+    0.5
+    """
+    chosen = tuple(measures) if measures is not None else None
+    options = AnalysisOptions(measures=chosen, projections=(), seed=seed)
+    return analyze([space], options).measurements
+
+
+def write(results: Results, folder: str | Path) -> list[Path]:
+    """Write results, report and figures into a folder.
+
+    Returns
+    -------
+    list of Path
+        ``report.html`` and the figures.
+    """
+    from anisotropy.plots import save_figures
+    from anisotropy.report import write_html
+
+    folder = Path(folder)
+    results.write(folder)
+    return [
+        write_html(results, folder / "report.html"),
+        *save_figures(results, folder / "figures"),
+    ]
+
+
+def _measure(space: EmbeddingSpace, options: AnalysisOptions, say: Say | None) -> MeasuredSpace:
+    from anisotropy.measures import measure_space
+
+    _tell(say, f"measuring {space.label}")
+    chosen = list(options.measures) if options.measures is not None else None
+    return measure_space(space, chosen, seed=options.seed)
+
+
+def _tell(say: Say | None, line: str) -> None:
+    if say is not None:
+        say(line)
+
+
+def _gather(
+    spaces: Sequence[EmbeddingSpace],
+    measured: Sequence[MeasuredSpace],
+    collection: Collection | None,
+    config: Mapping[str, Any] | None,
+) -> Results:
+    results = Results(
+        spaces=[_provenance(space) for space in spaces],
+        collection=_describe(collection),
+        config=dict(config or {}),
+        versions=versions(_VERSIONED),
+        warnings=list(collection.warnings) if collection is not None else [],
+    )
+    for item in measured:
+        results.rows += item.rows
+        results.curves += item.curves
+        results.warnings += [line for line in item.warnings if line not in results.warnings]
+        results.withheld += [row for row in item.withheld if row not in results.withheld]
+    return results
+
+
+def _provenance(space: EmbeddingSpace) -> dict[str, Any]:
+    return {
+        "label": space.label,
+        "step": space.step,
+        "recipe": space.recipe,
+        "counts": space.counts,
+        "fingerprint": space.fingerprint,
+    }
+
+
+def _describe(collection: Collection | None) -> dict[str, Any]:
+    if collection is None:
+        return {}
+    return {
+        "name": collection.name,
+        "note": collection.note,
+        "split": collection.split,
+        "fingerprint": collection.fingerprint,
+        "documents": collection.n_documents,
+    }
+
+
+def _maps(
+    spaces: Sequence[EmbeddingSpace], options: AnalysisOptions, say: Say | None
+) -> list[Curve]:
+    from anisotropy.projection import join_maps, project, project_pair
+
+    curves: list[Curve] = []
+    for method in options.projections:
+        _tell(say, f"drawing the {method} map of {' and '.join(s.label for s in spaces)}")
+        if len(spaces) == 2:
+            curves += project_pair(spaces[0], spaces[1], method=method, random_state=options.seed)
+        else:
+            curves.append(project(spaces[0], method=method, random_state=options.seed))
+    return join_maps(curves)

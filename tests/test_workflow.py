@@ -1,0 +1,272 @@
+"""From checkpoints to results: what is encoded, cached, doubted, gated, written and read back."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import anisotropy as an
+from anisotropy.cli import main
+from anisotropy.errors import GateFailed, NotComparable, UsageError
+from anisotropy.gates import check_gates, parse_gates
+from anisotropy.results import Results
+from tests.making import make_checkpoint, make_collection
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two checkpoints, a collection, and the results of comparing them."""
+    folder = tmp_path_factory.mktemp("place")
+    make_checkpoint(folder / "ance.ckpt")
+    make_checkpoint(folder / "dance.ckpt", "dance", seed=1)
+    make_collection(folder / "data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("ANISOTROPY_CACHE", str(folder / "cache"))
+        assert main([*COMPARE, "--out", "out", "--quiet"]) == 0
+    return folder
+
+
+@pytest.fixture
+def here(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("ANISOTROPY_CACHE", str(place / "cache"))
+    return place
+
+
+COMPARE = ["compare", "--a", "ance.ckpt", "--b", "dance.ckpt", "--data", "data"]
+
+
+def test_everything_promised_is_written(here: Path) -> None:
+    out = here / "out"
+    content = json.loads((out / "results.json").read_text())
+    assert content["schema"] == "anisotropy.results/1"
+    assert [space["label"] for space in content["spaces"]] == ["ance", "dance"]
+    assert content["spaces"][1]["recipe"]["document_layernorm"] is False
+    assert content["config"]["seed"] == 0
+    assert content["collection"]["split"] == "dev"
+    frame = pd.read_csv(out / "results.csv")
+    assert len(frame) == len(content["measurements"])
+    for curve in content["curves"]:
+        assert len(pd.read_parquet(out / curve["file"])) > 0
+    assert {"spectrum", "distances", "negative_probability", "queries", "coordinates"} == {
+        curve["name"] for curve in content["curves"]
+    }
+    figures = {path.name for path in (out / "figures").iterdir()}
+    assert {"spectrum.pdf", "distances.png", "negative_probability.pdf", "tsne.png"} <= figures
+    assert "b = " in (out / "config.toml").read_text()
+
+
+def test_results_read_back(here: Path) -> None:
+    results = Results.read(here / "out")
+    content = json.loads((here / "out/results.json").read_text())
+    assert json.loads(json.dumps(results.as_dict(), default=str).replace("NaN", "null")) == content
+    assert len(results.queries()) == 80
+    results.write(here / "again")
+    assert (here / "again/results.json").read_bytes() == (here / "out/results.json").read_bytes()
+    assert (here / "again/results.csv").read_bytes() == (here / "out/results.csv").read_bytes()
+
+
+def test_the_same_run_twice_gives_the_same_numbers(here: Path) -> None:
+    assert main([*COMPARE, "--out", "twice", "--quiet"]) == 0
+    first, second = (Results.read(here / name) for name in ("out", "twice"))
+    pd.testing.assert_frame_equal(first.measurements, second.measurements)
+    pd.testing.assert_frame_equal(first.differences, second.differences)
+
+
+def test_a_second_comparison_encodes_nothing_and_loads_no_torch(here: Path) -> None:
+    program = (
+        "import sys; from anisotropy.cli import main; "
+        f"code = main({[*COMPARE, '--quiet', '--out', 'cached']!r}); "
+        "assert code == 0; assert 'torch' not in sys.modules, 'torch'; "
+        "assert 'sentence_transformers' not in sys.modules"
+    )
+    stores = {path: path.stat().st_mtime_ns for path in (here / "cache").rglob("*.npy")}
+    assert len(stores) == 6
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ})
+    assert done.returncode == 0, done.stderr
+    assert {path: path.stat().st_mtime_ns for path in (here / "cache").rglob("*.npy")} == stores
+
+
+def test_the_written_configuration_repeats_the_run(here: Path) -> None:
+    assert main(["compare", "--config", "out/config.toml", "--out", "repeat", "--quiet"]) == 0
+    first, second = (Results.read(here / name) for name in ("out", "repeat"))
+    pd.testing.assert_frame_equal(first.differences, second.differences)
+
+
+def test_a_silent_upstream_checkpoint_is_read_both_ways_and_doubted(
+    here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_checkpoint(tmp_path / "silent", seed=3)
+    (tmp_path / "silent/recipe.json").unlink()
+    silent = str(tmp_path / "silent")
+    words = ["analyze", silent, "--data", "data", "--out", str(tmp_path / "out")]
+    assert main([*words, "--quiet", "--projection", "none", "--max-document-length", "24"]) == 0
+    (space,) = Results.read(tmp_path / "out").spaces
+    (said,) = [doubt for doubt in space["recipe"]["doubts"] if "nDCG@10" in doubt]
+    assert "ance" in said
+    assert "dance" in said
+    assert "--recipe" in said
+    assert "IN DOUBT" in capsys.readouterr().out.split("isotropy")[0]
+    settled = ["--recipe", "dance", "--max-document-length", "24"]
+    assert main([*words, "--quiet", "--projection", "none", *settled]) == 0
+    assert not Results.read(tmp_path / "out").spaces[0]["recipe"]["doubts"]
+    encode = ["encode", silent, "--data", "data", "--out", str(tmp_path / "store"), "--quiet"]
+    capsys.readouterr()
+    assert main(encode) == 2
+    assert "--recipe ance or --recipe dance" in capsys.readouterr().err
+
+
+def test_the_reading_that_ranks_better_is_taken(here: Path, tmp_path: Path) -> None:
+    from anisotropy.opening import EncoderOptions, open_space
+
+    make_checkpoint(tmp_path / "silent", seed=3)
+    (tmp_path / "silent/recipe.json").unlink()
+    collection = an.open_collection(here / "data")
+    lengths = {"max_document_length": 24}
+    values = {}
+    for recipe in ("ance", "dance", None):
+        options = EncoderOptions(recipe=recipe, overrides=lengths, device="cpu")
+        space = open_space(tmp_path / "silent", collection, encoder=options)
+        (value,) = an.measure(space, ["nDCG@10"]).query("side == 'ranking'").value
+        values[recipe] = value
+    assert values[None] == max(values.values())
+
+
+GATES = [
+    ("delta[ranking.recipe.nDCG@10] < -2", False),
+    ("delta[ranking.recipe.nDCG@10] > -2", True),
+    ("value[a.queries.unit.mean_cosine] > 2", False),
+    ("value[dance.queries.unit.mean_cosine] <= 1", True),
+    ("similarity[documents.mutual_knn(k=10)] >= 0", True),
+    ("ci_high[ranking.recipe.nDCG@10] < -2", False),
+]
+
+
+@pytest.mark.parametrize(("text", "fires"), GATES)
+def test_gates(here: Path, text: str, fires: bool) -> None:
+    results = Results.read(here / "out")
+    gates = parse_gates([text])
+    if fires:
+        with pytest.raises(GateFailed, match="gate failed"):
+            check_gates(results, gates)
+    else:
+        assert check_gates(results, gates) == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "delta[ranking.recipe.nDCG@11] < 0",
+        "value[c.queries.unit.mean_cosine] > 0",
+        "ci_low[documents.unit.mean_cosine] > 0",
+        "delta[queries.raw.partition_isotropy] > 0",
+    ],
+)
+def test_gates_over_what_is_not_there_are_bad_input(here: Path, text: str) -> None:
+    with pytest.raises(UsageError, match="gate"):
+        check_gates(Results.read(here / "out"), parse_gates([text]))
+
+
+def test_a_gate_over_a_doubtful_space_is_bad_input(here: Path) -> None:
+    results = Results.read(here / "out")
+    results.spaces[0]["recipe"]["doubts"] = ["which?"]
+    with pytest.raises(UsageError, match="in doubt"):
+        check_gates(results, parse_gates(["delta[ranking.recipe.nDCG@10] < 0"]))
+
+
+def test_a_failed_gate_is_exit_code_1_and_the_results_are_there(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gate = "delta[ranking.recipe.nDCG@10] > -2"
+    words = [*COMPARE, "--quiet", "--projection", "none", "--out", "gated", "--fail-if", gate]
+    assert main(words) == 1
+    assert capsys.readouterr().err == f"anisotropy: gate failed: {gate}\n"
+    assert (here / "gated/report.html").exists()
+
+
+@pytest.mark.parametrize("layout", ["json", "csv", "latex", "markdown"])
+def test_formats(here: Path, capsys: pytest.CaptureFixture[str], layout: str) -> None:
+    words = ["analyze", "ance.ckpt", "--data", "data", "--projection", "none", "--quiet"]
+    assert main([*words, "--out", "f", "--format", layout, "--measures", "mean_cosine"]) == 0
+    out = capsys.readouterr().out
+    assert "mean_cosine" in out or "mean\\_cosine" in out
+    if layout == "json":
+        assert json.loads(out)["schema"] == "anisotropy.results/1"
+
+
+def test_a_folder_of_checkpoints_is_a_series_in_numeric_order(here: Path, tmp_path: Path) -> None:
+    for step in (20, 100, 3):
+        make_checkpoint(tmp_path / f"run/checkpoint-{step}", seed=step)
+    words = ["analyze", str(tmp_path / "run"), "--data", "data", "--projection", "none"]
+    assert main([*words, "--out", str(tmp_path / "o"), "--quiet"]) == 0
+    labels = Results.read(tmp_path / "o").labels
+    assert labels == ["run/checkpoint-3", "run/checkpoint-20", "run/checkpoint-100"]
+
+
+def test_from_python(here: Path, tmp_path: Path) -> None:
+    a = an.open("ance.ckpt", "data", device="cpu")
+    b = an.open("dance.ckpt", "data", device="cpu")
+    results = an.compare(a, b, projections=())
+    saved = Results.read(here / "out")
+    pd.testing.assert_frame_equal(results.differences, saved.differences)
+    assert results.report(tmp_path / "r.html").exists()
+    law = an.negative_probability(a, k=5)
+    assert law.probability.sum() == pytest.approx(1)
+    assert set(law.id) == set(a.mining.query_ids)
+    assert a.distances("dev0", to="positives").text[0].startswith("the apple")
+    with pytest.raises(UsageError, match="did you mean 'queries'"):
+        an.negative_probability(a, "querie")  # type: ignore[arg-type]
+
+
+def test_a_store_opens_as_it_is(here: Path, tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    assert main(["encode", "dance.ckpt", "--data", "data", "--out", store, "--quiet"]) == 0
+    space = an.open(store, None)
+    twin = an.open("dance.ckpt", "data", device="cpu")
+    assert np.array_equal(np.asarray(space.documents), np.asarray(twin.documents))
+    assert space.fingerprint == twin.fingerprint
+
+
+def test_different_collections_do_not_compare(here: Path, tmp_path: Path) -> None:
+    make_collection(tmp_path / "other", n_documents=200)
+    a = an.open("ance.ckpt", "data", device="cpu")
+    b = an.open("dance.ckpt", tmp_path / "other", device="cpu")
+    with pytest.raises(NotComparable, match="240"):
+        an.compare(a, b, projections=())
+    both = an.compare(a, b, projections=(), on_mismatch="intersect")
+    assert {space["counts"]["documents"] for space in both.spaces} == {200}
+
+
+@pytest.mark.parametrize("command", [["ance.ckpt"], ["data"], ["store"]])
+def test_inspect(here: Path, capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
+    if not (here / "store").exists():
+        main(["encode", "ance.ckpt", "--data", "data", "--out", "store", "--quiet"])
+        capsys.readouterr()
+    assert main(["inspect", *command]) == 0
+    kind = {"ance.ckpt": "checkpoint", "data": "collection", "store": "store"}[command[0]]
+    assert capsys.readouterr().out.splitlines()[0].split() == ["kind", kind]
+    assert main(["inspect", *command, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["kind"] == kind
+
+
+def test_sharded_stores_give_the_same_numbers(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anisotropy.spaces.encoding.SHARD_ITEMS", 50)
+    store = str(tmp_path / "store")
+    assert main(["encode", "ance.ckpt", "--data", "data", "--out", store, "--quiet"]) == 0
+    sharded = an.open(store, None)
+    assert isinstance(sharded.documents, an.spaces.ShardedRows)  # type: ignore[attr-defined]
+    whole = an.open("ance.ckpt", "data", device="cpu")
+    a, b = an.measure(sharded), an.measure(whole)
+    columns = ["value", "se", "ci_low", "null_mean"]
+    assert np.allclose(a[columns], b[columns], rtol=1e-6, atol=1e-9, equal_nan=True)
