@@ -1,0 +1,50 @@
+"""Train dual encoders as ANCE and DANCE do: losses, negatives, a loop, named stages.
+
+>>> from anisotropy import training                                           # doctest: +SKIP
+>>> training.train("dance", start="ance.ckpt", data="docstrings", out="dance.ckpt")
+
+Importing this package loads no torch; its functions do when first touched.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from anisotropy.training.config import STAGES, TrainingConfig, load_config, stage_configs
+
+if TYPE_CHECKING:
+    from anisotropy.training.demo import train_demo
+    from anisotropy.training.encoder import EncoderSizes, Trainable, new_encoder, open_trainable
+    from anisotropy.training.losses import Objective
+    from anisotropy.training.stages import train
+
+__all__ = [
+    "STAGES",
+    "EncoderSizes",
+    "Objective",
+    "Trainable",
+    "TrainingConfig",
+    "load_config",
+    "new_encoder",
+    "open_trainable",
+    "stage_configs",
+    "train",
+    "train_demo",
+]
+
+_LAZY = {
+    "EncoderSizes": "encoder",
+    "Objective": "losses",
+    "Trainable": "encoder",
+    "new_encoder": "encoder",
+    "open_trainable": "encoder",
+    "train": "stages",
+    "train_demo": "demo",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)

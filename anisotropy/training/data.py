@@ -1,0 +1,121 @@
+"""A collection as the loop needs it: token lists, judged pairs, queries to evaluate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from anisotropy.errors import CollectionError
+from anisotropy.training.encoder import Trainable, training_split
+
+if TYPE_CHECKING:
+    from anisotropy.collection import Collection, Qrels
+
+DEV = "dev"
+BLOCK = 1024  # documents tokenized at once
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Queries of one split.
+
+    Attributes
+    ----------
+    tokens
+        Ids of each query.
+    positives
+        For each query the document numbers judged above 0.
+    """
+
+    tokens: list[list[int]]
+    positives: list[frozenset[int]]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Token lists and pairs.
+
+    Attributes
+    ----------
+    documents
+        Ids of every document: the pool that negatives come from.
+    train
+        Training queries, each with a positive at least.
+    pairs
+        Shape (p, 2): query number, document number; every positive of every training query.
+    dev
+        Queries to evaluate while training; None where the collection has no dev split.
+    """
+
+    documents: list[list[int]]
+    train: Judged
+    pairs: np.ndarray
+    dev: Judged | None
+
+    @property
+    def positive_documents(self) -> np.ndarray:
+        """Document numbers that are a positive of a training query, ascending."""
+        return np.unique(self.pairs[:, 1])
+
+    def queries_of(self, documents: np.ndarray) -> list[frozenset[int]]:
+        """Return for each document the training queries it is a positive of."""
+        owners: dict[int, set[int]] = {int(document): set() for document in documents}
+        for query, document in self.pairs:
+            if int(document) in owners:
+                owners[int(document)].add(int(query))
+        return [frozenset(owners[int(document)]) for document in documents]
+
+    def other_positives(self, queries: np.ndarray, documents: np.ndarray) -> np.ndarray:
+        """(B, B) boolean, True where column's document is a positive of row's query.
+
+        The diagonal, the pairs themselves, is False.
+        """
+        own = [self.train.positives[query] for query in queries]
+        found = np.array([[int(d) in positives for d in documents] for positives in own])
+        np.fill_diagonal(found, False)
+        return found
+
+
+def load_data(collection: Collection, trainable: Trainable) -> TrainingData:
+    """Tokenize a collection.
+
+    Parameters
+    ----------
+    collection
+        With a training split. Evaluation during training uses ``dev`` and nothing else.
+    trainable
+        Whose tokenizer and recipe prepare the texts.
+
+    Raises
+    ------
+    CollectionError
+        If there is no training split, or fewer than two pairs in it.
+    """
+    number: dict[str, int] = {}
+    documents: list[list[int]] = []
+    stream = collection.documents()
+    while block := list(islice(stream, BLOCK)):  # texts are streamed, token ids are kept
+        number.update((d.doc_id, len(documents) + place) for place, d in enumerate(block))
+        documents += trainable.document_tokens(block)
+    split = training_split(collection)
+    train = _judged(collection, split, trainable, number)
+    pairs = [(q, d) for q, own in enumerate(train.positives) for d in sorted(own)]
+    if len(pairs) < 2:
+        raise CollectionError(f"{collection.name}: {len(pairs)} training pairs; needed: 2 or more")
+    dev = _judged(collection, DEV, trainable, number) if DEV in collection.splits else None
+    return TrainingData(documents, train, np.array(pairs, dtype=np.int64), dev)
+
+
+def _judged(
+    collection: Collection, split: str, trainable: Trainable, number: dict[str, int]
+) -> Judged:
+    qrels: Qrels = collection.qrels(split)
+    positives = {
+        query: frozenset(number[doc] for doc, grade in grades.items() if grade > 0)
+        for query, grades in qrels.items()
+    }
+    queries = [q for q in collection.queries(split) if positives.get(q.query_id)]
+    return Judged(trainable.query_tokens(queries), [positives[q.query_id] for q in queries])

@@ -1,0 +1,258 @@
+"""The loop on a tiny collection: it learns, repeats itself, saves what reopens, stops at NaN."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from anisotropy.collection import Collection
+from anisotropy.encoders import open_encoder
+from anisotropy.errors import CheckpointError, UsageError
+from anisotropy.training import (
+    EncoderSizes,
+    Trainable,
+    TrainingConfig,
+    new_encoder,
+    open_trainable,
+    stage_configs,
+    train,
+)
+from anisotropy.training.data import load_data
+from anisotropy.training.evaluation import ranking_quality
+from anisotropy.training.forward import encode_all
+from anisotropy.training.loop import Mined, fit, look, objective_of, pick, schedule
+from anisotropy.training.stages import prepared
+
+SIZES = EncoderSizes(vocabulary=400, hidden=32, intermediate=32)
+QUICK: dict[str, Any] = {
+    "steps": 6,
+    "batch_size": 16,
+    "warmup_steps": 2,
+    "refresh_steps": 3,
+    "depth": 20,
+    "kept": 5,
+}
+WARMUP: dict[str, Any] = {"steps": 90, "batch_size": 48, "learning_rate": 5e-3, "warmup_steps": 5}
+
+
+@pytest.fixture(scope="module")
+def warm(made_up: Collection, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("warm") / "warm.ckpt"
+    return train("warmup", start=new_encoder(made_up, SIZES), data=made_up, out=out, config=WARMUP)
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "history.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def looks(folder: Path) -> list[float]:
+    return [float(row["dev_nDCG@10"]) for row in rows(folder) if row["dev_nDCG@10"]]
+
+
+def state(folder: Path) -> dict[str, torch.Tensor]:
+    return open_trainable(folder).model.state_dict()
+
+
+def test_warmup_learns(warm: Path) -> None:
+    losses = [float(row["loss"]) for row in rows(warm) if row["loss"]]
+    assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
+    untrained, trained = looks(warm)
+    assert trained > untrained + 0.2
+
+
+def test_dance_goes_on_from_ance_without_collapse(
+    warm: Path, made_up: Collection, tmp_path: Path
+) -> None:
+    config = {**QUICK, "steps": 20, "refresh_steps": 10, "learning_rate": 1e-3}
+    ance = train("ance", start=warm, data=made_up, out=tmp_path / "ance", config=config)
+    dance = train("dance", start=ance, data=made_up, out=tmp_path / "dance", config=config)
+    assert looks(dance)[-1] > 0.8 * looks(warm)[-1]
+    stages = [
+        stage["config"] for stage in json.loads((dance / "training.json").read_text())["stages"]
+    ]
+    assert [stage["stage"] for stage in stages] == ["norm", "dual"]
+    assert [stage["form"] for stage in stages] == ["cosine", "cosine"]
+    assert all(row["loss_dual"] for row in rows(dance) if row["stage"] == "dual" and row["loss"])
+    recipe = open_encoder(dance).recipe
+    assert (recipe.normalize, recipe.document_layernorm, recipe.similarity) == (
+        True,
+        False,
+        "cosine",
+    )
+    assert recipe.temperature == 0.01
+    assert not open_encoder(ance).recipe.normalize
+
+
+def test_dual_of_an_ance_keeps_the_dot_product(
+    warm: Path, made_up: Collection, tmp_path: Path
+) -> None:
+    out = train("dual", start=warm, data=made_up, out=tmp_path / "x", config=QUICK)
+    (stage,) = json.loads((out / "training.json").read_text())["stages"]
+    assert (stage["config"]["form"], stage["config"]["temperature"]) == ("dot_product", 1.0)
+    assert not open_encoder(out).recipe.normalize
+
+
+@pytest.mark.parametrize("stage", ["norm", "dual"])
+def test_a_checkpoint_reopens_with_the_same_vectors(
+    warm: Path, made_up: Collection, tmp_path: Path, stage: str
+) -> None:
+    start = open_trainable(warm)
+    out = train(stage, start=start, data=made_up, out=tmp_path / "x", config=QUICK)
+    recipe = prepared(start, *stage_configs(stage, QUICK))[0].recipe
+    queries = made_up.queries()[:7]
+    expected = encode_all(start.model, recipe, "queries", start.query_tokens(queries))
+    encoder = open_encoder(out)
+    (found,) = encoder.encode_tokens("queries", encoder.tokenize("queries", queries))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    documents = list(made_up.documents())[:7]
+    expected = encode_all(start.model, recipe, "documents", start.document_tokens(documents))
+    (found,) = encoder.encode_tokens("documents", encoder.tokenize("documents", documents))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_the_seed_decides_everything(warm: Path, made_up: Collection, tmp_path: Path) -> None:
+    def run(name: str, seed: int) -> dict[str, torch.Tensor]:
+        config = {**QUICK, "dropout": 0.2}
+        return state(
+            train("dance", start=warm, data=made_up, out=tmp_path / name, config=config, seed=seed)
+        )
+
+    torch.manual_seed(1)
+    first = run("a", 3)
+    torch.manual_seed(2)
+    before = torch.random.get_rng_state()
+    second, other = run("b", 3), run("c", 4)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert not all(torch.equal(first[key], other[key]) for key in first)
+    assert rows(tmp_path / "a") == rows(tmp_path / "b")
+
+
+def test_lamb_trains_too(warm: Path, made_up: Collection, tmp_path: Path) -> None:
+    config = {**QUICK, "optimizer": "lamb", "learning_rate": 1e-3}
+    out = train("ance", start=warm, data=made_up, out=tmp_path / "x", config=config)
+    moved = state(out)["embeddingHead.weight"] - state(warm)["embeddingHead.weight"]
+    assert 0 < float(moved.norm()) < 0.1
+
+
+def test_every_epoch_meets_every_pair_once(warm: Path, made_up: Collection) -> None:
+    data = load_data(made_up, open_trainable(warm))
+    config = TrainingConfig(form="in_batch", batch_size=20)
+    steps = 3 * len(data.pairs) // 20
+    met = [pick(data, Mined(), config, step, 0) for step in range(steps + 1)]
+    order = np.concatenate([batch.queries for batch in met])
+    epochs = order[: 3 * len(data.pairs)].reshape(3, -1)
+    assert all(sorted(epoch) == sorted(data.pairs[:, 0]) for epoch in epochs)
+    assert epochs[0].tolist() != epochs[1].tolist()
+
+
+def test_negatives_of_a_step_are_never_positives(warm: Path, made_up: Collection) -> None:
+    trainable = open_trainable(warm)
+    data = load_data(made_up, trainable)
+    (config,) = stage_configs("dual", {**QUICK, "batch_size": 64})
+    mined, quality = look(trainable, data, config, objective_of(config), 0, 0)
+    assert set(quality) == {"dev_nDCG@10", "dev_RR@10"}
+    for step in range(5):
+        batch = pick(data, mined, config, step, 0)
+        assert batch.negatives is not None
+        assert batch.negative_queries is not None
+        for q, a, b, n in zip(
+            batch.queries, batch.positives, batch.negatives, batch.negative_queries, strict=True
+        ):
+            assert a in data.train.positives[q]
+            assert b not in data.train.positives[q]
+            assert a not in data.train.positives[n]
+
+
+def test_other_positives_of_a_query_are_no_negatives_in_the_batch(
+    warm: Path, made_up: Collection
+) -> None:
+    data = load_data(made_up, open_trainable(warm))
+    q, d = data.pairs[0]
+    found = data.other_positives(
+        np.array([q, q, data.pairs[1][0]]), np.array([d, d, data.pairs[1][1]])
+    )
+    assert found.tolist() == [[False, True, False], [True, False, False], [False, False, False]]
+
+
+def test_ranking_quality_by_hand() -> None:
+    documents = np.eye(12, dtype=np.float32)
+    query = np.arange(12, 0, -1, dtype=np.float32)[None]
+    gains, ranks = ranking_quality(np.repeat(query, 3, 0), documents, [{1}, {0, 3}, {11}])
+    two = (1 + 1 / np.log2(5)) / (1 + 1 / np.log2(3))
+    np.testing.assert_allclose(gains, [1 / np.log2(3), two, 0])
+    np.testing.assert_allclose(ranks, [0.5, 1, 0])
+
+
+def test_the_learning_rate_is_a_function_of_the_step() -> None:
+    config = TrainingConfig(steps=6, warmup_steps=2, learning_rate=1.0)
+    rates = [schedule(step, config) for step in range(6)]
+    np.testing.assert_allclose(rates, [0.5, 1.0, 0.8, 0.6, 0.4, 0.2])
+
+
+def test_nan_stops_at_once_in_one_line(warm: Path, made_up: Collection, tmp_path: Path) -> None:
+    out = tmp_path / "x"
+    config = {**QUICK, "uniformity_weight": 1.0}  # underflows on vectors that are not unit
+    with pytest.raises(
+        UsageError, match=r"not finite at step 1 \(loss .*; lower learning_rate"
+    ) as error:
+        train("ance", start=warm, data=made_up, out=out, config=config)
+    assert "\n" not in str(error.value)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("stage", "config", "message"),
+    [
+        ("ance", {}, "stage 'ance' needs a checkpoint to start from"),
+        ("warmup", {"form": "cosine"}, "needs a checkpoint to start from"),
+    ],
+)
+def test_only_warmup_begins_from_scratch(
+    made_up: Collection, tmp_path: Path, stage: str, config: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        train(stage, data=made_up, out=tmp_path / "x", config=config)
+
+
+def test_an_occupied_place_is_refused_before_training(
+    warm: Path, made_up: Collection, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("keep me")
+    with pytest.raises(CheckpointError, match="exists and is no checkpoint folder"):
+        train("ance", start=tmp_path / "absent", data=made_up, out=tmp_path)
+
+
+def test_a_doubtful_recipe_must_be_settled(warm: Path) -> None:
+    start = open_trainable(warm)
+    doubtful = start.with_recipe(dataclasses.replace(start.recipe, doubts=("L2 or not",)))
+    (dual,) = stage_configs("dual")
+    with pytest.raises(
+        UsageError, match=r"the recipe is in doubt \(L2 or not\); allowed here: plain"
+    ):
+        prepared(doubtful, dual)
+    settled, config = prepared(doubtful, dual.replace(head="dance"))
+    assert (settled.recipe.doubts, config.form) == ((), "cosine")
+
+
+def test_cosine_needs_normalized_vectors(warm: Path) -> None:
+    with pytest.raises(UsageError, match="form cosine needs normalized vectors"):
+        prepared(open_trainable(warm), TrainingConfig(form="cosine"))
+
+
+def test_progress_is_told(warm: Path, made_up: Collection) -> None:
+    trainable: Trainable = open_trainable(warm)
+    lines: list[str] = []
+    (config,) = stage_configs("ance", QUICK)
+    fit(trainable, load_data(made_up, trainable), config, progress=lines.append)
+    assert lines[0].startswith("ance 0/6 · dev nDCG@10 0.")
+    assert lines[1].startswith("ance 1/6 · loss ")
+    assert lines[-1].startswith("ance 6/6 · dev nDCG@10 0.")
