@@ -20,7 +20,7 @@ demo: $(STAMP)
 
 ## The whole test suite.
 test: $(STAMP) check
-	$(BIN)/python -m pytest -n 2 --durations=5
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=5
 
 ## Lint, format and types.
 check: $(STAMP)

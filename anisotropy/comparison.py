@@ -186,7 +186,7 @@ def _difference(a: MeasuredSpace, b: MeasuredSpace, key: Key) -> Difference:
         p=found.interval.p,
         n=found.n,
         unit=left.unit,
-        method=left.method,
+        method=left.method or right.method,
         headline=_headline(a, key) and _headline(b, key),
     )
 

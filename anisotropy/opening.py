@@ -139,7 +139,11 @@ def _open_checkpoint(
     if not all((folder / MANIFEST).is_file() for folder in folders):
         callback = progress(default_label(source)) if progress else None
         _encode(encoder, collection, folders, encode_options, callback)
-    return _choose_reading([open_store(folder, collection=collection) for folder in folders])
+    spaces = [open_store(folder, collection=collection) for folder in folders]
+    for space, recipe in zip(spaces, encoder.readings, strict=True):
+        # Equal parts, but sources and doubts are those of this run, not of the one that encoded.
+        space.recipe = recipe.as_dict()
+    return _choose_reading(spaces)
 
 
 def _encode(

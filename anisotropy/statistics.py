@@ -192,6 +192,9 @@ def paired_difference(a: Estimate, b: Estimate, level: float = LEVEL) -> PairedD
     """
     delta = b.value - a.value
     parts_a, parts_b = linear_influences(a), linear_influences(b)
+    if not parts_a or not parts_b:
+        # A census, or an interval that one of the two withholds: the difference stands alone.
+        return PairedDifference(delta, Interval(), math.nan, a.n)
     if len(parts_a) != len(parts_b):
         raise NotComparable("the two values were estimated in different ways")
     paired = [_pair(x, y) for x, y in zip(parts_a, parts_b, strict=True)]

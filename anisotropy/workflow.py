@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,19 +130,26 @@ def compare(
     NotComparable
         If the two are of different collections.
     """
+    from threadpoolctl import threadpool_limits
+
     from anisotropy.comparison import align_spaces, compare_spaces
 
     options = options or AnalysisOptions()
     if a.label == b.label:
         raise NotComparable(f"both spaces are labeled {a.label!r}; give them different labels")
     a, b = align_spaces(a, b, options.on_mismatch)
-    measured = [_measure(space, options, say) for space in (a, b)]
+    # A thread a space and one for the maps, and none inside the matrix products: two cores are
+    # busy all the time, and no product waits for another's threads.
+    with ThreadPoolExecutor(3) as pool, threadpool_limits(1, user_api="blas"):
+        maps = pool.submit(_maps, (a, b), options, say)
+        measured = list(pool.map(lambda space: _measure(space, options, say), (a, b)))
+        curves = maps.result()
     results = _gather((a, b), measured, collection, config)
     _tell(say, f"testing differences between {a.label} and {b.label}")
     deltas, likenesses, withheld = compare_spaces(measured[0], measured[1])
     results.deltas, results.likenesses = deltas, likenesses
     results.withheld += [row for row in withheld if row not in results.withheld]
-    results.curves += _maps([a, b], options, say)
+    results.curves += curves
     return results
 
 

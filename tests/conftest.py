@@ -29,6 +29,8 @@ def real_data() -> Path:
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests neither read nor fill the user's cache; they share one a run."""
-    shared = tmp_path_factory.getbasetemp() / "anisotropy-cache"
+    """Tests neither read nor fill the user's cache; they share one a run, also across workers."""
+    base = tmp_path_factory.getbasetemp()
+    run = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    shared = run / "anisotropy-cache"
     monkeypatch.setenv("ANISOTROPY_CACHE", str(shared))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(given: dict[str, Any]) -> int:
     """Train, then compare."""
     options = resolve(given, DEFAULTS)
+    start = time.monotonic()
     from anisotropy.cli import compare, jobs
     from anisotropy.training import train_demo
 
-    folder = Path(options["out"])
-    train_demo(folder, seed=options["seed"], progress=jobs.teller(options["quiet"]))
-    return compare.run(
+    folder, say = Path(options["out"]), jobs.teller(options["quiet"])
+    train_demo(folder, seed=options["seed"], progress=say)
+    trained = time.monotonic()
+    code = compare.run(
         {
             "a": str(folder / "ance.ckpt"),
             "b": str(folder / "dance.ckpt"),
@@ -35,3 +38,7 @@ def run(given: dict[str, Any]) -> int:
             "quiet": options["quiet"],
         }
     )
+    if say is not None:
+        done = time.monotonic()
+        say(f"training: {trained - start:.0f} s, encoding and comparing: {done - trained:.0f} s")
+    return code

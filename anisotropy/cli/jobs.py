@@ -37,7 +37,12 @@ def progress_bars(quiet: bool) -> Callable[[str], Progress] | None:
 
         def report(side: str, done: int, total: int) -> None:
             if side not in bars:
-                bars[side] = tqdm(total=total, desc=f"encoding {label} {side}", unit=" texts")
+                bars[side] = tqdm(
+                    total=total,
+                    desc=f"encoding {label} {side}",
+                    unit=" texts",
+                    mininterval=0.1 if sys.stderr.isatty() else 10,
+                )
             bars[side].update(done - bars[side].n)
             if done >= total:
                 bars[side].close()

@@ -218,3 +218,23 @@ def test_what_is_asked_for_never_changes_a_p_value(pair) -> None:
     for row in few:
         assert row.p == pytest.approx(all_rows[row.side, row.measure, row.on].p)
         assert row.p_holm >= all_rows[row.side, row.measure, row.on].p_holm - 1e-12
+
+
+def test_an_interval_that_one_space_withholds_leaves_the_difference() -> None:
+    from anisotropy.comparison import compare_spaces
+    from anisotropy.measures import measure_space
+    from anisotropy.spaces import EmbeddingSpace
+
+    rng = np.random.default_rng(0)
+    queries, documents = rng.normal(size=(200, 16)), rng.normal(size=(300, 16))
+    cone = np.eye(16)[0] * 1.5
+    measured = [
+        measure_space(EmbeddingSpace(queries + c, documents + c), ["partition_isotropy"])
+        for c in (cone, 0 * cone)
+    ]
+    intervals = [one.row("queries", "partition_isotropy", "unit") for one in measured]
+    assert [bool(np.isnan(row.ci_low)) for row in intervals if row] == [False, True]
+    rows = [r for r in compare_spaces(measured[0], measured[1])[0] if r.side == "queries"]
+    assert rows
+    assert all(np.isfinite(row.delta) and np.isnan(row.ci_low) for row in rows if row.on == "unit")
+    assert {row.method for row in rows} == {"jackknife"}
