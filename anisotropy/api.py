@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from anisotropy import workflow
-from anisotropy.errors import UsageError, one_of
 from anisotropy.opening import EncoderOptions, open_space
 from anisotropy.spaces import EmbeddingSpace
 from anisotropy.spaces.store import is_store
@@ -138,7 +138,7 @@ def analyze(
     seed: int = 0,
 ) -> Results:
     """Measure one or many spaces; parameters as in :func:`compare`."""
-    opened = [_opened(source, data) for source in spaces]
+    opened = _distinct([_opened(source, data) for source in spaces])
     options = _options(measures, projections, seed, "error")
     return workflow.analyze(opened, options, collection=_collection(opened))
 
@@ -167,16 +167,10 @@ def negative_probability(
     """
     import pandas as pd
 
-    from anisotropy.measures.facts import Facts, Plan
-    from anisotropy.measures.negatives import ROLES, mined, probabilities
+    from anisotropy.measures import negative_probabilities
 
-    if role not in ROLES:
-        raise UsageError(f"role: {one_of(role, ROLES)}")
-    if k < 1:
-        raise UsageError(f"k: got {k}; allowed: 1 or more")
-    found = mined(Facts(space, Plan(depth=k)), role, "none")
-    ids = space.mining.query_ids if role == "queries" else space.doc_ids
-    return pd.DataFrame({"id": ids, "probability": probabilities(found, k)})
+    ids, probability = negative_probabilities(space, role, k=k)
+    return pd.DataFrame({"id": ids, "probability": probability})
 
 
 def _options(
@@ -191,10 +185,13 @@ def _opened(source: Source, data: str | Path | None) -> EmbeddingSpace:
 
 
 def _distinct(spaces: list[EmbeddingSpace]) -> list[EmbeddingSpace]:
-    if spaces[0].label == spaces[1].label:
-        for space, side in zip(spaces, ("a", "b"), strict=True):
-            space.label = f"{space.label} ({side})"
-    return spaces
+    """Copies with numbered labels where labels occur more than once."""
+    if len({space.label for space in spaces}) == len(spaces):
+        return spaces
+    copies = [copy.copy(space) for space in spaces]
+    for number, one in enumerate(copies, 1):
+        one.label = f"{one.label} ({number})"
+    return copies
 
 
 def _collection(spaces: Sequence[EmbeddingSpace]) -> Collection | None:

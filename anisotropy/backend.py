@@ -201,29 +201,3 @@ def candidates(scores: np.ndarray, floor: np.ndarray) -> tuple[np.ndarray, np.nd
     """Rows and columns of the finite scores that reach the floor of their row, by row."""
     place = np.flatnonzero(scores >= np.maximum(floor, np.finfo(scores.dtype).min)[:, None])
     return np.divmod(place, scores.shape[1])
-
-
-def topk(scores: np.ndarray, k: int, ties: np.ndarray | None = None) -> np.ndarray:
-    """Columns of the `k` largest scores of each row, best first; scores compare as float32.
-
-    Parameters
-    ----------
-    scores
-        Array of shape (m, n) without NaN.
-    k
-        At most n.
-    ties
-        Permutation of shape (n,): among equal scores the smaller comes first. Default: the
-        column.
-
-    Returns
-    -------
-    numpy.ndarray of shape (m, k)
-        -1 where fewer than k scores are finite.
-    """
-    block = scores.astype(np.float32)
-    best = Best(np.arange(scores.shape[1]) if ties is None else ties)
-    kept = np.full((len(block), k), best.NOTHING)
-    row, column = candidates(block, lower_bound_of_kth(block, k))
-    best.merge(kept, row, best.keys(block[row, column], column))
-    return best.read(kept)[0]

@@ -11,12 +11,14 @@ from anisotropy.errors import NotComparable, UsageError, one_of
 from anisotropy.measures import (
     HEADLINE,
     Definition,
+    Measure,
     MeasuredSpace,
     definition_of,
     similarity_measures,
 )
 from anisotropy.measures.base import Impossible
 from anisotropy.measures.headline import RANKING
+from anisotropy.measures.negatives import pool_size
 from anisotropy.measures.run import Key
 from anisotropy.results import Difference, Similarity, Withheld
 from anisotropy.statistics import holm, paired_difference
@@ -29,7 +31,7 @@ POLICIES = ("error", "intersect")
 
 
 def compare_spaces(
-    a: MeasuredSpace, b: MeasuredSpace
+    a: MeasuredSpace, b: MeasuredSpace, *, on_mismatch: str = "error"
 ) -> tuple[list[Difference], list[Similarity], list[Withheld]]:
     """Compare two measured spaces of the same queries and documents.
 
@@ -38,29 +40,37 @@ def compare_spaces(
     a, b
         Results of :func:`anisotropy.measures.measure_space`. Differences are b minus a. Ids may
         come in another order: everything is paired by id.
+    on_mismatch
+        ``error``: refuse two collections that are known to differ. ``intersect``: the spaces
+        come from :func:`align_spaces`, which kept what they have in common.
 
     Returns
     -------
     tuple
-        Differences of every row measured in both, similarities of the two spaces, and rows
-        that are not comparable, with the reason. Holm's correction covers the headline rows,
+        Differences of every row measured in both, similarities of the two spaces (those asked
+        for where they were measured with ``between=True``), and rows that are not comparable,
+        with the reason. Holm's correction covers the headline rows,
         effectiveness apart, whatever was asked for.
 
     Raises
     ------
     NotComparable
-        If ids or judgments differ (see :func:`align_spaces`).
+        If collections, ids or judgments differ (see :func:`align_spaces`).
+    UsageError
+        If `on_mismatch` is another word.
     """
+    _same_collection(a.space, b.space, on_mismatch)
     for line in _mismatches(a.space, b.space):
         raise NotComparable(f"{line}; use on_mismatch='intersect' or the same collection")
     _same_judgments(a.space, b.space)
     differences, withheld = [], []
+    pools = _other_pools(a.space, b.space)
     for key in dict.fromkeys([*a.estimates, *b.estimates]):
-        reason = _reason(a, b, key)
-        if reason:
-            withheld.append(Withheld(key[0], key[1], key[2], reason))
-        else:
+        try:
+            _refuse(a, b, key, pools)
             differences.append(_difference(a, b, key))
+        except NotComparable as reason:
+            withheld.append(Withheld(key[0], key[1], key[2], str(reason)))
     similarities, missing = _similarities(a, b)
     return _adjusted(differences), similarities, withheld + missing
 
@@ -76,6 +86,31 @@ def _mismatches(a: EmbeddingSpace, b: EmbeddingSpace) -> Iterator[str]:
                 f"{side}: {len(first)} ids in {a.label!r}, {len(second)} in {b.label!r}, "
                 f"{len(first & second)} in both"
             )
+
+
+def _same_collection(a: EmbeddingSpace, b: EmbeddingSpace, on_mismatch: str) -> None:
+    """Ids may agree by chance (0, 1, 2, ...) where the texts are others."""
+    if on_mismatch not in POLICIES:
+        raise UsageError(f"on_mismatch: {one_of(on_mismatch, POLICIES)}")
+    known = [str(getattr(space, "collection_fingerprint", "")) for space in (a, b)]
+    if on_mismatch == "error" and all(known) and known[0] != known[1]:
+        raise NotComparable(
+            f"{a.label!r} and {b.label!r} are of different collections (fingerprints {known[0]} "
+            f"and {known[1]}); use on_mismatch='intersect' or the same collection"
+        )
+
+
+def _other_pools(a: EmbeddingSpace, b: EmbeddingSpace) -> str:
+    """How the mining pools differ; empty where they are the same."""
+    first, second = set(a.mining.query_ids), set(b.mining.query_ids)
+    if first != second:
+        return (
+            f"mined from other queries: {len(first)} in the pool of {a.label!r}, {len(second)} "
+            f"in that of {b.label!r}, {len(first & second)} in both"
+        )
+    if a.mining.qrels is not b.mining.qrels and _plain(a.mining) != _plain(b.mining):
+        return f"the judgments of the mining pools of {a.label!r} and {b.label!r} differ"
+    return ""
 
 
 def _same_judgments(a: EmbeddingSpace, b: EmbeddingSpace) -> None:
@@ -99,7 +134,7 @@ def align_spaces(
     a, b
         The spaces.
     on_mismatch
-        ``error``: refuse different ids. ``intersect``: keep what both have.
+        ``error``: refuse different collections and ids. ``intersect``: keep what both have.
 
     Returns
     -------
@@ -109,12 +144,11 @@ def align_spaces(
     Raises
     ------
     NotComparable
-        If ids differ and `on_mismatch` is ``error``, or nothing is common.
+        If collections or ids differ and `on_mismatch` is ``error``, or nothing is common.
     UsageError
         If `on_mismatch` is another word.
     """
-    if on_mismatch not in POLICIES:
-        raise UsageError(f"on_mismatch: {one_of(on_mismatch, POLICIES)}")
+    _same_collection(a, b, on_mismatch)
     lines = list(_mismatches(a, b))
     if not lines:
         return a, b
@@ -132,7 +166,14 @@ def _common(left: list[str], right: list[str]) -> list[str]:
     return [name for name in left if name in known]
 
 
-def _reason(a: MeasuredSpace, b: MeasuredSpace, key: Key) -> str:
+def _refuse(a: MeasuredSpace, b: MeasuredSpace, key: Key, pools: str) -> None:
+    """Raise NotComparable, with the reason, where a row must not be compared."""
+    reason = _reason(a, b, key, pools)
+    if reason:
+        raise NotComparable(reason)
+
+
+def _reason(a: MeasuredSpace, b: MeasuredSpace, key: Key, pools: str) -> str:
     """Why a row must not be compared; empty where it may."""
     side, measure, on = key
     for one in (a, b):
@@ -145,7 +186,9 @@ def _reason(a: MeasuredSpace, b: MeasuredSpace, key: Key) -> str:
     if on == "raw" and a.facts.normalized != b.facts.normalized:
         unit = a if a.facts.normalized else b
         return f"raw rows have length 1 in {unit.space.label!r} only; compare on unit"
-    sizes = _sizes(a, side), _sizes(b, side)
+    if definition.family == "negatives" and pools:
+        return pools
+    sizes = _sizes(a, side, definition), _sizes(b, side, definition)
     if definition.size_bound and sizes[0] != sizes[1]:
         return f"depends on the number of rows, which is {sizes[0]} and {sizes[1]}"
     if [math.isnan(one.estimates[key].value) for one in (a, b)] != [False, False]:
@@ -160,7 +203,9 @@ def _why_missing(one: MeasuredSpace, key: Key) -> str:
     return "it was not asked for there"
 
 
-def _sizes(one: MeasuredSpace, side: str) -> tuple[int, ...]:
+def _sizes(one: MeasuredSpace, side: str, definition: Definition) -> tuple[int, ...]:
+    if definition.family == "negatives":
+        return (pool_size(one.facts, side),)
     if side in ("ranking", "dual_ranking", "positives"):
         return ()
     names = ("queries", "documents") if side in ("joint", "cross") else (side,)
@@ -221,7 +266,7 @@ def _family_size(ranking: bool) -> int:
 
 def _similarities(a: MeasuredSpace, b: MeasuredSpace) -> tuple[list[Similarity], list[Withheld]]:
     found, withheld = [], []
-    for measure in similarity_measures():
+    for measure in _similarities_asked(a, b):
         definition: Definition = definition_of(measure)
         for side, on in definition.places:
             try:
@@ -230,3 +275,11 @@ def _similarities(a: MeasuredSpace, b: MeasuredSpace) -> tuple[list[Similarity],
             except Impossible as reason:
                 withheld.append(Withheld(side, measure.text, on, str(reason)))
     return found, withheld
+
+
+def _similarities_asked(a: MeasuredSpace, b: MeasuredSpace) -> list[Measure]:
+    """Those asked for in either space; all where neither was asked about two spaces."""
+    asked = [one.similarities for one in (a, b) if one.similarities is not None]
+    if not asked:
+        return similarity_measures()
+    return list(dict.fromkeys(measure for measures in asked for measure in measures))

@@ -88,3 +88,15 @@ def one_of(got: object, allowed: Iterable[object]) -> str:
     near = difflib.get_close_matches(str(got), names, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     return f"got {str(got)!r}; allowed: {', '.join(names)}{hint}"
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed outside 0 to 4294967295.
+
+    Raises
+    ------
+    UsageError
+        If it is.
+    """
+    if not 0 <= seed < 2**32:
+        raise UsageError(f"seed: got {seed}; allowed: 0 to {2**32 - 1}")

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from anisotropy.errors import InputError
+from anisotropy.errors import InputError, UsageError
 
 CACHE_VARIABLE = "ANISOTROPY_CACHE"
 
@@ -128,7 +128,14 @@ def hash_ids(ids: Iterable[str], seed: int = 0) -> np.ndarray:
     -------
     numpy.ndarray of shape (n,), uint64
         The same id and seed give the same value in every run, file order and machine.
+
+    Raises
+    ------
+    UsageError
+        If the seed needs more than 64 bits.
     """
+    if not -(2**63) <= int(seed) < 2**63:
+        raise UsageError(f"seed: got {seed}; allowed: whole numbers of at most 64 bits")
     key = int(seed).to_bytes(8, "little", signed=True)
     digests = b"".join(
         hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8, key=key).digest()

@@ -128,6 +128,8 @@ def _parse(text: str) -> Gate:
         threshold = float(number)
     except ValueError:
         raise UsageError(f"gate {text!r}: {number!r} is no number") from None
+    if not math.isfinite(threshold):
+        raise UsageError(f"gate {text!r}: got {number!r}; allowed: a finite number")
     return Gate(text, quantity, selector.strip(), relation, threshold)
 
 

@@ -6,14 +6,15 @@ collection: the same comparison twice encodes once.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anisotropy.errors import UsageError
-from anisotropy.files import cache_directory, fingerprint
-from anisotropy.spaces.store import FORMAT, MANIFEST, check_target, is_store, open_store
+from anisotropy.errors import InputError, NotComparable, UsageError
+from anisotropy.files import cache_directory
+from anisotropy.spaces.store import MANIFEST, check_target, is_store, open_store
 
 if TYPE_CHECKING:
     from anisotropy.collection import Collection
@@ -45,6 +46,12 @@ class EncoderOptions:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     device: str = "auto"
     dtype: str = "float32"
+
+    @property
+    def changes_vectors(self) -> bool:
+        """Whether anything that decides the vectors is asked for."""
+        chosen = (self.recipe, self.tokenizer, self.backbone)
+        return any(chosen) or bool(self.overrides) or self.dtype != "float32"
 
     def open(self, source: str | Path) -> Encoder:
         """The encoder of a checkpoint, its recipe resolved."""
@@ -91,14 +98,16 @@ def open_space(
         If a checkpoint comes without a collection.
     InputError
         If the source cannot be read.
+    NotComparable
+        If a store is of another collection than the one given.
     """
     path = Path(source)
-    if path.is_dir() and is_store(path):
-        space = open_store(path)
-        _attach_texts(space, path, collection)
+    if is_store(path):
+        space = _open_whole_store(path, collection, encoder, encode)
     else:
         space = _open_checkpoint(source, collection, encoder, encode, progress)
-    space.label = label or (space.label if is_store(path) else default_label(source))
+        space.label = default_label(source)
+    space.label = label or space.label
     return space
 
 
@@ -109,14 +118,28 @@ def default_label(source: str | Path) -> str:
     return f"{name.parent.name}/{stem}" if stem.startswith("checkpoint-") else stem
 
 
-def _attach_texts(space: EmbeddingSpace, path: Path, collection: Collection | None) -> None:
-    from anisotropy.spaces.store import read_manifest
-
-    known = read_manifest(path)["collection"].get("fingerprint")
-    if collection is not None and known == collection.fingerprint:
-        space.collection = collection
-        if space.training is not None:
-            space.training.collection = collection
+def _open_whole_store(
+    path: Path,
+    collection: Collection | None,
+    encoder: EncoderOptions | None,
+    encode: EncodeOptions | None,
+) -> EmbeddingSpace:
+    if encoder is not None and encoder.changes_vectors:
+        raise UsageError(f"{path}: a store has its recipe; recipe options are for checkpoints")
+    if encode is not None and encode.documents is not None:
+        raise UsageError(f"{path}: a store has its documents; --documents is for checkpoints")
+    space = open_store(path)
+    known = space.collection_fingerprint
+    if collection is not None and known and known != collection.fingerprint:
+        raise NotComparable(
+            f"{path}: a store of {space.collection_info.get('name')!r} (split "
+            f"{space.collection_info.get('split')!r}), not of the collection given, "
+            f"{collection.name!r} (split {collection.split!r})"
+        )
+    for one in (space, space.training):
+        if one is not None and known:
+            one.collection = collection
+    return space
 
 
 def _open_checkpoint(
@@ -126,19 +149,20 @@ def _open_checkpoint(
     encode_options: EncodeOptions | None,
     progress: ProgressFactory | None,
 ) -> EmbeddingSpace:
-    from anisotropy.spaces.encoding import EncodeOptions
+    from anisotropy.spaces.encoding import EncodeOptions, encode_collection, store_identity
 
     if collection is None:
         raise UsageError(f"{source}: a checkpoint needs a collection to encode; give --data")
     encode_options = encode_options or EncodeOptions()
     encoder = (encoder_options or EncoderOptions()).open(source)
     folders = [
-        store_folder(encoder, number, collection, encode_options)
+        cache_directory() / "stores" / store_identity(encoder, number, collection, encode_options)
         for number in range(len(encoder.readings))
     ]
-    if not all((folder / MANIFEST).is_file() for folder in folders):
+    if not all(map(_whole, folders)):
         callback = progress(default_label(source)) if progress else None
-        _encode(encoder, collection, folders, encode_options, callback)
+        _clear_finished(folders)
+        encode_collection(encoder, collection, folders, encode_options, callback)
     spaces = [open_store(folder, collection=collection) for folder in folders]
     for space, recipe in zip(spaces, encoder.readings, strict=True):
         # Equal parts, but sources and doubts are those of this run, not of the one that encoded.
@@ -146,43 +170,23 @@ def _open_checkpoint(
     return _choose_reading(spaces)
 
 
-def _encode(
-    encoder: Encoder,
-    collection: Collection,
-    folders: list[Path],
-    options: EncodeOptions,
-    progress: Progress | None,
-) -> None:
-    from anisotropy.spaces.encoding import encode_collection
+def _whole(folder: Path) -> bool:
+    """Whether the cache has this store; a damaged one is as good as none."""
+    try:
+        open_store(folder)
+    except InputError:
+        return False
+    return True
 
+
+def _clear_finished(folders: list[Path]) -> None:
+    """Make way for encoding again what is damaged, or the twin of a reading that is not there.
+
+    What is unfinished stays: it is continued.
+    """
     for folder in folders:
-        _clear_if_damaged(folder)
-    encode_collection(encoder, collection, folders, options, progress)
-
-
-def _clear_if_damaged(folder: Path) -> None:
-    """A finished store beside an unfinished twin reading is encoded again with it."""
-    import shutil
-
-    if (folder / MANIFEST).exists() or (folder.exists() and not is_store(folder)):
-        shutil.rmtree(folder)
-
-
-def store_folder(
-    encoder: Encoder, reading: int, collection: Collection, options: EncodeOptions
-) -> Path:
-    """Where the cache keeps the store of one reading."""
-    key = fingerprint(
-        FORMAT,
-        encoder.fingerprint,
-        encoder.readings[reading].identity(),
-        collection.fingerprint,
-        collection.split,
-        options.documents,
-        options.store_dtype,
-        options.seed if options.documents is not None else 0,
-    )
-    return cache_directory() / "stores" / key
+        if (folder / MANIFEST).exists() or (folder.exists() and not is_store(folder)):
+            shutil.rmtree(folder)
 
 
 def _choose_reading(readings: list[EmbeddingSpace]) -> EmbeddingSpace:

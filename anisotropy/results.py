@@ -242,14 +242,19 @@ class Results:
         }
 
     def write(self, folder: str | Path) -> None:
-        """Write ``results.json``, ``results.csv`` and the curve files into `folder`."""
+        """Write ``results.json``, ``results.csv`` and the curve files into `folder`.
+
+        Curve files of results that were there before and are not written again are removed.
+        """
         folder = Path(folder)
+        before = _curve_files(folder / "results.json")
         for curve in self.curves:
             with replacing(folder / curve.file) as temporary:
                 curve.frame().to_parquet(temporary, index=False)
         with replacing(folder / "results.csv") as temporary:
             self.measurements.to_csv(temporary, index=False)
         write_json(folder / "results.json", self.as_dict())
+        _remove_curves(folder, before - {curve.file for curve in self.curves})
 
     @classmethod
     def read(cls, folder: str | Path) -> Results:
@@ -279,6 +284,29 @@ class Results:
             withheld=[Withheld(**row) for row in content["withheld"]],
             curves=[_read_curve(folder, entry) for entry in content["curves"]],
         )
+
+
+def _curve_files(path: Path) -> set[str]:
+    """Curve files named by results of our schema; nothing where there are none."""
+    try:
+        content = read_json(path)
+    except InputError:
+        return set()
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        return set()
+    entries = content.get("curves")
+    named = [e for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
+    return {entry["file"] for entry in named if isinstance(entry.get("file"), str)}
+
+
+def _remove_curves(folder: Path, names: set[str]) -> None:
+    """Remove curve files by name: only entries of the folder's own ``curves`` are looked at."""
+    curves = folder / "curves"
+    if curves.is_symlink():
+        return
+    for path in curves.glob("*.parquet"):
+        if f"curves/{path.name}" in names and path.is_file():
+            path.unlink()
 
 
 _TEXT = {"unit", "method"}

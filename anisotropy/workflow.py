@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anisotropy.errors import NotComparable, UsageError, one_of
-from anisotropy.projection.maps import METHODS
+from anisotropy.errors import NotComparable, UsageError, check_seed, one_of
+from anisotropy.projection import METHODS, TooFewPoints
 from anisotropy.results import Results
 from anisotropy.spaces.store import versions
 
@@ -49,23 +50,35 @@ class AnalysisOptions:
         Of every random choice: anchors, blocks, nulls, maps.
     on_mismatch
         For two spaces whose ids differ: ``error``, or ``intersect`` to use the common ones.
+    perplexity
+        Of t-SNE, above 1.
+    relevance_level
+        Smallest grade of a positive, 1 or more.
+    exact
+        Use every row as an anchor, whatever it costs.
     """
 
     measures: tuple[str, ...] | None = None
     projections: tuple[Method, ...] = ("tsne",)
     seed: int = 0
     on_mismatch: str = "error"
+    perplexity: float = 30.0
+    relevance_level: int = 1
+    exact: bool = False
 
     def __post_init__(self) -> None:
         for name in self.projections:
             if name not in METHODS:
                 raise UsageError(f"projection: {one_of(name, (*METHODS, 'none'))}")
-        if self.seed < 0:
-            raise UsageError(f"seed: got {self.seed}; allowed: 0 or more")
+        check_seed(self.seed)
+        if not self.perplexity > 1:
+            raise UsageError(f"perplexity: got {self.perplexity}; allowed: a number above 1")
+        if self.relevance_level < 1:
+            raise UsageError(f"relevance level: got {self.relevance_level}; allowed: 1 or more")
         if self.measures is not None:
-            from anisotropy.measures import parse_all
+            from anisotropy.measures import expand
 
-            parse_all(self.measures)
+            expand(self.measures)
 
 
 def analyze(
@@ -95,10 +108,11 @@ def analyze(
         Measurements, curves, what was withheld.
     """
     options = options or AnalysisOptions()
+    _check_labels(spaces)
     measured = [_measure(space, options, say) for space in spaces]
     results = _gather(spaces, measured, collection, config)
     for space in spaces:
-        results.curves += _maps([space], options, say)
+        _add_maps(results, functools.partial(_maps, [space], options, say))
     return results
 
 
@@ -135,21 +149,21 @@ def compare(
     from anisotropy.comparison import align_spaces, compare_spaces
 
     options = options or AnalysisOptions()
-    if a.label == b.label:
-        raise NotComparable(f"both spaces are labeled {a.label!r}; give them different labels")
+    _check_labels((a, b))
     a, b = align_spaces(a, b, options.on_mismatch)
     # A thread a space and one for the maps, and none inside the matrix products: two cores are
     # busy all the time, and no product waits for another's threads.
     with ThreadPoolExecutor(3) as pool, threadpool_limits(1, user_api="blas"):
         maps = pool.submit(_maps, (a, b), options, say)
-        measured = list(pool.map(lambda space: _measure(space, options, say), (a, b)))
-        curves = maps.result()
+        measured = list(pool.map(lambda one: _measure(one, options, say, between=True), (a, b)))
     results = _gather((a, b), measured, collection, config)
     _tell(say, f"testing differences between {a.label} and {b.label}")
-    deltas, likenesses, withheld = compare_spaces(measured[0], measured[1])
+    deltas, likenesses, withheld = compare_spaces(
+        measured[0], measured[1], on_mismatch=options.on_mismatch
+    )
     results.deltas, results.likenesses = deltas, likenesses
     results.withheld += [row for row in withheld if row not in results.withheld]
-    results.curves += curves
+    _add_maps(results, maps.result)
     return results
 
 
@@ -207,12 +221,36 @@ def write(results: Results, folder: str | Path) -> list[Path]:
     ]
 
 
-def _measure(space: EmbeddingSpace, options: AnalysisOptions, say: Say | None) -> MeasuredSpace:
+def _check_labels(spaces: Sequence[EmbeddingSpace]) -> None:
+    labels = [space.label for space in spaces]
+    twice = next((label for label in labels if labels.count(label) > 1), None)
+    if twice is not None:
+        raise NotComparable(f"two spaces are labeled {twice!r}; give them different labels")
+
+
+def _add_maps(results: Results, draw: Callable[[], list[Curve]]) -> None:
+    """A map of too few points is left out and said so; everything else is kept."""
+    try:
+        results.curves += draw()
+    except TooFewPoints as error:
+        results.warnings.append(f"no map: {error}")
+
+
+def _measure(
+    space: EmbeddingSpace, options: AnalysisOptions, say: Say | None, between: bool = False
+) -> MeasuredSpace:
     from anisotropy.measures import measure_space
 
     _tell(say, f"measuring {space.label}")
     chosen = list(options.measures) if options.measures is not None else None
-    return measure_space(space, chosen, seed=options.seed)
+    return measure_space(
+        space,
+        chosen,
+        seed=options.seed,
+        exact=options.exact,
+        relevance_level=options.relevance_level,
+        between=between,
+    )
 
 
 def _tell(say: Say | None, line: str) -> None:
@@ -228,7 +266,7 @@ def _gather(
 ) -> Results:
     results = Results(
         spaces=[_provenance(space) for space in spaces],
-        collection=_describe(collection),
+        collection=_describe(spaces[0], collection),
         config=dict(config or {}),
         versions=versions(_VERSIONED),
         warnings=list(collection.warnings) if collection is not None else [],
@@ -251,16 +289,21 @@ def _provenance(space: EmbeddingSpace) -> dict[str, Any]:
     }
 
 
-def _describe(collection: Collection | None) -> dict[str, Any]:
-    if collection is None:
-        return {}
-    return {
-        "name": collection.name,
-        "note": collection.note,
-        "split": collection.split,
-        "fingerprint": collection.fingerprint,
-        "documents": collection.n_documents,
-    }
+def _describe(space: EmbeddingSpace, collection: Collection | None) -> dict[str, Any]:
+    """What was encoded, as the store says; else as the collection does."""
+    described = dict(space.collection_info)
+    if described.get("documents_option") == "all":
+        del described["documents_option"]
+    if collection is not None:
+        described = {
+            "name": collection.name,
+            "note": collection.note,
+            "split": collection.split,
+            "fingerprint": collection.fingerprint,
+            "documents": collection.n_documents,
+            **described,
+        }
+    return described
 
 
 def _maps(
@@ -269,10 +312,11 @@ def _maps(
     from anisotropy.projection import join_maps, project, project_pair
 
     curves: list[Curve] = []
+    settings: Any = {"perplexity": options.perplexity, "random_state": options.seed}
     for method in options.projections:
         _tell(say, f"drawing the {method} map of {' and '.join(s.label for s in spaces)}")
         if len(spaces) == 2:
-            curves += project_pair(spaces[0], spaces[1], method=method, random_state=options.seed)
+            curves += project_pair(spaces[0], spaces[1], method=method, **settings)
         else:
-            curves.append(project(spaces[0], method=method, random_state=options.seed))
+            curves.append(project(spaces[0], method=method, **settings))
     return join_maps(curves)

@@ -240,10 +240,67 @@ def test_different_collections_do_not_compare(here: Path, tmp_path: Path) -> Non
     make_collection(tmp_path / "other", n_documents=200)
     a = an.open("ance.ckpt", "data", device="cpu")
     b = an.open("dance.ckpt", tmp_path / "other", device="cpu")
-    with pytest.raises(NotComparable, match="240"):
+    with pytest.raises(NotComparable, match="of different collections"):
         an.compare(a, b, projections=())
     both = an.compare(a, b, projections=(), on_mismatch="intersect")
     assert {space["counts"]["documents"] for space in both.spaces} == {200}
+
+
+def test_stores_alone_are_reported_as_what_they_are(
+    here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = str(tmp_path / "store")
+    assert main(["encode", "ance.ckpt", "--data", "data", "--out", store, "--quiet"]) == 0
+    words = ["analyze", store, "--quiet", "--projection", "none", "--out", str(tmp_path / "o")]
+    assert main(words) == 0
+    collection = Results.read(tmp_path / "o").collection
+    assert (collection["name"], collection["split"]) == ("data", "dev")
+    make_collection(tmp_path / "other", n_documents=200)
+    capsys.readouterr()
+    assert main([*words, "--data", str(tmp_path / "other")]) == 2
+    assert "not of the collection given" in capsys.readouterr().err
+
+
+def test_a_subcollection_is_called_one(here: Path, tmp_path: Path) -> None:
+    words = ["analyze", "ance.ckpt", "--data", "data", "--documents", "20", "--quiet"]
+    assert main([*words, "--projection", "none", "--out", str(tmp_path / "o")]) == 0
+    assert Results.read(tmp_path / "o").collection["documents_option"] == "20"
+    assert "subcollection" in (tmp_path / "o/report.html").read_text()
+
+
+def test_too_few_points_for_a_map_leave_the_results(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    space = an.EmbeddingSpace(rng.normal(size=(2, 4)), rng.normal(size=(2, 4)))
+    results = an.analyze([space])
+    assert any("no map" in line for line in results.warnings)
+    assert len(results.rows) > 0
+
+
+def test_labels_must_differ_and_are_numbered_from_python() -> None:
+    rng = np.random.default_rng(0)
+    spaces = [
+        an.EmbeddingSpace(rng.normal(size=(9, 4)), rng.normal(size=(9, 4))) for _ in range(2)
+    ]
+    assert an.analyze(spaces, projections=()).labels == ["space (1)", "space (2)"]
+    assert [space.label for space in spaces] == ["space", "space"]
+    with pytest.raises(NotComparable, match="two spaces are labeled 'space'"):
+        an.workflow.analyze(spaces)  # type: ignore[attr-defined]
+
+
+def test_a_damaged_store_in_the_cache_is_encoded_again(here: Path, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANISOTROPY_CACHE", str(tmp_path / "cache"))
+        first = np.array(an.open("ance.ckpt", "data", device="cpu").documents)
+        (shard,) = (tmp_path / "cache/stores").glob("*/documents/embeddings-00000.npy")
+        shard.write_bytes(shard.read_bytes()[:-100])
+        again = np.asarray(an.open("ance.ckpt", "data", device="cpu").documents)
+    assert np.array_equal(first, again)
+
+
+def test_equal_scores_follow_the_rule_of_rankings() -> None:
+    documents = np.ones((3, 2))
+    space = an.EmbeddingSpace(np.ones((1, 2)), documents, doc_ids=["a", "c", "b"])
+    assert list(space.neighbors("0", k=3).doc_id) == ["c", "b", "a"]
 
 
 @pytest.mark.parametrize("command", [["ance.ckpt"], ["data"], ["store"]])

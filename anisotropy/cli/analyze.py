@@ -57,8 +57,10 @@ def run(given: dict[str, Any]) -> int:
     jobs.check_format(options)
     chosen = jobs.analysis_options(options)
     encode = jobs.encode_options(options)
-    collection = jobs.open_data(options)
     labels = _distinct([default_label(source) for source in sources])
+    folder = Path(options["out"] or f"anisotropy-results/{_name(labels)}")
+    jobs.prepare_out(folder)
+    collection = jobs.open_data(options, sources)
     spaces = [
         open_space(
             source,
@@ -77,11 +79,7 @@ def run(given: dict[str, Any]) -> int:
         config=options,
         say=jobs.teller(options["quiet"]),
     )
-    name = "".join(c if c.isalnum() or c in "._-" else "_" for c in labels[0])
-    more = f"-and-{len(labels) - 1}-more" if len(labels) > 1 else ""
-    jobs.deliver(
-        results, Path(options["out"] or f"anisotropy-results/{name}{more}"), options, "analyze"
-    )
+    jobs.deliver(results, folder, options, "analyze")
     return 0
 
 
@@ -96,6 +94,12 @@ def _series(source: str) -> list[str]:
         if (match := re.fullmatch(r"checkpoint-(\d+)", path.name))
     }
     return [steps[step] for step in sorted(steps)] or [source]
+
+
+def _name(labels: list[str]) -> str:
+    """Name of the results folder."""
+    first = "".join(c if c.isalnum() or c in "._-" else "_" for c in labels[0])
+    return first if len(labels) == 1 else f"{first}-and-{len(labels) - 1}-more"
 
 
 def _distinct(labels: list[str]) -> list[str]:

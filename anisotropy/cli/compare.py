@@ -71,10 +71,12 @@ def run(given: dict[str, Any]) -> int:
     gates = parse_gates(options["fail_if"])
     chosen = jobs.analysis_options(options)
     encode = jobs.encode_options(options)
-    collection = jobs.open_data(options)
     labels = [options[f"label_{s}"] or default_label(options[s]) for s in ("a", "b")]
     if labels[0] == labels[1]:
         labels = [f"{labels[0]} (a)", f"{labels[1]} (b)"]
+    folder = Path(options["out"] or f"anisotropy-results/{_slug(labels)}")
+    jobs.prepare_out(folder)
+    collection = jobs.open_data(options, [options["a"], options["b"]])
     spaces = [
         open_space(
             options[side],
@@ -94,7 +96,6 @@ def run(given: dict[str, Any]) -> int:
         config=options,
         say=jobs.teller(options["quiet"]),
     )
-    folder = Path(options["out"] or f"anisotropy-results/{_slug(labels)}")
     jobs.deliver(results, folder, options, "compare")
     return check_gates(results, gates)
 

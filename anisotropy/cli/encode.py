@@ -43,9 +43,12 @@ def run(given: dict[str, Any]) -> int:
     from anisotropy.cli import jobs
     from anisotropy.opening import encode_to_store
 
+    options["data"] = options["data"] or "docstrings"
+    collection = jobs.open_data(options, [options["checkpoint"]])
+    assert collection is not None, "named above"  # noqa: S101
     folder = encode_to_store(
         options["checkpoint"],
-        jobs.open_data(options),
+        collection,
         options["out"],
         encoder=jobs.encoder_options(options),
         encode=jobs.encode_options(options),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,13 +53,32 @@ def progress_bars(quiet: bool) -> Callable[[str], Progress] | None:
     return for_label
 
 
-def open_data(options: Mapping[str, Any]) -> Collection:
-    """The collection that ``--data`` and ``--split`` name."""
-    from anisotropy.collection import open_collection
+def open_data(options: dict[str, Any], sources: Sequence[str]) -> Collection | None:
+    """The collection that ``--data`` and ``--split`` name.
 
+    Without ``--data`` it is ``docstrings`` where there is a checkpoint to encode; stores alone
+    need none. What was decided is put down in `options`.
+    """
+    from anisotropy.collection import open_collection
+    from anisotropy.spaces.store import is_store
+
+    if options["data"] is None:
+        if all(is_store(Path(source)) for source in sources):
+            return None
+        options["data"] = "docstrings"
     return open_collection(
         options["data"], split=options["split"], progress=teller(options["quiet"])
     )
+
+
+def prepare_out(folder: Path) -> None:
+    """Make sure before any work that results can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"--out {folder}: cannot be written to ({error.strerror})") from None
 
 
 def encoder_options(options: Mapping[str, Any], side: str | None = None) -> EncoderOptions:
@@ -113,6 +133,9 @@ def analysis_options(options: Mapping[str, Any]) -> AnalysisOptions:
         projections=tuple(maps),
         seed=options["seed"],
         on_mismatch=options.get("on_mismatch", "error"),
+        perplexity=options["perplexity"],
+        relevance_level=options["relevance_level"],
+        exact=options["exact"],
     )
 
 

@@ -25,7 +25,17 @@ RECIPE_PARTS = (
 )
 FORMATS = ("table", "json", "csv", "latex", "markdown")
 
-DATA_DEFAULTS: dict[str, Any] = {"data": "docstrings", "split": None, "documents": "all"}
+#: Types of the values in a configuration file; every other value is text.
+_TYPES: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("batch_size", "seed", "max_query_length", "max_document_length"), (int,)),
+    **dict.fromkeys(("normalize", "quiet", "verify", "exact"), (bool,)),
+    **dict.fromkeys(("temperature", "perplexity"), (int, float)),
+    "relevance_level": (int,),
+    "documents": (int, str),
+}
+_LISTS = ("fail_if", "spaces", "names")
+
+DATA_DEFAULTS: dict[str, Any] = {"data": None, "split": None, "documents": "all"}
 ENCODER_DEFAULTS: dict[str, Any] = {
     "recipe": None,
     "tokenizer": None,
@@ -36,7 +46,14 @@ ENCODER_DEFAULTS: dict[str, Any] = {
     "dtype": "float32",
     "store_dtype": "float32",
 }
-MEASURE_DEFAULTS: dict[str, Any] = {"measures": "default", "projection": "tsne", "seed": 0}
+MEASURE_DEFAULTS: dict[str, Any] = {
+    "measures": "default",
+    "projection": "tsne",
+    "perplexity": 30.0,
+    "relevance_level": 1,
+    "exact": False,
+    "seed": 0,
+}
 OUTPUT_DEFAULTS: dict[str, Any] = {"out": None, "format": "table"}
 
 
@@ -86,11 +103,18 @@ def add_measure_options(parser: argparse.ArgumentParser) -> None:
     """``--measures``, ``--projection``, ``--seed``."""
     group = parser.add_argument_group("measures")
     group.add_argument(
-        "--measures", metavar="LIST", help="default, or text identities separated by spaces"
+        "--measures",
+        metavar="LIST",
+        help="default, all, or text identities separated by commas",
     )
     group.add_argument(
         "--projection", metavar="LIST", help="maps to draw: tsne (default), pca, umap, or none"
     )
+    group.add_argument("--perplexity", type=float, metavar="P", help="of t-SNE (30)")
+    group.add_argument(
+        "--relevance-level", type=int, metavar="N", help="smallest grade that is relevant (1)"
+    )
+    group.add_argument("--exact", action="store_true", help="every row, no sampled anchors")
     group.add_argument("--seed", type=int, metavar="N", help="seed of every random choice (0)")
 
 
@@ -121,7 +145,9 @@ def resolve(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, 
     if given.get("config"):
         from_file = _read(Path(given["config"]), known)
     typed = {key: value for key, value in given.items() if key != "config"}
-    return {**known, **from_file, **typed}
+    options = {**known, **from_file, **typed}
+    _check_text(options)
+    return options
 
 
 def _read(path: Path, known: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,14 +159,32 @@ def _read(path: Path, known: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in content.items():
         if key not in known:
             raise UsageError(f"--config {path}: unknown key: {one_of(key, known)}")
-        if isinstance(value, dict):
-            raise UsageError(f"--config {path}: {key!r} is a table; needed: a single value")
-        default = known[key]
-        if default is not None and not isinstance(value, type(default)):
-            raise UsageError(
-                f"--config {path}: {key} is {value!r}; needed: {type(default).__name__}"
-            )
+        _check_type(f"--config {path}: {key}", key, value)
     return content
+
+
+def _check_type(where: str, key: str, value: Any) -> None:
+    if key in _LISTS:
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise UsageError(f"{where} is {value!r}; needed: a list of texts")
+        return
+    kinds = _TYPES.get(key, (str,))
+    # A truth value is a whole number to Python, not to a user.
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        names = " or ".join(
+            {int: "int", float: "float", bool: "bool", str: "str"}[k] for k in kinds
+        )
+        raise UsageError(f"{where} is {value!r}; needed: {names}")
+
+
+def _check_text(options: Mapping[str, Any]) -> None:
+    """Refuse names that no file of results could hold."""
+    for key, value in options.items():
+        for text in value if isinstance(value, list) else [value]:
+            try:
+                str(text).encode("utf-8")
+            except UnicodeEncodeError:
+                raise UsageError(f"--{key}: {text!a} is not UTF-8; rename it") from None
 
 
 def recipe_overrides(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,6 +200,6 @@ def write_config(folder: Path, command: str, options: Mapping[str, Any]) -> None
 
     lines = [f"# anisotropy {command}"]
     for key, value in options.items():
-        if value is not None and key != "quiet":
+        if value is not None and key != "quiet" and value != []:
             lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}")
     write_text(folder / "config.toml", "\n".join(lines) + "\n")

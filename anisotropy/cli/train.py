@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from anisotropy.cli.options import add_common_options, resolve
+from anisotropy.cli.options import resolve
 from anisotropy.errors import UsageError, one_of
 
 SUMMARY = "train a stage: warmup, ance, norm, dual or dance"
@@ -16,7 +16,6 @@ DEFAULTS: dict[str, Any] = {
     "data": "docstrings",
     "out": None,
     "seed": 0,
-    "settings": None,
 }
 
 
@@ -29,12 +28,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="D", help="collection to train on (docstrings)")
     parser.add_argument("--out", metavar="Y", help="folder of the new checkpoint")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of every random choice (0)")
-    parser.add_argument("--settings", metavar="FILE", help="training configuration, TOML")
-    add_common_options(parser)
+    parser.add_argument("--config", metavar="FILE", help="training configuration, TOML")
+    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
 
 
 def run(given: dict[str, Any]) -> int:
     """Train one stage."""
+    config = given.pop("config", None)
     options = resolve(given, DEFAULTS)
     if options["stage"] not in STAGES:
         raise UsageError(f"train: stage: {one_of(options['stage'], STAGES)}")
@@ -48,7 +48,7 @@ def run(given: dict[str, Any]) -> int:
         start=options["start"],
         data=options["data"],
         out=options["out"],
-        config=options["settings"],
+        config=config,
         seed=options["seed"],
         progress=jobs.teller(options["quiet"]),
     )

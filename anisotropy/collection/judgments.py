@@ -11,6 +11,7 @@ from anisotropy.collection.lines import BadLine, broken, check_id, read_lines, s
 from anisotropy.errors import CollectionError
 
 _COLUMNS = {3: (0, 1, 2), 4: (0, 2, 3)}
+_LOWEST, _HIGHEST = -(2**31), 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,8 @@ def read_judgments(path: Path) -> Judgments:
     Raises
     ------
     CollectionError
-        If a line has another number of columns than the first, a grade that is no integer, an
-        unusable id, or judges a pair a second time with another grade.
+        If a line has another number of columns than the first, a grade that is no integer of 32
+        bits, an unusable id, or judges a pair a second time with another grade.
     """
     return collect(str(path), path.name, _triples(path))
 
@@ -114,9 +115,12 @@ def _is_number(text: str) -> bool:
 
 def _integer(text: str) -> int:
     try:
-        return int(text)
+        grade = int(text)
     except ValueError:
         raise BadLine(f"grade {shown(text)} is not an integer") from None
+    if not _LOWEST <= grade <= _HIGHEST:
+        raise BadLine(f"grade {shown(text)}; allowed: {_LOWEST} to {_HIGHEST}")
+    return grade
 
 
 def judged_split(

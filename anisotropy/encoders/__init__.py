@@ -21,6 +21,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from anisotropy.encoders.encoder import Encoder
+from anisotropy.encoders.folders import check_target
 from anisotropy.encoders.opening import describe_checkpoint, open_encoder, open_tokenizer
 from anisotropy.encoders.recipe import RECIPE_NAMES, Recipe, load_recipe, named_recipe
 
@@ -33,6 +34,7 @@ __all__ = [
     "Encoder",
     "Recipe",
     "UpstreamModel",
+    "check_target",
     "describe_checkpoint",
     "load_model",
     "load_recipe",

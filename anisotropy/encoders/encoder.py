@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from anisotropy.encoders.configuration import read_config
+from anisotropy.encoders.folders import step_of
 from anisotropy.encoders.layouts import CheckpointFiles
 from anisotropy.encoders.recipe import Recipe
 from anisotropy.encoders.texts import document_text, query_text
@@ -56,6 +57,11 @@ class Encoder(ABC):
     def recipe(self) -> Recipe:
         """First reading."""
         return self.readings[0]
+
+    @property
+    def step(self) -> int | None:
+        """Optimizer steps behind it, by its folder's name or its training record, if known."""
+        return step_of(self.files.folder)
 
     @property
     @abstractmethod
@@ -108,10 +114,6 @@ class Encoder(ABC):
             A reading each: (items * vectors an item, dim), float32, rows in the order of the
             items, chunks ascending within an item.
         """
-
-    def vectors_per_item(self, side: Side) -> int:
-        """Vectors of one item of a side: chunks of a document under MaxP, else 1."""
-        return self.recipe.chunks if side == "documents" else 1
 
     def vectors_per_document(self) -> int:
         """1, or the number of MaxP chunks."""

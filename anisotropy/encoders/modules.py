@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ import numpy as np
 
 from anisotropy.encoders.encoder import Encoder, Side, Tokens
 from anisotropy.encoders.layouts import CheckpointFiles
-from anisotropy.encoders.modules_recipe import module_kinds
+from anisotropy.encoders.modules_recipe import module_kinds, route_table
 from anisotropy.encoders.recipe import Recipe
 from anisotropy.encoders.texts import document_text, query_text
 from anisotropy.errors import AnisotropyError, CheckpointError, UsageError, one_of
@@ -298,15 +298,37 @@ def _check_weights(model: Any, files: CheckpointFiles) -> None:
     for name, tensor in model.state_dict().items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise CheckpointError(f"{files.origin}: NaN or infinity in {name}")
-    places = [files.folder]
-    if files.layout == "sentence-transformers":
-        places = [path for kind, path in module_kinds(files.folder) if kind == "Transformer"]
     backbones = _backbones(model)
-    if len(places) == len(backbones) == 1:
-        missing = _missing(backbones[0].auto_model, places[0])
+    places = _backbone_places(model, files)
+    for backbone in backbones:
+        folder = places.get(id(backbone))
+        if folder is None:
+            raise CheckpointError(
+                f"{files.origin}: cannot tell which weights belong to its "
+                f"{type(backbone).__name__}; allowed: Transformer modules, also inside a Router"
+            )
+        missing = _missing(backbone.auto_model, folder)
         if missing:
+            where = f"{files.origin} ({folder.name})" if len(backbones) > 1 else files.origin
             shown = ", ".join(missing[:4]) + (" ..." if len(missing) > 4 else "")
-            raise CheckpointError(f"{files.origin}: missing tensors: {shown}")
+            raise CheckpointError(f"{where}: missing tensors: {shown}")
+
+
+def _backbone_places(model: Any, files: CheckpointFiles) -> dict[int, Path]:
+    """Folder of the weights of each backbone, by the ``id`` of the module."""
+    if files.layout != "sentence-transformers":
+        return {id(backbone): files.folder for backbone in _backbones(model)}
+    folders = [path for _, path in module_kinds(files.folder)]
+    return dict(_placed(list(model), folders))
+
+
+def _placed(modules: Iterable[Any], folders: Iterable[Path]) -> Iterator[tuple[int, Path]]:
+    for module, folder in zip(modules, folders, strict=True):
+        if not hasattr(module, "sub_modules"):
+            yield id(module), folder
+            continue
+        for route, names in route_table(folder, "structure").items():
+            yield from _placed(module.sub_modules[route], [folder / name for name in names])
 
 
 def _missing(model: Any, folder: Path) -> list[str]:

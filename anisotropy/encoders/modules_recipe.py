@@ -205,13 +205,17 @@ def _pooling(folder: Path, kinds: list[tuple[str, Path]]) -> str:
 def _router_normalizes(files: CheckpointFiles, kinds: list[tuple[str, Path]]) -> bool:
     for kind, path in kinds:
         if kind in ("Router", "Asym"):
-            types = _table(path / "router_config.json") or _table(path / "config.json")
-            named = types.get("types")
-            if isinstance(named, dict) and any(
-                str(t).endswith("Normalize") for t in named.values()
-            ):
+            types = route_table(path, "types")
+            if any(str(name).endswith("Normalize") for name in types.values()):
                 return True
     return False
+
+
+def route_table(folder: Path, key: str) -> dict[str, Any]:
+    """Table ``types`` or ``structure`` of a module with routes; empty if there is none."""
+    config = _table(folder / "router_config.json") or _table(folder / "config.json")
+    table = config.get(key)
+    return table if isinstance(table, dict) else {}
 
 
 def _similarity(

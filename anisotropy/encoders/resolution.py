@@ -25,6 +25,7 @@ from anisotropy.errors import CheckpointError, UsageError
 
 _FIRST_POSITION = 2
 _LINKED = ("document_layernorm", "similarity")
+_OWN = "recipe.json in the checkpoint"
 
 
 def resolve(
@@ -67,7 +68,7 @@ def resolve(
     if name is not None:
         bases = [named_recipe(name, f"option --recipe {recipe}")]
     else:
-        bases = _from_checkpoint(files, {**parts, **asked})
+        bases = _from_files(files, {**parts, **asked})
     readings = [_overridden(base, parts, f"recipe file {recipe}") for base in bases]
     readings = [_overridden(base, asked, "option") for base in readings]
     return tuple(_fitted(reading, files, {**parts, **asked}) for reading in readings)
@@ -82,15 +83,32 @@ def _option(recipe: str | Path | None) -> tuple[str | None, dict[str, Any]]:
     path = Path(recipe).expanduser()
     if not path.is_file():
         named_recipe(str(recipe))  # raises, naming the nearest
-    values = load_recipe(path)
+    return _named(load_recipe(path))
+
+
+def _named(values: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
     name = values.get("name")
     parts = {key: value for key, value in values.items() if key in PARTS}
     return (name if name in RECIPE_NAMES else None), parts
 
 
+def _from_files(files: CheckpointFiles, asked: Mapping[str, Any]) -> list[Recipe]:
+    """Readings by the checkpoint's ``recipe.json``, which counts as one given by option does."""
+    if files.recipe is None:
+        return _from_checkpoint(files, asked)
+    name, parts, doubts = _own_recipe(files.recipe)
+    if name is not None:
+        bases = [named_recipe(name, f"{_OWN} (name {name})")]
+    else:
+        bases = _from_checkpoint(files, {**parts, **asked})
+    try:
+        readings = [_overridden(base, parts, _OWN) for base in bases]
+    except UsageError as error:
+        raise CheckpointError(f"{files.recipe}: {error}") from None
+    return [dataclasses.replace(r, doubts=(*doubts, *r.doubts)) for r in readings]
+
+
 def _from_checkpoint(files: CheckpointFiles, asked: Mapping[str, Any]) -> list[Recipe]:
-    if files.recipe is not None:
-        return [_own_recipe(files.recipe)]
     values, note = _arguments(files.arguments)
     maxp = values.get("model_type") == "rdot_nll_multi_chunk" or _positive(asked, "chunk_length")
     suffix = "-maxp" if maxp else ""
@@ -113,13 +131,17 @@ def _l2_parts() -> tuple[str, ...]:
     return ("normalize", *_LINKED)
 
 
-def _own_recipe(path: Path) -> Recipe:
+def _own_recipe(path: Path) -> tuple[str | None, dict[str, Any], tuple[str, ...]]:
+    """Name, parts and doubts that a checkpoint's ``recipe.json`` gives."""
+    values = read_table(path)
     try:
-        recipe = Recipe.from_dict(read_table(path))
+        doubts = Recipe.from_dict(values).doubts
     except UsageError as error:
         raise CheckpointError(f"{path}: {error}") from None
-    said = "recipe.json in the checkpoint"
-    return dataclasses.replace(recipe, sources=dict.fromkeys(PARTS, said))
+    name, parts = _named(values)
+    if name == "dpr":
+        raise CheckpointError(f"{path}: recipe dpr: this version does not read DPR BiEncoders")
+    return name, parts, doubts
 
 
 def _arguments(path: Path | None) -> tuple[dict[str, Any], str]:

@@ -11,13 +11,12 @@ from typing import Any
 
 import torch
 
+from anisotropy.encoders.folders import CHECKPOINT_FORMAT, check_target
 from anisotropy.encoders.recipe import Recipe
 from anisotropy.encoders.tokenization import UpstreamTokenizer
 from anisotropy.encoders.upstream import UpstreamModel
 from anisotropy.errors import CheckpointError, UsageError
 from anisotropy.files import write_json
-
-CHECKPOINT_FORMAT = "anisotropy.checkpoint/1"
 
 
 def save_checkpoint(
@@ -35,7 +34,8 @@ def save_checkpoint(
     Parameters
     ----------
     folder
-        Replaced if it is a checkpoint or empty; anything else there is left alone.
+        Replaced if it is empty or a checkpoint written by this function and nothing more;
+        anything else there is left alone.
     model
         Weights, saved in float32 under upstream's names.
     recipe
@@ -47,7 +47,8 @@ def save_checkpoint(
     history
         Rows of ``history.csv``, columns in order of first appearance; no file if empty.
     extra
-        More files by name, for example optimizer states to resume from.
+        More files by name, for example optimizer states to resume from; ``training.json`` lists
+        them.
 
     Returns
     -------
@@ -59,8 +60,7 @@ def save_checkpoint(
     CheckpointError
         If something else is at `folder`, or a weight is not finite.
     """
-    target = Path(folder)
-    _check_target(target)
+    target = check_target(folder)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
         inside = Path(scratch) / "checkpoint"
@@ -68,7 +68,7 @@ def save_checkpoint(
         _write_weights(inside, model)
         tokenizer.write(inside)
         write_json(inside / "recipe.json", recipe.without_doubts().as_dict())
-        write_json(inside / "training.json", {"format": CHECKPOINT_FORMAT, **(training or {})})
+        write_json(inside / "training.json", _record(training or {}, sorted(extra or {})))
         _write_history(inside, history)
         for name, data in (extra or {}).items():
             _write_extra(inside, name, data)
@@ -76,11 +76,9 @@ def save_checkpoint(
     return target
 
 
-def _check_target(target: Path) -> None:
-    if not target.exists():
-        return
-    if not target.is_dir() or (any(target.iterdir()) and not (target / "config.json").is_file()):
-        raise CheckpointError(f"{target}: exists and is no checkpoint folder; choose another name")
+def _record(training: Mapping[str, Any], extra: list[str]) -> dict[str, Any]:
+    mark = {"format": CHECKPOINT_FORMAT}
+    return {**mark, **training, **mark, **({"extra_files": extra} if extra else {})}
 
 
 def _write_weights(folder: Path, model: UpstreamModel) -> None:

@@ -3,10 +3,12 @@
 from anisotropy.measures.base import Definition, Family, Measure, Parameter
 from anisotropy.measures.facts import Facts
 from anisotropy.measures.headline import HEADLINE, Headline, headline_of
+from anisotropy.measures.law import negative_probabilities
 from anisotropy.measures.ranking import effectiveness
 from anisotropy.measures.registry import (
     default_measures,
     definition_of,
+    expand,
     families,
     parse,
     parse_all,
@@ -28,9 +30,11 @@ __all__ = [
     "default_measures",
     "definition_of",
     "effectiveness",
+    "expand",
     "families",
     "headline_of",
     "measure_space",
+    "negative_probabilities",
     "parse",
     "parse_all",
     "registry",

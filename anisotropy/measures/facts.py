@@ -6,13 +6,14 @@ tables and the exponents of the kernels come from a plan made from all requested
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from anisotropy.errors import UsageError
 from anisotropy.measures.base import Impossible
 from anisotropy.measures.sides import Sides
 from anisotropy.neighbors import Items, KernelSums, NearerCounts, Neighbors, Product, TopK, sweep
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from anisotropy.spaces import EmbeddingSpace
 
 TIE_TOLERANCE = 1e-6
+LARGEST_GRADE = 2**31 - 1
 _PAIR_BLOCK = 8192
 
 
@@ -237,6 +239,7 @@ class Facts(Sides):
     @cached_property
     def pairs(self) -> Pairs:
         """Judged pairs of a positive grade whose query and document are in the space."""
+        check_grades(self.space.qrels)
         place_q = {name: i for i, name in enumerate(self.space.query_ids)}
         place_d = {name: i for i, name in enumerate(self.space.doc_ids)}
         found = [
@@ -294,6 +297,17 @@ class Facts(Sides):
 
 _NOTHING = np.zeros(0, dtype=np.int64)
 _NO_PAIRS = Pairs(_NOTHING, _NOTHING, _NOTHING, _NOTHING.astype(bool))
+
+
+def check_grades(qrels: Mapping[str, Mapping[str, int]]) -> None:
+    """Raise UsageError where a grade is too large for the arithmetic of gains."""
+    for query, judged in qrels.items():
+        for document, grade in judged.items():
+            if not abs(grade) <= LARGEST_GRADE:
+                raise UsageError(
+                    f"qrels: grade {str(grade)[:30]} of query {query!r} and document "
+                    f"{document!r}; allowed: up to {LARGEST_GRADE} in size"
+                )
 
 
 def spare_depth(k: int, blocks: int = 20) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 
 from anisotropy.errors import UsageError
 from anisotropy.measures.base import Definition, Family, Impossible, Measure, Parameter
-from anisotropy.measures.facts import Facts
+from anisotropy.measures.facts import Facts, check_grades
 from anisotropy.neighbors import TopK, sweep
 from anisotropy.statistics import Estimate, Influence
 
@@ -111,7 +111,8 @@ def effectiveness(
     Raises
     ------
     UsageError
-        If a measure is not one of effectiveness, or no query has a positive.
+        If a measure is not one of effectiveness, no query has a positive, or a grade is beyond
+        32 bits.
     """
     from anisotropy.measures.registry import parse_all
 
@@ -119,6 +120,7 @@ def effectiveness(
     wrong = [m.text for m in asked if m.name not in MEASURES]
     if wrong:
         raise UsageError(f"not effectiveness: {', '.join(wrong)}; allowed: nDCG@k, RR@k, R@k")
+    check_grades(qrels)
     keys = [q for q, judged in qrels.items() if any(g >= relevance_level for g in judged.values())]
     if not keys:
         raise UsageError(f"no query has a judgment of grade {relevance_level} or above")

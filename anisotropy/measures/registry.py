@@ -31,6 +31,8 @@ _MODULES = (
 _DEFINITIONS: dict[str, Definition] = {
     definition.name: definition for m in _MODULES for definition in m.DEFINITIONS
 }
+#: Words of a list that stand for many measures.
+GROUPS = ("all", "default")
 _IDENTITY = re.compile(r"\s*([A-Za-z_]+)(?:@([^\s(@]+))?\s*(?:\((.*)\))?\s*", re.DOTALL)
 
 
@@ -120,6 +122,44 @@ def parse_all(texts: Iterable[str]) -> list[Measure]:
     if mistakes:
         raise UsageError("; ".join(mistakes))
     return list(measures)
+
+
+def expand(texts: Iterable[str], *, between: bool = False) -> list[str]:
+    """Canonical identities of a list in which ``all`` and ``default`` stand for many.
+
+    Parameters
+    ----------
+    texts
+        Text identities, ``all`` (every registered measure) or ``default``.
+    between
+        For two spaces: ``all`` and ``default`` hold the similarities of two spaces as well.
+
+    Returns
+    -------
+    list of str
+        Without repeats, in order.
+
+    Raises
+    ------
+    UsageError
+        One line with every mistake, or if the list is empty.
+    """
+    expanded: list[str] = []
+    for text in texts:
+        expanded += _group(text, between) if text in GROUPS else [text]
+    if not expanded:
+        raise UsageError(
+            "measures: got an empty list; allowed: all, default, or text identities such as "
+            "mean_cosine (`anisotropy measures` lists them)"
+        )
+    return [measure.text for measure in parse_all(expanded)]
+
+
+def _group(text: str, between: bool) -> list[str]:
+    found = default_measures()
+    if text == "all":
+        found += [make(d, {}) for d in registry() if d.compute and not d.default]
+    return [m.text for m in [*found, *(similarity_measures() if between else ())]]
 
 
 def default_measures() -> list[Measure]:

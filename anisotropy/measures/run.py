@@ -16,10 +16,11 @@ from anisotropy.measures.facts import Facts, Plan
 from anisotropy.measures.headline import headline_of
 from anisotropy.measures.negatives import MINING_K, headline_k
 from anisotropy.measures.registry import (
+    GROUPS,
     default_measures,
     definition_of,
+    expand,
     parse_all,
-    registry,
     similarity_measures,
 )
 from anisotropy.results import Curve, Measurement, Withheld
@@ -49,6 +50,8 @@ class MeasuredSpace:
         (side, measure, on) to the estimate with its influence values.
     requested
         The text identities asked for; None for the default set.
+    similarities
+        The similarities of two spaces asked for; None for all.
     """
 
     space: EmbeddingSpace
@@ -58,6 +61,7 @@ class MeasuredSpace:
     warnings: list[str] = field(default_factory=list)
     estimates: dict[Key, Estimate] = field(default_factory=dict)
     requested: tuple[str, ...] | None = None
+    similarities: tuple[Measure, ...] | None = None
 
     @cached_property
     def curves(self) -> list[Curve]:
@@ -80,6 +84,7 @@ def measure_space(
     anchors: int = 5000,
     exact: bool = False,
     relevance_level: int = 1,
+    between: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> MeasuredSpace:
     """Measure one space.
@@ -98,6 +103,9 @@ def measure_space(
         Use every row as an anchor.
     relevance_level
         Smallest grade of a positive.
+    between
+        The space is to be compared: similarities of two spaces (``cka``) among `measures` are
+        kept for :func:`anisotropy.comparison.compare_spaces` instead of refused.
     progress
         Called with a line before long work.
 
@@ -109,38 +117,30 @@ def measure_space(
     Raises
     ------
     UsageError
-        If a measure is unknown, or one asked for by name cannot be measured anywhere here.
+        If a measure is unknown, `measures` is empty, or one asked for by name cannot be
+        measured anywhere here.
     EmbeddingsError
         If a row is all zeros.
     """
     if anchors < 2:
         raise UsageError(f"anchors: got {anchors}; allowed: 2 and above")
-    asked = None if measures in (None, [], ["default"]) else parse_all(_expand(measures or ()))
-    plan = _plan(asked if asked is not None else default_measures())
-    facts = Facts(space, plan, seed=seed, anchors=anchors, exact=exact,
+    asked = None
+    if measures is not None and list(measures) != ["default"]:
+        asked = parse_all(expand(measures, between=between))
+    wanted = asked if asked is not None else default_measures()
+    pairwise = [m for m in wanted if between and definition_of(m).between]
+    chosen = [m for m in wanted if m not in pairwise]
+    facts = Facts(space, _plan(wanted), seed=seed, anchors=anchors, exact=exact,
                   relevance_level=relevance_level, progress=progress)  # fmt: skip
     for side in ("queries", "documents"):
         facts.rows(side, "unit")
-    found = MeasuredSpace(space, facts, requested=tuple(m.text for m in asked or ()) or None)
-    chosen = default_measures() if asked is None else asked
-    named = parse_all(text for text in measures or () if text not in ("all", "default"))
+    found = MeasuredSpace(space, facts, requested=tuple(m.text for m in asked or ()) or None,
+                          similarities=tuple(pairwise) if asked and between else None)  # fmt: skip
+    named = parse_all(text for text in measures or () if text not in GROUPS)
     for measure in _with_scaled(facts, chosen, named):
         _measure(found, measure, by_name=measure in named)
     found.warnings[:0] = _oddities(facts)
     return found
-
-
-def _expand(measures: Iterable[str]) -> list[str]:
-    """``all`` and ``default`` stand for lists of identities."""
-    texts: list[str] = []
-    for text in measures:
-        if text in ("all", "default"):
-            whole = registry() if text == "all" else ()
-            texts += [m.text for m in default_measures()]
-            texts += [make(d, {}).text for d in whole if d.compute and not d.default]
-        else:
-            texts.append(text)
-    return texts
 
 
 def _plan(measures: Sequence[Measure]) -> Plan:
@@ -148,7 +148,8 @@ def _plan(measures: Sequence[Measure]) -> Plan:
     local = [m.whole("k") for m in measures if definition_of(m).family == "local"]
     mining = [m.whole("k") for m in measures if definition_of(m).family == "negatives"]
     ranking = [m.whole("cutoff") for m in measures if "cutoff" in m.values]
-    local += [m.whole("k") for m in similarity_measures() if "k" in m.values]
+    pairwise = [*similarity_measures(), *(m for m in measures if definition_of(m).between)]
+    local += [m.whole("k") for m in pairwise if "k" in m.values]
     # The curves need the ranking to 100 and the mining to 200 whatever was asked.
     return Plan(tuple(ts), max(local), max([MINING_K, *mining, *ranking]))
 

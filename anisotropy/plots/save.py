@@ -131,6 +131,8 @@ def render(figure: Figure, form: str, dpi: int = 300) -> bytes:
 def save_figures(results: Results, folder: str | Path) -> list[Path]:
     """Write each figure whose curves are there as PDF and PNG.
 
+    Files of the other figures, left in `folder` by an earlier run, are removed.
+
     Parameters
     ----------
     results
@@ -153,4 +155,12 @@ def save_figures(results: Results, folder: str | Path) -> list[Path]:
             # Laid out once; the second file is drawn as the first.
             figure.set_layout_engine("none")
             paths.append(path)
+    _remove_others(Path(folder), paths)
     return paths
+
+
+def _remove_others(folder: Path, paths: list[Path]) -> None:
+    for name in FIGURES:
+        for path in (folder / f"{name}.pdf", folder / f"{name}.png"):
+            if path not in paths and path.is_file():
+                path.unlink()

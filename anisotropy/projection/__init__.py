@@ -5,5 +5,6 @@ or the distance between far groups. Each map therefore carries how faithful it i
 """
 
 from anisotropy.projection.maps import METHODS, join_maps, project, project_pair
+from anisotropy.projection.sample import TooFewPoints
 
-__all__ = ["METHODS", "join_maps", "project", "project_pair"]
+__all__ = ["METHODS", "TooFewPoints", "join_maps", "project", "project_pair"]

@@ -58,7 +58,9 @@ def project(
     Raises
     ------
     UsageError
-        If the method is unknown, or fewer than 5 points are there or asked for.
+        If the method is unknown, or fewer than 5 points are asked for.
+    TooFewPoints
+        If fewer than 5 points are there; a `UsageError` too.
     EmbeddingsError
         If a shown row is all zeros.
     """
@@ -101,7 +103,7 @@ def project_pair(
 
     Raises
     ------
-    UsageError, EmbeddingsError
+    UsageError, TooFewPoints, EmbeddingsError
         As in :func:`project`.
     """
     _check(method, perplexity)

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 LEAST_POINTS = 5
 
 
+class TooFewPoints(UsageError):
+    """The spaces have fewer points in common than a map needs."""
+
+
 @dataclass(frozen=True)
 class Sample:
     """Ids shown on a map, in the order of their hash.
@@ -60,14 +64,16 @@ def choose_points(spaces: Sequence[EmbeddingSpace], n: int, random_state: int) -
     Raises
     ------
     UsageError
-        If `n` is too small or fewer than 5 points are left.
+        If `n` is too small.
+    TooFewPoints
+        If the spaces have fewer than 5 points in common.
     """
     if n < LEAST_POINTS:
         raise UsageError(f"n: got {n}; allowed: {LEAST_POINTS} points or more for a map")
     queries = _in_hash_order([space.query_ids for space in spaces], random_state)
     documents = _in_hash_order([space.doc_ids for space in spaces], random_state)
     if len(queries) + len(documents) < LEAST_POINTS:
-        raise UsageError(
+        raise TooFewPoints(
             f"a map needs {LEAST_POINTS} points; got {len(queries)} queries and "
             f"{len(documents)} documents that all spaces have"
         )

@@ -91,13 +91,13 @@ def doubts_of(results: Results) -> list[tuple[str, str]]:
 def title_of(results: Results) -> str:
     """What the results are about, in one line."""
     labels = results.labels
-    if results.deltas and len(labels) == 2:
+    if (results.deltas or results.likenesses) and len(labels) == 2:
         return f"{labels[1]} against {labels[0]}"
     return ", ".join(labels) if len(labels) <= 3 else f"{len(labels)} embedding spaces"
 
 
 def collection_of(results: Results) -> str:
-    """The collection in one line: name, split, note, numbers of queries and documents."""
+    """The collection in one line: name, split, numbers, note, and what was left out of it."""
     about = results.collection
     name = str(about.get("name") or "embeddings without a collection")
     split = f", split {about['split']}" if about.get("split") else ""
@@ -112,7 +112,17 @@ def collection_of(results: Results) -> str:
         if key in counts
     )
     note = str(about.get("note") or "")
-    return f"{name}{split}{f': {sizes}' if sizes else ''}{f' ({note})' if note else ''}"
+    whole = f"{name}{split}{f': {sizes}' if sizes else ''}{f' ({note})' if note else ''}"
+    part = subcollection_of(results)
+    return f"{whole}; {part}" if part else whole
+
+
+def subcollection_of(results: Results) -> str:
+    """Which documents were encoded, where it was not all: ranking among them is easier."""
+    option = str(results.collection.get("documents_option") or "")
+    if option in ("", "all"):
+        return ""
+    return f"subcollection: all judged and {option} random documents"
 
 
 def brief(label: str) -> str:

@@ -44,11 +44,21 @@ def terminal_table(results: Results, width: int = 100) -> str:
     groups = headline_groups(results)
     compared = len(results.labels) == 2 and bool(results.deltas)
     body = _compared(results, groups, width) if compared else _measured(results, groups, width)
-    body = f"{body}\n{_ARROWS}" if groups else "no headline rows"
+    body = f"{body}\n{_ARROWS}" if groups else _without_headline(results)
     parts = [_opening(results, width), body, *_closing(results, width)]
     text = "\n\n".join(part for part in parts if part)
     # Labels and warnings may come from files: nothing in them may steer the terminal.
     return "".join(c if c == "\n" or c.isprintable() else "?" for c in text)
+
+
+def _without_headline(results: Results) -> str:
+    """Similarities are the whole result where only they were asked for."""
+    lines = [
+        f"{_INDENT}{row.side} {row.measure}{_BETWEEN}{number(row.value)} "
+        f"{interval(row.ci_low, row.ci_high)}".rstrip()
+        for row in results.likenesses
+    ]
+    return "\n".join(["similarity of the two spaces", *lines] if lines else ["no headline rows"])
 
 
 def _opening(results: Results, width: int) -> str:

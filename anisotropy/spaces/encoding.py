@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from anisotropy.errors import CollectionError, UsageError
-from anisotropy.files import hash_ids
+from anisotropy.errors import CollectionError, UsageError, check_seed
+from anisotropy.files import fingerprint, hash_ids
 from anisotropy.spaces.store import StoreHeader, StoreWriter
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class EncodeOptions:
             raise UsageError(f"batch size: got {self.batch_tokens}; allowed: 1 token or more")
         if self.documents is not None and self.documents < 1:
             raise UsageError(f"documents: got {self.documents}; allowed: 'all', or 1 or more")
+        check_seed(self.seed)
 
 
 def encode_collection(
@@ -116,6 +117,21 @@ def encode_collection(
         )
 
 
+def store_identity(
+    encoder: Encoder, reading: int, collection: Collection, options: EncodeOptions
+) -> str:
+    """Fingerprint of all that decides the rows of a store: its name in the cache."""
+    return fingerprint(
+        encoder.fingerprint,
+        encoder.readings[reading].identity(),
+        collection.fingerprint,
+        collection.split,
+        options.store_dtype,
+        options.documents,
+        options.seed if options.documents is not None else 0,
+    )
+
+
 def _header(
     encoder: Encoder, number: int, collection: Collection, options: EncodeOptions
 ) -> StoreHeader:
@@ -124,7 +140,7 @@ def _header(
         checkpoint={
             "label": encoder.label,
             "fingerprint": encoder.fingerprint,
-            "step": getattr(encoder, "step", None),
+            "step": encoder.step,
         },
         collection={
             "name": collection.name,
@@ -135,6 +151,7 @@ def _header(
         documents="all" if options.documents is None else str(options.documents),
         dim=encoder.dim,
         dtype=options.store_dtype,
+        identity=store_identity(encoder, number, collection, options),
     )
 
 

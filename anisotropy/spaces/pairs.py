@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anisotropy.errors import UsageError, one_of
+from anisotropy.errors import EmbeddingsError, UsageError, one_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +68,9 @@ def _one_query(
     query = space.queries[_row_of(space, query_id)]
     distance = _best_chunk(space, _distances(query, space.documents, on, metric))
     score = -_best_chunk(space, -recipe_scores(space, query))
-    order = np.lexsort((np.arange(len(score)), -score))
+    # The one tie rule of rankings here: 32-bit scores, then the larger id first, as trec_eval.
+    by_id = np.argsort(np.argsort(np.array(space.doc_ids)))
+    order = np.lexsort((-by_id, -score.astype(np.float32)))
     rank = np.empty(len(score), dtype=np.int64)
     rank[order] = np.arange(1, len(score) + 1)
     grades = space.qrels.get(query_id, {})
@@ -110,8 +112,11 @@ def _distances(query: np.ndarray, documents: Any, on: str, metric: str) -> np.nd
     rows = np.asarray(documents[:], dtype=np.float32)
     query = np.asarray(query, dtype=np.float32)
     if on == "unit" or metric == "cosine":
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        if not lengths.all() or not query.any():
+            raise EmbeddingsError("a vector of zeros has no direction; use on='raw'")
         query = query / np.linalg.norm(query)
-        rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        rows = rows / lengths
     if metric == "euclidean":
         distances: np.ndarray = np.linalg.norm(rows - query, axis=1)
         return distances

@@ -51,6 +51,8 @@ class EmbeddingSpace:
         Texts by row, where they are known.
     collection
         Where document texts can be looked up, if anywhere.
+    collection_info
+        What was encoded, where it is known: ``name``, ``note``, ``split``, ``fingerprint``.
 
     Raises
     ------
@@ -80,6 +82,7 @@ class EmbeddingSpace:
         query_texts: Sequence[str] | None = None,
         doc_texts: Sequence[str] | None = None,
         collection: Collection | None = None,
+        collection_info: Mapping[str, Any] | None = None,
     ) -> None:
         if similarity not in SIMILARITIES:
             raise UsageError(f"similarity: {one_of(similarity, SIMILARITIES)}")
@@ -104,6 +107,12 @@ class EmbeddingSpace:
         self.query_texts = list(query_texts) if query_texts is not None else None
         self.doc_texts = list(doc_texts) if doc_texts is not None else None
         self.collection = collection
+        self.collection_info = dict(collection_info or {})
+
+    @property
+    def collection_fingerprint(self) -> str:
+        """Fingerprint of the collection that was encoded; empty where it is not known."""
+        return str(self.collection_info.get("fingerprint", ""))
 
     @property
     def dim(self) -> int:
@@ -156,6 +165,7 @@ class EmbeddingSpace:
             "fingerprint": self.fingerprint,
             "step": self.step,
             "collection": self.collection,
+            "collection_info": self.collection_info,
         }
         pool = self.training
         return EmbeddingSpace(

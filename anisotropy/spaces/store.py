@@ -56,6 +56,9 @@ class StoreHeader:
         ``all``, or how many were drawn, as text.
     dim, dtype
         Of the stored rows.
+    identity
+        What decides the vectors, and nothing else (no label, no source of a recipe part): an
+        unfinished store is continued by whoever has the same identity.
     """
 
     recipe: Mapping[str, Any]
@@ -64,6 +67,7 @@ class StoreHeader:
     documents: str
     dim: int
     dtype: str
+    identity: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """The header as it stands in the manifest."""
@@ -101,7 +105,9 @@ class StoreWriter:
         self._start()
 
     def _start(self) -> None:
-        plan = {"format": FORMAT, "unfinished": fingerprint(self.header.as_dict())}
+        header = self.header
+        identity = header.identity or fingerprint(header.as_dict())
+        plan = {"format": FORMAT, "unfinished": fingerprint(identity, header.dim, header.dtype)}
         mark = self.folder / UNFINISHED
         if mark.exists():
             if read_json(mark) != plan:
@@ -176,7 +182,7 @@ class StoreWriter:
                 manifest[name] = _file_entry(self.folder / f"{name}.tsv")
         manifest["versions"] = versions()
         write_json(self.folder / MANIFEST, manifest)
-        (self.folder / UNFINISHED).unlink()
+        (self.folder / UNFINISHED).unlink(missing_ok=True)
 
 
 def check_target(folder: Path) -> None:
@@ -263,6 +269,7 @@ def _open(
         "step": checkpoint.get("step"),
         "label": checkpoint["label"],
         "collection": collection,
+        "collection_info": {**manifest["collection"], "documents_option": manifest["documents"]},
     }
     training = None
     if "training-queries" in sides:
@@ -354,7 +361,7 @@ def save_space(space: EmbeddingSpace, folder: str | Path) -> None:
     header = StoreHeader(
         recipe=recipe,
         checkpoint={"label": space.label, "fingerprint": space.fingerprint, "step": space.step},
-        collection={},
+        collection=space.collection_info,
         documents="all",
         dim=space.dim,
         dtype=str(space.documents.dtype),

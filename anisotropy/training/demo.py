@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anisotropy.encoders import check_target
+from anisotropy.errors import check_seed
 from anisotropy.training.config import stage_configs
 from anisotropy.training.data import load_data
 from anisotropy.training.encoder import EncoderSizes, new_encoder
 from anisotropy.training.loop import Progress
-from anisotropy.training.stages import Run, check_out
+from anisotropy.training.stages import Run
 
 if TYPE_CHECKING:
     from anisotropy.collection import Collection
@@ -53,7 +55,7 @@ def train_demo(
     data
         Collection with a training split.
     seed
-        Of every random choice.
+        Of every random choice, 0 to 4294967295.
     progress
         Called with lines of text.
 
@@ -61,11 +63,19 @@ def train_demo(
     -------
     tuple of pathlib.Path
         The folders ``ance.ckpt`` and ``dance.ckpt``.
+
+    Raises
+    ------
+    UsageError
+        If the seed is not allowed.
+    CheckpointError, CollectionError
+        If something else is in the way, or the data cannot be used.
     """
     from anisotropy.collection import open_collection
 
+    check_seed(seed)
     folder = Path(out)
-    places = [check_out(folder / name) for name in ("ance.ckpt", "dance.ckpt")]
+    places = [check_target(folder / name) for name in ("ance.ckpt", "dance.ckpt")]
     collection = open_collection(data) if isinstance(data, str | Path) else data
     trainable = new_encoder(collection, SIZES, seed=seed)
     run = Run(trainable, load_data(collection, trainable), collection, seed, None, progress)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anisotropy.encoders import Recipe, named_recipe, save_checkpoint
-from anisotropy.errors import CheckpointError, UsageError
+from anisotropy.encoders import Recipe, check_target, named_recipe, save_checkpoint
+from anisotropy.errors import UsageError, check_seed
 from anisotropy.training.config import TrainingConfig, load_config, stage_configs
 from anisotropy.training.data import TrainingData, load_data
 from anisotropy.training.encoder import Trainable, new_encoder, open_trainable
@@ -44,11 +44,12 @@ def train(
     data
         Collection with a training split. Its dev split, if any, is evaluated on the way.
     out
-        Folder of the new checkpoint.
+        Folder of the new checkpoint, not that of `start`.
     config
         TOML file or mapping of values over the stage's preset; unknown keys are refused.
     seed
-        Of every random choice: the same seed, machine and threads give the same weights.
+        Of every random choice, 0 to 4294967295: the same seed, machine and threads give the same
+        weights.
     progress
         Called with lines of text.
 
@@ -67,13 +68,14 @@ def train(
     """
     values = load_config(config) if isinstance(config, str | Path) else config
     configs = stage_configs(stage, values)
-    folder = check_out(Path(out))
+    check_seed(seed)
+    origin = start if isinstance(start, str | Path) else None
+    folder = _apart(check_target(out), origin)
     if start is None and configs[0].form != "in_batch":
         raise UsageError(
             f"stage {stage!r} needs a checkpoint to start from; only warmup begins from scratch"
         )
     collection = _opened(data)
-    origin = start if isinstance(start, str | Path) else None
     trainable = _started(start, collection, seed)
     tokenized = load_data(collection, trainable)
     run = Run(trainable, tokenized, collection, seed, str(origin) if origin else None, progress)
@@ -216,17 +218,15 @@ def headed(recipe: Recipe, head: str) -> Recipe:
     return changed.without_doubts()
 
 
-def check_out(out: Path) -> Path:
-    """Refuse a place that cannot take a checkpoint before any time is spent on it.
-
-    Raises
-    ------
-    CheckpointError
-        If something that is no checkpoint is there.
-    """
-    occupied = out.exists() and not (out / "config.json").is_file()
-    if occupied and (not out.is_dir() or any(out.iterdir())):
-        raise CheckpointError(f"{out}: exists and is no checkpoint folder; choose another name")
+def _apart(out: Path, start: str | Path | None) -> Path:
+    """Refuse to write a checkpoint over the one it starts from."""
+    if start is not None:
+        begin, end = Path(start).expanduser().resolve(), out.resolve()
+        if begin == end or end in begin.parents:
+            raise UsageError(
+                f"out: got {str(out)!r}, which holds the start {str(start)!r} and would replace "
+                "it; allowed: another folder"
+            )
     return out
 
 

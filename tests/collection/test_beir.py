@@ -169,6 +169,8 @@ def test_bad_queries(tmp_path: Path, line: str, expected: str) -> None:
         ("q1\td1\n", "test.tsv, line 1: 2 columns; allowed: 3"),
         ("q1\td1\t0.5\n", "test.tsv, line 1: grade '0.5' is not an integer"),
         ("q1\td1\t1\nq2\td2\tyes\n", "test.tsv, line 2: grade 'yes' is not an integer"),
+        ("q1\td1\t2147483648\n", "test.tsv, line 1: grade '2147483648'; allowed: -2147483648 to"),
+        ("q1\td1\t1\nq2\td2\t-2147483649\n", "test.tsv, line 2: grade '-2147483649'; allowed"),
         ("q1\td1\t1\n\td2\t1\n", "test.tsv, line 2: empty query id"),
         ("q1\td1\t1\nq1\td1\t2\n", "line 2: query 'q1', document 'd1' is judged 2, and 1 before"),
         ("q1\tother\t1\nq9\td1\t1\n", "split 'test' has no judged query (test.tsv: 1 judgments"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from anisotropy.comparison import align_spaces, compare_spaces
 from anisotropy.errors import NotComparable, UsageError
 from anisotropy.measures import HEADLINE, measure_space
 from anisotropy.spaces import EmbeddingSpace
-from anisotropy.statistics import holm
+from anisotropy.statistics import Influence, holm
 from tests.measures import twins
 from tests.measures.making import remade, rotation, space, unit
 
@@ -238,3 +239,105 @@ def test_an_interval_that_one_space_withholds_leaves_the_difference() -> None:
     assert rows
     assert all(np.isfinite(row.delta) and np.isnan(row.ci_low) for row in rows if row.on == "unit")
     assert {row.method for row in rows} == {"jackknife"}
+
+
+def with_pool(made: EmbeddingSpace, ids: list[str], seed: int, label: str) -> EmbeddingSpace:
+    """The same space with a pool of training queries near its documents."""
+    rng = np.random.default_rng(seed)
+    near = rng.integers(len(made.documents), size=len(ids))
+    rows = made.documents[near] + 0.3 * rng.standard_normal((len(ids), made.dim))
+    qrels = {q: {made.doc_ids[d]: 1} for q, d in zip(ids, near, strict=True)}
+    pool = remade(made, rows, made.documents, query_ids=ids, qrels=qrels)
+    return remade(made, made.queries, made.documents, training=pool, label=label)
+
+
+LAWS = ["negative_probability_kl(k=10)", "negative_probability_gini(k=10, role=documents)"]
+
+
+def test_negatives_of_other_pools_are_withheld() -> None:
+    made = space()
+    few = with_pool(made, [f"t{i}" for i in range(60)], 1, "few")
+    many = with_pool(made, [f"u{i}" for i in range(300)], 2, "many")
+    a, b = (measure_space(one, [*LAWS, "gap"]) for one in (few, many))
+    differences, _, withheld = compare_spaces(a, b)
+    assert {row.measure for row in differences} == {"gap"}
+    assert {row.measure for row in withheld} == set(LAWS)
+    expected = (
+        "mined from other queries: 60 in the pool of 'few', 300 in that of 'many', 0 in both"
+    )
+    assert {row.reason for row in withheld} == {expected}
+
+
+def test_negatives_of_the_same_pool_are_compared_in_any_order() -> None:
+    made = space()
+    first = with_pool(made, [f"t{i}" for i in range(60)], 1, "a")
+    pool = first.training
+    assert pool is not None
+    turned = remade(pool, pool.queries[::-1], pool.documents, query_ids=pool.query_ids[::-1])
+    second = remade(made, made.queries, made.documents, training=turned, label="b")
+    a, b = (measure_space(one, LAWS) for one in (first, second))
+    differences, _, withheld = compare_spaces(a, b)
+    assert withheld == []
+    assert [row.delta for row in differences] == pytest.approx([0, 0], abs=1e-9)
+    few = remade(turned, turned.queries, turned.documents, qrels={"t0": {"d0": 1}})
+    other = remade(made, made.queries, made.documents, training=few, label="c")
+    _, _, withheld = compare_spaces(a, measure_space(other, LAWS))
+    assert {row.reason for row in withheld} == {
+        "the judgments of the mining pools of 'a' and 'c' differ"
+    }
+
+
+def test_a_row_that_cannot_be_paired_is_withheld_and_the_others_stay() -> None:
+    made = space()
+    a, b = (measure_space(made, ["gap", "RR@10"]) for _ in range(2))
+    key = ("ranking", "RR@10", "recipe")
+    part = b.estimates[key].influences[0]
+    lost = Influence([f"x{i}" for i in range(len(part.values))], part.values)
+    b.estimates[key] = replace(b.estimates[key], influences=(lost,))
+    differences, _, withheld = compare_spaces(a, b)
+    assert {(row.side, row.measure) for row in withheld} == {("ranking", "RR@10")}
+    assert withheld[0].reason == "the two values were estimated on different ids"
+    assert {"gap", "RR@10"} == {row.measure for row in differences}
+
+
+def known(label: str, fingerprint: str) -> EmbeddingSpace:
+    made = space()
+    about = {"fingerprint": fingerprint}
+    return EmbeddingSpace(made.queries, made.documents, label=label, collection_info=about)
+
+
+def test_different_collections_with_the_same_ids_stop_the_run() -> None:
+    a, b, blank = known("a", "aa11"), known("b", "bb22"), known("c", "")
+    with pytest.raises(NotComparable, match="'a' and 'b' are of different collections"):
+        align_spaces(a, b)
+    first, second = (measure_space(one, ["gap"]) for one in (a, b))
+    with pytest.raises(NotComparable, match="aa11 and bb22"):
+        compare_spaces(first, second)
+    assert align_spaces(a, b, "intersect") == (a, b)
+    assert compare_spaces(first, second, on_mismatch="intersect")[0]
+    assert align_spaces(a, blank) == (a, blank)
+    assert compare_spaces(first, measure_space(blank, ["gap"]))[0]
+    with pytest.raises(UsageError, match="did you mean 'intersect'"):
+        compare_spaces(first, second, on_mismatch="intersec")
+
+
+@pytest.mark.parametrize(
+    ("measures", "expected"),
+    [
+        (None, {"cka", "mutual_knn(k=10)"}),
+        (["all"], {"cka", "mutual_knn(k=10)"}),
+        (["cka"], {"cka"}),
+        (["mutual_knn(k=25)"], {"mutual_knn(k=25)"}),
+        (["gap"], set()),
+    ],
+)
+def test_similarities_are_those_asked_for(measures, expected) -> None:
+    made = space(n_queries=40)
+    pair = [measure_space(x, measures, between=True) for x in (made, noisy(made, 0.5, 1, "b"))]
+    differences, found, withheld = compare_spaces(*pair)
+    assert {row.measure for row in found} == expected
+    assert bool(differences) == bool(pair[0].estimates)
+    assert not {w.measure for w in withheld} & expected
+    if measures == ["mutual_knn(k=25)"]:
+        other = measure_space(pair[1].space, ["gap"], between=True)
+        assert {row.measure for row in compare_spaces(pair[0], other)[1]} == expected

@@ -208,6 +208,46 @@ def test_random_tensors_are_refused(plain: Path, tmp_path: Path) -> None:
         open_encoder(folder).load()
 
 
+def routed(plain: Path, folder: Path) -> Path:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import Pooling, Router, Transformer
+
+    def side() -> list[Any]:
+        return [Transformer(str(plain), max_seq_length=12), Pooling(32, "mean")]
+
+    router = Router.for_query_document(query_modules=side(), document_modules=side())
+    model = SentenceTransformer(modules=[router], device="cpu")
+    model.save(str(folder), create_model_card=False)
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_random_tensors_in_a_route_are_refused(plain: Path, tmp_path: Path) -> None:
+    folder = routed(plain, tmp_path / "model")
+    for mine, theirs in zip(found(folder), expected(folder), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-5)
+    (place,) = folder.rglob("document_0_Transformer")
+    state = load_file(place / "model.safetensors")
+    key = "encoder.layer.1.output.dense.weight"
+    lost = {k: t for k, t in state.items() if k != key}
+    save_file(lost, place / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(
+        CheckpointError, match=rf"document_0_Transformer\): missing tensors: {key}"
+    ):
+        open_encoder(folder).load()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_backbone_without_a_place_is_refused(
+    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = routed(plain, tmp_path / "model")
+    monkeypatch.setattr("anisotropy.encoders.modules.route_table", lambda *_: {})
+    with pytest.raises(CheckpointError, match="cannot tell which weights belong") as caught:
+        open_encoder(folder).load()
+    assert "\n" not in str(caught.value)
+
+
 def test_damaged_models_are_one_line(plain: Path, tmp_path: Path) -> None:
     folder = build(plain, tmp_path / "model")
     (folder / "1_Pooling" / "config.json").write_text("{")

@@ -142,6 +142,58 @@ def test_the_order_option_file_arguments(copy: Copy, tmp_path: Path) -> None:
     assert whole.sources["max_query_length"] == "option --max-query-length"
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"normalize": True},
+        {"normalize": False, "max_query_length": 20},
+        {"max_query_length": 20},
+        {"normalize": True, "document_layernorm": True},
+        {"name": "dance", "temperature": 0.5},
+        {"name": "ance", "normalize": True},
+        {"chunk_length": 128},
+    ],
+)
+def test_its_own_recipe_counts_as_one_given(
+    copy: Copy, tmp_path: Path, values: dict[str, Any]
+) -> None:
+    given = tmp_path / "given.json"
+    given.write_text(json.dumps(values))
+    expected = open_encoder(copy(name="without"), recipe=given).readings
+    folder = copy()
+    (folder / "recipe.json").write_text(json.dumps(values))
+    found = open_encoder(folder).readings
+    assert found == expected
+    assert [reading.doubts for reading in found] == [reading.doubts for reading in expected]
+    said = "recipe.json in the checkpoint"
+    for reading in found:
+        parts = {part for part, source in reading.sources.items() if source == said}
+        assert parts == set(values) - {"name"}
+    assert open_encoder(folder, overrides={"normalize": False}).recipe.normalize is False
+
+
+def test_a_partial_recipe_with_l2_has_what_upstream_ties_to_it(copy: Copy) -> None:
+    folder = copy()
+    (folder / "recipe.json").write_text('{"normalize": true}')
+    (recipe,) = open_encoder(folder).readings
+    assert (recipe.document_layernorm, recipe.similarity) == (False, "cosine")
+    assert recipe.sources["document_layernorm"] == "upstream default"
+
+
+def test_its_own_recipe_keeps_its_doubts(copy: Copy) -> None:
+    folder = copy()
+    own = {**named_recipe("ance").as_dict(), "doubts": ["perhaps"]}
+    (folder / "recipe.json").write_text(json.dumps(own))
+    assert open_encoder(folder).recipe.doubts == ("perhaps",)
+
+
+def test_its_own_recipe_for_dpr_is_refused(copy: Copy) -> None:
+    folder = copy()
+    (folder / "recipe.json").write_text('{"name": "dpr"}')
+    with pytest.raises(CheckpointError, match="does not read DPR"):
+        open_encoder(folder)
+
+
 def test_a_broken_own_recipe_is_an_error(copy: Copy) -> None:
     folder = copy()
     (folder / "recipe.json").write_text('{"max_query_length": -1}')

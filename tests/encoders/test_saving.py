@@ -10,6 +10,7 @@ import torch
 
 from anisotropy.encoders import (
     UpstreamModel,
+    check_target,
     load_model,
     named_recipe,
     new_roberta,
@@ -67,7 +68,11 @@ def test_round_trip(tmp_path: Path) -> None:
     assert all(torch.equal(state[k], t) for k, t in made.state_dict().items())
     assert open_tokenizer(folder).fingerprint == tokenizer().fingerprint
     training = json.loads((folder / "training.json").read_text())
-    assert training == {"format": "anisotropy.checkpoint/1", "stage": "dance"}
+    assert training == {
+        "format": "anisotropy.checkpoint/1",
+        "stage": "dance",
+        "extra_files": ["optimizer.pt"],
+    }
     with (folder / "history.csv").open(newline="") as file:
         assert list(csv.DictReader(file)) == [
             {"step": "1", "loss": "0.5", "lr": ""},
@@ -123,3 +128,77 @@ def test_doubts_are_settled_by_saving(tmp_path: Path) -> None:
     recipe = dataclasses.replace(named_recipe("ance"), doubts=("perhaps",))
     save_checkpoint(tmp_path / "x", model(), recipe=recipe, tokenizer=tokenizer())
     assert open_encoder(tmp_path / "x").recipe.doubts == ()
+
+
+def saved(folder: Path) -> Path:
+    return save_checkpoint(folder, model(), recipe=named_recipe("ance"), tokenizer=tokenizer())
+
+
+def test_a_folder_with_more_than_our_checkpoint_is_kept(tmp_path: Path) -> None:
+    for number, entry in enumerate(("checkpoint-100/pytorch_model.bin", "notes.txt")):
+        target = saved(tmp_path / str(number))
+        (target / entry).parent.mkdir(exist_ok=True)
+        (target / entry).write_text("keep me")
+        name = entry.split("/")[0]
+        with pytest.raises(CheckpointError, match=rf"more than a checkpoint \({name}\)") as caught:
+            saved(target)
+        assert "\n" not in str(caught.value)
+        assert (target / entry).read_text() == "keep me"
+
+
+@pytest.mark.parametrize("record", [None, "{}", "[]", "{", '{"format": "other/1"}'])
+def test_a_model_of_another_origin_is_kept(tmp_path: Path, record: str | None) -> None:
+    target = saved(tmp_path / "x")
+    (target / "training.json").unlink()
+    if record is not None:
+        (target / "training.json").write_text(record)
+    before = sorted(path.name for path in target.iterdir())
+    with pytest.raises(CheckpointError, match="no checkpoint folder that this program wrote"):
+        saved(target)
+    assert sorted(path.name for path in target.iterdir()) == before
+
+
+def test_the_mark_cannot_be_talked_away(tmp_path: Path) -> None:
+    made = model()
+    target = save_checkpoint(
+        tmp_path / "x",
+        made,
+        recipe=named_recipe("ance"),
+        tokenizer=tokenizer(),
+        training={"format": "another"},
+    )
+    assert check_target(target) == target
+
+
+def test_a_link_to_nowhere_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "absent")
+    with pytest.raises(CheckpointError, match="no checkpoint folder"):
+        check_target(tmp_path / "link")
+
+
+def test_checking_a_target_loads_no_torch() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from anisotropy.encoders import check_target; check_target('absent'); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_steps_by_name_or_record(tmp_path: Path) -> None:
+    stages = [{"config": {"steps": 30}}, {"config": {"steps": 12}}]
+    records = {"x": {"stages": stages}, "checkpoint-210000": {"stages": stages}, "y": {}}
+    records["z"] = {"stages": [{"config": {"steps": "many"}}]}
+    found = {}
+    for name, training in records.items():
+        folder = save_checkpoint(
+            tmp_path / name,
+            model(),
+            recipe=named_recipe("ance"),
+            tokenizer=tokenizer(),
+            training=training,
+        )
+        found[name] = open_encoder(folder).step
+    assert found == {"x": 42, "checkpoint-210000": 210_000, "y": None, "z": None}

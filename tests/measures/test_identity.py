@@ -7,6 +7,7 @@ from anisotropy.measures import (
     HEADLINE,
     default_measures,
     definition_of,
+    expand,
     families,
     headline_of,
     parse,
@@ -120,3 +121,23 @@ def test_headline_rows_of_mining_hold_for_any_k_but_not_centered() -> None:
     assert headline_of("queries", "negative_probability_kl(k=10)", "recipe") == HEADLINE[10]
     assert headline_of("queries", "negative_probability_kl(k=10, center=sides)", "recipe") is None
     assert headline_of("queries", "mean_cosine", "raw") is None
+
+
+def test_all_and_default_stand_for_many() -> None:
+    default = [m.text for m in default_measures()]
+    assert expand(["default"]) == default
+    whole = expand(["all", "gap"])
+    assert set(default) <= set(whole)
+    assert len(set(whole)) == len(whole)
+    assert "cka" not in whole
+    assert set(expand(["all"], between=True)) - set(whole) == {"cka", "mutual_knn(k=10)"}
+    assert expand(["cka", " uniformity( t = 2.0 ) "]) == ["cka", "uniformity(t=2)"]
+
+
+def test_mistakes_beside_all_come_at_once() -> None:
+    with pytest.raises(UsageError) as caught:
+        expand(["all", "mean_cosin", "gapp"])
+    assert "mean_cosin" in str(caught.value)
+    assert "gapp" in str(caught.value)
+    with pytest.raises(UsageError, match="got an empty list; allowed: all, default"):
+        expand([])

@@ -224,15 +224,25 @@ def test_progress_reports_the_long_passes(made) -> None:
     assert any("queries x documents" in line for line in lines)
 
 
+def topk(scores: np.ndarray, k: int) -> np.ndarray:
+    """Columns of the largest scores, as the sweep finds them in one block."""
+    from anisotropy.backend import Best, candidates, lower_bound_of_kth
+
+    best = Best(np.arange(scores.shape[1]))
+    kept = np.full((len(scores), k), best.NOTHING)
+    row, column = candidates(scores, lower_bound_of_kth(scores, k))
+    best.merge(kept, row, best.keys(scores[row, column], column))
+    return best.read(kept)[0]
+
+
 def test_top_neighbors_breaks_ties_by_the_given_order() -> None:
-    from anisotropy.backend import topk
     from anisotropy.neighbors import top_neighbors
 
     anchors, targets = np.ones((1, 2)), np.ones((5, 2))
     assert top_neighbors(anchors, targets, 3).index.tolist() == [[0, 1, 2]]
     order = np.array([4, 3, 2, 1, 0])
     assert top_neighbors(anchors, targets, 3, ties=order).index.tolist() == [[4, 3, 2]]
-    scores = np.array([[-1.0, 0.0, -0.0, 5.0, -np.inf]])
+    scores = np.array([[-1.0, 0.0, -0.0, 5.0, -np.inf]], dtype=np.float32)
     assert topk(scores, 5).tolist() == [[3, 1, 2, 0, -1]]
     with pytest.raises(UsageError, match="did you mean 'cosine'"):
         top_neighbors(anchors, targets, 1, similarity="cosin")
@@ -240,8 +250,6 @@ def test_top_neighbors_breaks_ties_by_the_given_order() -> None:
 
 @pytest.mark.parametrize("n", [1, 5, 300, 5000])
 def test_topk_is_a_full_sort(n) -> None:
-    from anisotropy.backend import topk
-
     rng = np.random.default_rng(n)
     scores = np.round(rng.standard_normal((9, n)), 2).astype(np.float32)
     k = min(n, 40)
@@ -271,3 +279,40 @@ def test_every_registered_measure_can_be_asked_for(made) -> None:
     assert {r.measure for r in found.rows} >= {r.measure for r in measure_space(made).rows}
     with pytest.raises(UsageError, match="cka: compares two spaces"):
         measure_space(made, ["cka"])
+
+
+def test_grades_too_large_for_the_arithmetic_are_one_line(made) -> None:
+    from anisotropy.measures import effectiveness
+
+    qrels = {"q0": {"d0": 2**70}}
+    big = remade(made, made.queries, made.documents, qrels=qrels)
+    with pytest.raises(UsageError, match=r"grade 118.* of query 'q0' and document 'd0'; allowed"):
+        measure_space(big, ["nDCG@10"])
+    with pytest.raises(UsageError, match="allowed: up to 2147483647"):
+        effectiveness({"q0": {"d0": 1.0}}, qrels, ["nDCG@10"])
+
+
+def test_negative_probabilities_are_the_law_and_need_judgments(made) -> None:
+    from anisotropy.measures import negative_probabilities
+
+    for role, ids in (("queries", made.query_ids), ("documents", made.doc_ids)):
+        found, p = negative_probabilities(made, role, k=5)
+        assert found == list(ids)
+        assert p.sum() == pytest.approx(1)
+    bare = remade(made, made.queries, made.documents, qrels={}, label="bare")
+    with pytest.raises(UsageError, match="bare: no negative-sampling probabilities: no judged"):
+        negative_probabilities(bare)
+    with pytest.raises(UsageError, match="did you mean 'queries'"):
+        negative_probabilities(made, "querie")
+    with pytest.raises(UsageError, match="k: got 0"):
+        negative_probabilities(made, k=0)
+
+
+def test_similarities_are_refused_unless_two_spaces_are_meant(made) -> None:
+    with pytest.raises(UsageError, match="cka: compares two spaces; use it with compare"):
+        measure_space(made, ["cka"])
+    found = measure_space(made, ["cka", "gap"], between=True)
+    assert {row.measure for row in found.rows} == {"gap"}
+    assert [m.text for m in found.similarities or ()] == ["cka"]
+    with pytest.raises(UsageError, match="empty list"):
+        measure_space(made, [])

@@ -195,3 +195,14 @@ def test_widths_are_those_of_a_column_or_page() -> None:
     for kind in FIGURES.values():
         if kind.ready(R):
             assert kind.draw(R).get_figwidth() in (style.COLUMN, style.PAGE)
+
+
+def test_figures_of_an_earlier_run_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    for name in ("tsne.pdf", "umap.png", "mine.pdf", "tsne.svg"):
+        (tmp_path / name).write_text("old")
+    (tmp_path / "pca.pdf").mkdir()
+    results = analysis(("a",))
+    results.curves = results.find_curves("spectrum", "queries")
+    written = {path.name for path in save_figures(results, tmp_path)}
+    assert "spectrum.pdf" in written
+    assert {p.name for p in tmp_path.iterdir()} == written | {"mine.pdf", "tsne.svg", "pca.pdf"}

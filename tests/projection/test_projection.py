@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from anisotropy.errors import EmbeddingsError, UsageError
-from anisotropy.projection import join_maps, project, project_pair
+from anisotropy.projection import TooFewPoints, join_maps, project, project_pair
 from anisotropy.projection.faithfulness import distance_correlation, faithfulness, nearest
 from anisotropy.projection.layouts import principal_axes, rigid
 from anisotropy.projection.sample import choose_points, unit_points
@@ -245,3 +245,20 @@ def test_mistakes_are_one_line() -> None:
     space.documents[3] = 0
     with pytest.raises(EmbeddingsError, match="embedding of 'd3' is all zeros"):
         project(space)
+
+
+def test_too_few_points_can_be_told_from_a_mistake() -> None:
+    small = EmbeddingSpace(np.eye(4)[:2], np.eye(4)[:2])
+    with pytest.raises(TooFewPoints, match="got 2 queries and 2 documents"):
+        project(small)
+    with pytest.raises(TooFewPoints, match="got 2 queries and 2 documents"):
+        project_pair(small, small)
+    with pytest.raises(UsageError) as caught:
+        project(small, n=3)
+    assert not isinstance(caught.value, TooFewPoints)
+
+
+@pytest.mark.parametrize("seed", [2**63, -(2**63) - 1, 10**30])
+def test_a_huge_seed_is_one_line(seed: int) -> None:
+    with pytest.raises(UsageError, match=f"seed: got {seed}; allowed"):
+        project(clustered(40), random_state=seed)

@@ -335,3 +335,28 @@ def test_numbers() -> None:
     assert interval(nan, 1.0) == ""
     assert interval(-1.0, 1.0) == "[-1.00, 1.00]"
     assert [probability(p) for p in (nan, 0.0002, 0.05)] == ["", "<0.001", "0.050"]
+
+
+def test_a_subcollection_is_labeled_wherever_the_collection_is() -> None:
+    results = thin(comparison())
+    label = "subcollection: all judged and 12 random documents"
+    assert label not in render_html(results)
+    results.collection["documents_option"] = "12"
+    assert label in Page(render_html(results)).words
+    assert label in " ".join(terminal_table(results).split())
+    for form in FORMATS:
+        if form not in ("csv", "json"):
+            assert label in format_results(results, form), form
+    results.collection["documents_option"] = "all"
+    assert "subcollection" not in render_html(results)
+
+
+def test_similarities_alone_make_a_page() -> None:
+    results = comparison()
+    results.rows, results.deltas, results.curves, results.withheld = [], [], [], []
+    words = Page(render_html(results)).words
+    assert "cka" in words
+    table = terminal_table(results)
+    assert table.startswith("dance against ance")
+    assert "queries cka" in table
+    assert "0.81" in table

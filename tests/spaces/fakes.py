@@ -48,9 +48,11 @@ class FakeCollection:
 class FakeRecipe:
     name: str = "fake"
     scale: float = 1.0
+    source: str = "here"
 
     def as_dict(self) -> dict[str, Any]:
-        return {"name": self.name, "similarity": "dot", "temperature": 1.0, "doubts": []}
+        parts = {"name": self.name, "similarity": "dot", "temperature": 1.0, "doubts": []}
+        return {**parts, "sources": {"similarity": self.source}}
 
     def identity(self) -> str:
         return f"{self.name} {self.scale}"
@@ -58,11 +60,12 @@ class FakeRecipe:
 
 @dataclass
 class FakeEncoder:
-    """The vector of a text tells its side, its length and its chunk."""
+    """The vector of a text tells its length, its chunk and the number in its id."""
 
     readings: tuple[FakeRecipe, ...] = (FakeRecipe(),)
     chunks: int = 1
     label: str = "fake"
+    step: int | None = None
     fingerprint: str = "weights"
     dim: int = 3
     batches: list[list[int]] = field(default_factory=list)
@@ -77,7 +80,11 @@ class FakeEncoder:
         return self.chunks
 
     def tokenize(self, side: str, items: Sequence[Any]) -> list[list[int]]:
-        return [[0] * len(item.text.split()) for item in items]
+        names = [item.query_id if side == "queries" else item.doc_id for item in items]
+        return [
+            [int(name[1:])] * len(item.text.split())
+            for name, item in zip(names, items, strict=True)
+        ]
 
     def padding_chunks(self, tokens: Sequence[Sequence[int]]) -> np.ndarray:
         return np.array([c >= len(row) for row in tokens for c in range(self.chunks)])
@@ -87,6 +94,6 @@ class FakeEncoder:
             raise KeyboardInterrupt
         self.batches.append([len(row) for row in tokens])
         n = self.chunks if side == "documents" else 1
-        rows = [[len(row), c, side == "documents"] for row in tokens for c in range(n)]
+        rows = [[len(row), c, row[0]] for row in tokens for c in range(n)]
         array = np.array(rows, dtype=np.float32) + self.bad_value
         return [array * recipe.scale for recipe in self.readings]

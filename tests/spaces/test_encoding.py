@@ -35,6 +35,7 @@ def test_rows_keep_the_order_of_the_collection(tmp_path: Path) -> None:
     space = open_store(encode(tmp_path, FakeEncoder()), verify=True)
     lengths = [len(d.text.split()) for d in FakeCollection().documents()]
     assert np.asarray(space.documents)[:, 0].tolist() == lengths
+    assert np.asarray(space.documents)[:, 2].tolist() == list(range(9))
     assert space.doc_ids == [f"d{i}" for i in range(9)]
     assert space.query_ids == ["q0", "q1", "q2"]
     assert space.mining.query_ids == ["t0", "t1", "t2"]
@@ -142,3 +143,19 @@ def test_batches_hold_every_text_once_within_the_budget() -> None:
     for batch in batches:
         longest = max(len(tokens[i]) for i in batch)
         assert longest * len(batch) <= 100 or len(batch) == 1
+
+
+def test_another_choice_of_documents_is_not_continued(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        encode(tmp_path, FakeEncoder(fail_after=3), documents=2, seed=1)
+    with pytest.raises(StoreError, match="unfinished store of something else"):
+        encode(tmp_path, FakeEncoder(), documents=2, seed=2)
+    space = open_store(encode(tmp_path, FakeEncoder(), documents=2, seed=1))
+    assert [f"d{int(row[2])}" for row in np.asarray(space.documents)] == space.doc_ids
+
+
+def test_another_label_or_source_continues(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        encode(tmp_path, FakeEncoder(fail_after=3))
+    other = FakeEncoder(label="copy", readings=(FakeRecipe(source="option --recipe"),))
+    assert open_store(encode(tmp_path, other), verify=True).label == "copy"

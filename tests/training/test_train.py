@@ -23,6 +23,7 @@ from anisotropy.training import (
     open_trainable,
     stage_configs,
     train,
+    train_demo,
 )
 from anisotropy.training.data import load_data
 from anisotropy.training.evaluation import ranking_quality
@@ -229,6 +230,44 @@ def test_an_occupied_place_is_refused_before_training(
     (tmp_path / "notes.txt").write_text("keep me")
     with pytest.raises(CheckpointError, match="exists and is no checkpoint folder"):
         train("ance", start=tmp_path / "absent", data=made_up, out=tmp_path)
+
+
+def test_the_start_is_not_written_over(
+    warm: Path, made_up: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(warm.parent)
+    (tmp_path / "link").symlink_to(warm)
+    weights = (warm / "model.safetensors").read_bytes()
+    for start in (warm, warm.name, tmp_path / "link", warm / "model.safetensors"):
+        with pytest.raises(UsageError, match="holds the start") as caught:
+            train("ance", start=start, data=made_up, out=warm, config=QUICK)
+        assert "\n" not in str(caught.value)
+    assert (warm / "model.safetensors").read_bytes() == weights
+
+
+def test_folders_with_more_than_a_checkpoint_are_refused_before_training(
+    warm: Path, made_up: Collection, tmp_path: Path
+) -> None:
+    kept = tmp_path / "run" / "checkpoint-100"
+    kept.mkdir(parents=True)
+    (tmp_path / "run" / "config.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="exists and is no checkpoint folder"):
+        train("ance", start=tmp_path / "absent", data=made_up, out=tmp_path / "run")
+    assert kept.is_dir()
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 10**30])
+def test_seeds_out_of_range_are_one_line(made_up: Collection, tmp_path: Path, seed: int) -> None:
+    text = f"seed: got {seed}; allowed: 0 to 4294967295"
+    with pytest.raises(UsageError, match=text):
+        train("warmup", data=made_up, out=tmp_path / "x", seed=seed)
+    with pytest.raises(UsageError, match=text):
+        train_demo(tmp_path / "demo", data=made_up, seed=seed)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_tells_its_steps(warm: Path) -> None:
+    assert open_encoder(warm).step == WARMUP["steps"]
 
 
 def test_a_doubtful_recipe_must_be_settled(warm: Path) -> None:

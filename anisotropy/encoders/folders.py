@@ -1,0 +1,102 @@
+"""Checkpoint folders of ours: where one may be written, what its record says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from anisotropy.errors import CheckpointError, InputError
+from anisotropy.files import read_json
+
+CHECKPOINT_FORMAT = "anisotropy.checkpoint/1"
+_RECORD = "training.json"
+_OURS = frozenset(
+    {
+        "added_tokens.json",
+        "config.json",
+        "history.csv",
+        "merges.txt",
+        "model.safetensors",
+        "recipe.json",
+        "special_tokens_map.json",
+        "tokenizer_config.json",
+        _RECORD,
+        "vocab.json",
+    }
+)
+
+
+def check_target(target: str | Path) -> Path:
+    """Refuse a place that cannot take a checkpoint, before any time is spent on it.
+
+    A folder is replaced as a whole, so it must be empty or hold nothing but what
+    `save_checkpoint` wrote.
+
+    Parameters
+    ----------
+    target
+        Folder of a checkpoint to come.
+
+    Returns
+    -------
+    pathlib.Path
+        `target`.
+
+    Raises
+    ------
+    CheckpointError
+        If something else is there: a file, a model of another origin, or a checkpoint with other
+        files or folders beside it.
+    """
+    path = Path(target)
+    if not path.exists() and not path.is_symlink():
+        return path
+    entries = sorted(path.iterdir()) if path.is_dir() else []
+    record = training_record(path)
+    if not path.is_dir() or (entries and record is None):
+        raise CheckpointError(
+            f"{path}: exists and is no checkpoint folder that this program wrote; choose another "
+            "name"
+        )
+    known = _OURS.union(_extra(record))
+    foreign = [item.name for item in entries if item.name not in known or not item.is_file()]
+    if foreign:
+        shown = ", ".join(foreign[:3]) + (" ..." if len(foreign) > 3 else "")
+        raise CheckpointError(
+            f"{path}: holds more than a checkpoint ({shown}), which replacing it would remove; "
+            "choose another name"
+        )
+    return path
+
+
+def training_record(folder: Path) -> dict[str, Any] | None:
+    """Content of ``training.json`` where it carries our format mark, else None."""
+    try:
+        values = read_json(folder / _RECORD)
+    except InputError:
+        return None
+    ours = isinstance(values, dict) and values.get("format") == CHECKPOINT_FORMAT
+    return values if ours else None
+
+
+def step_of(folder: Path) -> int | None:
+    """Optimizer steps behind a checkpoint.
+
+    By the folder's name where it is upstream's ``checkpoint-STEP``, else the sum over the stages
+    in our ``training.json`` (those of the run that wrote it), else None.
+    """
+    named = re.fullmatch(r"checkpoint-([0-9]{1,18})", folder.resolve().name)
+    if named:
+        return int(named[1])
+    stages = (training_record(folder) or {}).get("stages")
+    try:
+        steps = [stage["config"]["steps"] for stage in stages or ()]
+    except (TypeError, KeyError):
+        return None
+    return sum(steps) if steps and all(type(step) is int for step in steps) else None
+
+
+def _extra(record: dict[str, Any] | None) -> list[str]:
+    names = (record or {}).get("extra_files")
+    return [str(name) for name in names] if isinstance(names, list) else []
