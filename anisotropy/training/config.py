@@ -20,7 +20,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 
-
 @dataclass(frozen=True)
 class TrainingConfig:
     """Everything that decides a stage besides start, collection and seed.
