@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check format verify bench clean
+.PHONY: demo test check format verify clean
 
 ## A new virtual environment with the exact versions of constraints.txt.
 $(STAMP): pyproject.toml constraints.txt
