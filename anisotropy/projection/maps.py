@@ -25,7 +25,7 @@ def project(
     space: EmbeddingSpace,
     method: Method = "tsne",
     *,
-    n: int = 2000,
+    n: int = 1500,
     perplexity: float = 30.0,
     random_state: int = 0,
 ) -> Curve:
@@ -77,7 +77,7 @@ def project_pair(
     b: EmbeddingSpace,
     method: Method = "tsne",
     *,
-    n: int = 2000,
+    n: int = 1500,
     perplexity: float = 30.0,
     random_state: int = 0,
 ) -> tuple[Curve, Curve]:
