@@ -17,8 +17,8 @@ from anisotropy.measures import (
     similarity_measures,
 )
 from anisotropy.measures.base import Impossible
+from anisotropy.measures.families.negatives import pool_size
 from anisotropy.measures.headline import RANKING
-from anisotropy.measures.negatives import pool_size
 from anisotropy.measures.run import Key
 from anisotropy.results import Difference, Similarity, Withheld
 from anisotropy.statistics import holm, paired_difference

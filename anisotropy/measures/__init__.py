@@ -2,9 +2,9 @@
 
 from anisotropy.measures.base import Definition, Family, Measure, Parameter
 from anisotropy.measures.facts import Facts
+from anisotropy.measures.families.ranking import effectiveness
 from anisotropy.measures.headline import HEADLINE, Headline, headline_of
 from anisotropy.measures.law import negative_probabilities
-from anisotropy.measures.ranking import effectiveness
 from anisotropy.measures.registry import (
     default_measures,
     definition_of,

@@ -120,6 +120,8 @@ class Definition:
         Values of different numbers of rows must not be compared.
     default
         Whether it belongs to the default set.
+    defaults
+        Parameters of each of its members of the default set.
     unit, population
         What is resampled and who is meant, in words.
     """
@@ -144,6 +146,7 @@ class Definition:
     dimension_bound: bool = False
     size_bound: bool = False
     default: bool = True
+    defaults: tuple[Mapping[str, Value], ...] = ({},)
     unit: str = "query"
     population: str = "queries"
 

@@ -10,9 +10,9 @@ import numpy as np
 from anisotropy.files import hash_ids
 from anisotropy.measures.base import Impossible
 from anisotropy.measures.facts import Facts
-from anisotropy.measures.negatives import ROLES, headline_k, mined, probabilities
-from anisotropy.measures.query_document import pair_percentiles
-from anisotropy.measures.ranking import judged_ranking, ndcg, recall, reciprocal_rank
+from anisotropy.measures.families.negatives import ROLES, headline_k, mined, probabilities
+from anisotropy.measures.families.query_document import pair_percentiles
+from anisotropy.measures.families.ranking import judged_ranking, ndcg, recall, reciprocal_rank
 from anisotropy.results import Curve
 
 BINS = 100

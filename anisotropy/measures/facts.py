@@ -15,7 +15,7 @@ import numpy as np
 
 from anisotropy.errors import UsageError
 from anisotropy.measures.base import Impossible
-from anisotropy.measures.sides import Sides
+from anisotropy.measures.sides import Center, Sides
 from anisotropy.neighbors import Items, KernelSums, NearerCounts, Neighbors, Product, TopK, sweep
 
 if TYPE_CHECKING:
@@ -181,15 +181,17 @@ class Facts(Sides):
         sweep(items, chosen, items, [lists, sums], own=chosen)
         return OneSet(chosen, sums.sums / (n - 1), lists.neighbors(chosen), len(chosen) < n)
 
-    def cross(self, on: str) -> Cross:
+    def cross(self, on: str, center: Center = "joint") -> Cross:
         """Kernel sums, neighbors and counts of queries against documents, best chunk each.
 
         ``recipe`` means the scores of the recipe and includes padding-only chunks; it shares
-        the pass on unit rows where the two are the same.
+        the pass on unit rows where the two are the same. `center` is what centered rows are
+        centered by: the ``joint`` mean, or each side's ``own``.
         """
         if on == "recipe" and self._recipe_is_unit:
             on = "unit"
-        return self.once(("cross", on), lambda: self._cross(on))
+        center = center if on.startswith("center") else "none"
+        return self.once(("cross", on, center), lambda: self._cross(on, center))
 
     @cached_property
     def _recipe_is_unit(self) -> bool:
@@ -197,8 +199,8 @@ class Facts(Sides):
         plain = padding is None or not np.any(padding)
         return self.space.similarity == "cosine" and plain
 
-    def _cross(self, on: str) -> Cross:
-        queries, documents, product = self._sides(on)
+    def _cross(self, on: str, center: Center) -> Cross:
+        queries, documents, product = self._sides(on, center)
         self.progress(f"queries x documents ({on}): {len(queries)} x {len(documents)}")
         ranked = on == "recipe" or (on == "unit" and self._recipe_is_unit)
         depth = max(self.plan.depth if ranked else self.plan.local_k, 1)
@@ -215,10 +217,24 @@ class Facts(Sides):
         kernel = sums.sums / max(len(documents), 1)
         return Cross(kernel, lists.neighbors(chosen), counts.above, counts.tied)
 
-    def _sides(self, on: str) -> tuple[Items, Items, Product]:
+    def _sides(self, on: str, center: Center) -> tuple[Items, Items, Product]:
         if on != "recipe":
-            return self.items("queries", on, "joint"), self.items("documents", on, "joint"), "dot"
+            return self.items("queries", on, center), self.items("documents", on, center), "dot"
         return self.scored("queries"), self.scored("documents"), self.product
+
+    def dual(self, on: str, center: Center = "joint") -> tuple[Neighbors, bool]:
+        """Nearest queries of the documents, `spare` deeper than asked; whether of some only."""
+        center = center if on.startswith("center") else "none"
+        return self.once(("dual", on, center), lambda: self._dual(on, center))
+
+    def _dual(self, on: str, center: Center) -> tuple[Neighbors, bool]:
+        documents, queries = (self.items(s, on, center) for s in ("documents", "queries"))
+        chosen = self.choose(self.space.doc_ids)
+        self.progress(f"documents x queries ({on}): {len(chosen)} x {len(queries)}")
+        depth = min(max(spare_depth(self.plan.local_k), 1), len(queries))
+        lists = TopK(len(chosen), depth, self.ties("queries"))
+        sweep(documents, chosen, queries, [lists])
+        return lists.neighbors(chosen), len(chosen) < len(documents)
 
     def cross_kernel(self, on: str, t: float) -> np.ndarray:
         """Mean kernel of each query with every document row, shape (queries,)."""

@@ -9,7 +9,7 @@ import numpy as np
 from anisotropy.errors import UsageError, one_of
 from anisotropy.measures.base import Impossible
 from anisotropy.measures.facts import Facts, Plan
-from anisotropy.measures.negatives import MINING_K, ROLES, mined, probabilities
+from anisotropy.measures.families.negatives import MINING_K, ROLES, mined, probabilities
 
 if TYPE_CHECKING:
     from anisotropy.spaces import EmbeddingSpace

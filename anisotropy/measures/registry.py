@@ -6,31 +6,11 @@ import re
 from collections.abc import Iterable, Sequence
 
 from anisotropy.errors import UsageError, one_of
-from anisotropy.measures import (
-    cone,
-    local,
-    negatives,
-    query_document,
-    ranking,
-    similarity,
-    spread,
-    uniformity,
-)
 from anisotropy.measures.base import Definition, Family, Measure, make
+from anisotropy.measures.families import collect
 
-_MODULES = (
-    cone,
-    spread,
-    uniformity,
-    local,
-    query_document,
-    negatives,
-    ranking,
-    similarity,
-)
-_DEFINITIONS: dict[str, Definition] = {
-    definition.name: definition for m in _MODULES for definition in m.DEFINITIONS
-}
+_FAMILIES, _COLLECTED = collect()
+_DEFINITIONS: dict[str, Definition] = {definition.name: definition for definition in _COLLECTED}
 #: Words of a list that stand for many measures.
 GROUPS = ("all", "default")
 _IDENTITY = re.compile(r"\s*([A-Za-z_]+)(?:@([^\s(@]+))?\s*(?:\((.*)\))?\s*", re.DOTALL)
@@ -43,7 +23,7 @@ def registry() -> tuple[Definition, ...]:
 
 def families() -> tuple[Family, ...]:
     """Every family, with one line on what it sees and what it is blind to."""
-    return tuple(module.FAMILY for module in _MODULES)
+    return _FAMILIES
 
 
 def definition_of(measure: Measure | str) -> Definition:
@@ -173,9 +153,5 @@ def similarity_measures() -> list[Measure]:
 
 
 def _defaults(definition: Definition) -> Sequence[Measure]:
-    """Default parameter values of a definition; a module may list more than one."""
-    variants = _VARIANTS.get(definition.name, ({},))
-    return [make(definition, given) for given in variants]
-
-
-_VARIANTS = {name: given for module in _MODULES for name, given in module.VARIANTS.items()}
+    """Members of the default set that a definition has."""
+    return [make(definition, given) for given in definition.defaults]

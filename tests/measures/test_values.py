@@ -159,7 +159,7 @@ def test_hubness(made, measured, measure, on) -> None:
 
 
 def test_gini_against_sklearn_free_formula() -> None:
-    from anisotropy.measures.local import gini
+    from anisotropy.measures.families.local import gini
 
     assert gini(np.array([0, 0, 0, 4])) == pytest.approx(0.75)
     assert gini(np.ones(7)) == pytest.approx(0)
@@ -286,7 +286,12 @@ def test_every_leave_one_out_value_is_that_of_the_smaller_space() -> None:
 
 
 def test_anchors_left_out_are_exact() -> None:
-    from anisotropy.measures.local import anchors_left_out, antihub_share, gini, occurrences
+    from anisotropy.measures.families.local import (
+        anchors_left_out,
+        antihub_share,
+        gini,
+        occurrences,
+    )
 
     rng = np.random.default_rng(0)
     index = np.array([rng.choice(15, 4, replace=False) for _ in range(9)])
@@ -301,7 +306,7 @@ def test_anchors_left_out_are_exact() -> None:
 
 
 def test_mining_anchors_left_out_are_exact_for_entropies() -> None:
-    from anisotropy.measures.negatives import (
+    from anisotropy.measures.families.negatives import (
         STATISTICS,
         Mined,
         _anchors_left_out,
@@ -325,7 +330,7 @@ def test_mining_anchors_left_out_are_exact_for_entropies() -> None:
 
 
 def test_blocks_left_out_are_those_of_the_smaller_set() -> None:
-    from anisotropy.measures.local import gini, occurrences, without_blocks
+    from anisotropy.measures.families.local import gini, occurrences, without_blocks
 
     rng = np.random.default_rng(1)
     u = unit(rng.standard_normal((40, 5)))
@@ -344,7 +349,7 @@ def test_blocks_left_out_are_those_of_the_smaller_set() -> None:
                                                      (64, -3.8752, -9.2277),
                                                      (768, -3.9896, -9.9349)])  # fmt: skip
 def test_optimum_of_uniformity(dim, best2, best5) -> None:
-    from anisotropy.measures.uniformity import optimum
+    from anisotropy.measures.families.uniformity import optimum
 
     assert optimum(2, dim) == pytest.approx(best2, abs=6e-5)
     assert optimum(5, dim) == pytest.approx(best5, abs=6e-5)
@@ -406,8 +411,8 @@ def test_null_of_occurrence() -> None:
 
 def test_saturated_pool_has_its_largest_gini() -> None:
     """A pool whose anchors all agree reaches the attainable maximum that is printed."""
-    from anisotropy.measures.local import gini
-    from anisotropy.measures.negatives import entropy, kl, largest, normalized_entropy
+    from anisotropy.measures.families.local import gini
+    from anisotropy.measures.families.negatives import entropy, kl, largest, normalized_entropy
 
     p = np.zeros(50)
     p[:8] = 1 / 8

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -28,7 +27,6 @@ FAMILY = Family(
     "whether two spaces place the same items alike, up to a rotation",
     "whether either of them is any good",
 )
-VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {}
 BLOCKS = 20
 
 

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from anisotropy.measures.base import Definition, Family, Impossible, Measure, Parameter
-from anisotropy.measures.cone import need_rows
 from anisotropy.measures.facts import Facts, spare_depth
-from anisotropy.measures.local import gini
+from anisotropy.measures.families.cone import need_rows
+from anisotropy.measures.families.local import gini
 from anisotropy.neighbors import TopK, sweep
 from anisotropy.statistics import (
     Estimate,
@@ -327,10 +327,6 @@ def _null(
     return mean, sd, null_z(value, mean, sd)
 
 
-VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
-    name: tuple({"role": r, "center": c} for c in ("none", "sides") for r in ROLES)
-    for name in STATISTICS
-}
 _PARAMETERS = (
     Parameter("k", MINING_K, always=True, low=1),
     Parameter("role", "queries", choices=ROLES),
@@ -354,6 +350,7 @@ _COMMON: dict[str, Any] = {
     "needs": ("neighbors", "positives"),
     "places": tuple((role, "recipe") for role in ROLES),
     "parameters": _PARAMETERS,
+    "defaults": tuple({"role": r, "center": c} for c in ("none", "sides") for r in ROLES),
     "compute": negative_probability,
     "word": "more even",
 }

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -26,7 +25,6 @@ FAMILY = Family(
     "(dual_ranking)",
     "everything about the space that leaves the order of the top documents as it is",
 )
-VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {}
 Run = Mapping[str, Mapping[str, float]]
 Judgments = Mapping[str, Mapping[str, int]]
 

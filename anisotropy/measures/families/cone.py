@@ -19,7 +19,6 @@ FAMILY = Family(
     "a common direction of all rows: the mean displacement from the origin",
     "collapse to a few dimensions around a zero mean",
 )
-VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {}
 SIDES = ("queries", "documents", "joint")
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from anisotropy.measures.base import Definition, Family, Impossible, Measure, Parameter
-from anisotropy.measures.cone import need_rows
-from anisotropy.measures.facts import Facts, spare_depth
-from anisotropy.neighbors import Neighbors, TopK, sweep
+from anisotropy.measures.facts import Facts
+from anisotropy.measures.families.cone import need_rows
+from anisotropy.neighbors import Neighbors
 from anisotropy.statistics import (
     Estimate,
     Influence,
@@ -27,7 +26,6 @@ FAMILY = Family(
     "hubs and rows that are nobody's neighbor",
     "anything that leaves the order of neighbors as it is",
 )
-VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {}
 Statistic = Callable[[np.ndarray], float]
 BLOCKS = 20
 
@@ -158,18 +156,7 @@ def _table(facts: Facts, side: str, on: str) -> tuple[Neighbors, bool]:
     need_rows(facts, "cross", 1)
     if side == "ranking":
         return facts.cross(on).neighbors, False
-    return facts.once(("dual", on), lambda: _dual(facts, on))
-
-
-def _dual(facts: Facts, on: str) -> tuple[Neighbors, bool]:
-    """Nearest queries of the documents, deep enough to leave blocks of queries out."""
-    documents, queries = (facts.items(s, on, "joint") for s in ("documents", "queries"))
-    chosen = facts.choose(facts.space.doc_ids)
-    facts.progress(f"documents x queries ({on}): {len(chosen)} x {len(queries)}")
-    depth = min(max(spare_depth(facts.plan.local_k), 1), len(queries))
-    lists = TopK(len(chosen), depth, facts.ties("queries"))
-    sweep(documents, chosen, queries, [lists])
-    return lists.neighbors(chosen), len(chosen) < len(documents)
+    return facts.dual(on)
 
 
 def _influences(

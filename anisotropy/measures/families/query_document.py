@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from anisotropy.measures.base import Definition, Family, Impossible, Measure, Parameter
-from anisotropy.measures.cone import need_rows, query_influence
 from anisotropy.measures.facts import Facts
+from anisotropy.measures.families.cone import need_rows, query_influence
+from anisotropy.measures.families.uniformity import over_pairs, positive_mean
 from anisotropy.measures.moments import Moments
-from anisotropy.measures.uniformity import over_pairs, positive_mean
 from anisotropy.statistics import Estimate, Influence, null_z
 
 FAMILY = Family(
@@ -21,7 +20,6 @@ FAMILY = Family(
     "absolute distances shrink with any common direction; only the relative ones and the "
     "percentile tell whether queries moved closer",
 )
-VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {}
 
 
 def gap(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:

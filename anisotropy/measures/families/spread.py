@@ -9,8 +9,14 @@ from typing import Any
 import numpy as np
 
 from anisotropy.measures.base import Definition, Family, Impossible, Measure, Parameter
-from anisotropy.measures.cone import SIDES, count, need_rows, over_queries, query_influence
 from anisotropy.measures.facts import Facts
+from anisotropy.measures.families.cone import (
+    SIDES,
+    count,
+    need_rows,
+    over_queries,
+    query_influence,
+)
 from anisotropy.measures.moments import Moments, centered_squares, quadratic, spectrum
 from anisotropy.statistics import Estimate
 
@@ -20,7 +26,6 @@ FAMILY = Family(
     "over how many directions the variance around the mean is spread",
     "the mean displacement: a cone changes nothing",
 )
-VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {}
 
 
 def inverse_ratio(trace: float, frobenius: float, bias: float) -> float:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from anisotropy.measures.base import Definition, Family, Impossible, Measure, Parameter
-from anisotropy.measures.cone import count, need_rows, over_queries, query_influence
 from anisotropy.measures.facts import Facts
+from anisotropy.measures.families.cone import count, need_rows, over_queries, query_influence
 from anisotropy.statistics import Estimate, Influence, null_z, ratio_influence
 
 FAMILY = Family(
@@ -18,7 +18,6 @@ FAMILY = Family(
     "how clumped the rows are on the sphere, and how far judged pairs are apart",
     "collapse and redundancy move uniformity little; a cone shrinks alignment",
 )
-VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {"uniformity": ({"t": 2.0}, {"t": 5.0})}
 
 
 def optimum(t: float, dim: int) -> float:
@@ -187,6 +186,7 @@ DEFINITIONS = (
         places=tuple((side, "unit") for side in _SIDES)
         + tuple((side, "center>unit") for side in ("queries", "documents", "cross")),
         parameters=(Parameter("t", 2.0, always=True, low=1e-6),),
+        defaults=({"t": 2.0}, {"t": 5.0}),
         compute=uniformity,
     ),
     Definition(
