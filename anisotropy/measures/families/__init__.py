@@ -48,11 +48,10 @@ def collect() -> tuple[tuple[Family, ...], tuple[Definition, ...]]:
     )
 
 
-def _modules() -> Iterator[object]:
+def _modules() -> Iterator[ModuleType]:
     """Modules of this folder; one with a FAMILY goes before its parts."""
-    found = [
-        importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)
-    ]
+    names = [module.name for module in pkgutil.iter_modules(__path__)]
+    found = [importlib.import_module(f"{__name__}.{name}") for name in names]
     found = [module for module in found if hasattr(module, "DEFINITIONS")]
     yield from sorted(found, key=lambda module: not hasattr(module, "FAMILY"))
 
