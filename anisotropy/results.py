@@ -16,101 +16,22 @@ import numpy as np
 
 from anisotropy.errors import InputError
 from anisotropy.files import fingerprint, read_json, replacing, write_json
+from anisotropy.records import Association, Difference, Measurement, Similarity, Withheld
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = "anisotropy.results/1"
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One value of one measure on one side of one space, with what it estimates.
-
-    Attributes
-    ----------
-    space, side, family, measure, on
-        Label of the space; side; family; text identity; transform chain.
-    value, se, ci_low, ci_high, level
-        Estimate, standard error, interval and its level; NaN where there is none.
-    n, unit, population
-        Number of units resampled, what a unit is (``query``, ``document``, ``pair``, ``seed``
-        or None), and the population meant (``queries``, ``documents``, ``both``, ``none``).
-    estimator
-        ``exact``, ``sampled``, ``corrected`` or ``subsampled``.
-    method
-        ``closed_form``, ``jackknife``, ``subsample``, ``bootstrap`` or None.
-    null_mean, null_sd, null_p
-        The value under the measure's null, its spread, and a two-sided p.
-    headline
-        Whether the row opens the report.
-    """
-
-    space: str
-    side: str
-    family: str
-    measure: str
-    on: str
-    value: float
-    se: float = math.nan
-    ci_low: float = math.nan
-    ci_high: float = math.nan
-    level: float = 0.95
-    n: int = 0
-    unit: str | None = None
-    population: str = "none"
-    estimator: str = "exact"
-    method: str | None = None
-    null_mean: float = math.nan
-    null_sd: float = math.nan
-    null_p: float = math.nan
-    headline: bool = False
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Value of b minus value of a, with the uncertainty of the paired difference."""
-
-    side: str
-    family: str
-    measure: str
-    on: str
-    a: float
-    b: float
-    delta: float
-    se: float = math.nan
-    ci_low: float = math.nan
-    ci_high: float = math.nan
-    effect_size: float = math.nan
-    p: float = math.nan
-    p_holm: float = math.nan
-    n: int = 0
-    unit: str | None = None
-    method: str | None = None
-    headline: bool = False
-
-
-@dataclass(frozen=True)
-class Similarity:
-    """How alike the two spaces are on one side."""
-
-    side: str
-    measure: str
-    value: float
-    ci_low: float = math.nan
-    ci_high: float = math.nan
-    null_mean: float = math.nan
-    n: int = 0
-
-
-@dataclass(frozen=True)
-class Withheld:
-    """A row that is not given, and why."""
-
-    side: str
-    measure: str
-    on: str
-    reason: str
+__all__ = [
+    "SCHEMA",
+    "Association",
+    "Curve",
+    "Difference",
+    "Measurement",
+    "Results",
+    "Similarity",
+    "Withheld",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,9 +42,9 @@ class Curve:
     ----------
     name
         What the columns are: ``spectrum``, ``distances``, ``negative_probability``,
-        ``queries``, ``items``, ``coordinates``.
+        ``queries``, ``items``, ``coordinates``, ``changes`` (query by query, of two spaces).
     space, side
-        Label of the space (empty for a curve of both) and the side.
+        Label of the space (of b for a curve of two) and the side.
     columns
         Column name to array of shape (n,).
     """
@@ -159,12 +80,14 @@ class Results:
     Attributes
     ----------
     spaces
-        One mapping a space: ``label``, ``step``, ``recipe``, ``counts``, ``fingerprint``.
+        One mapping a space: ``label``, ``step``, ``recipe``, ``counts``, ``fingerprint``; in a
+        comparison also ``side`` (``a`` or ``b``) and ``method``, the name of that side, which
+        several checkpoints (seeds) share.
     collection, config, versions
         Provenance, as in ``results.json``.
     warnings
         One line each.
-    rows, deltas, likenesses, associations, claims, withheld
+    rows, deltas, likenesses, links, claims, withheld
         Records; the DataFrames of the properties below come from them.
     curves
         The arrays behind the figures.
@@ -178,7 +101,7 @@ class Results:
     rows: list[Measurement] = field(default_factory=list)
     deltas: list[Difference] = field(default_factory=list)
     likenesses: list[Similarity] = field(default_factory=list)
-    associations: list[dict[str, Any]] = field(default_factory=list)
+    links: list[Association] = field(default_factory=list)
     claims: list[dict[str, Any]] = field(default_factory=list)
     withheld: list[Withheld] = field(default_factory=list)
     curves: list[Curve] = field(default_factory=list)
@@ -200,19 +123,41 @@ class Results:
 
     @property
     def similarities(self) -> pd.DataFrame:
-        """One row a similarity between the two spaces."""
+        """One row a similarity between two spaces."""
         return _frame(self.likenesses, Similarity)
+
+    @property
+    def associations(self) -> pd.DataFrame:
+        """One row an association of a change in geometry with a change in ranking."""
+        return _frame(self.links, Association)
+
+    @property
+    def comparisons(self) -> list[tuple[str, str]]:
+        """What was compared: label of the baseline and of the other, in order."""
+        found = dict.fromkeys((r.baseline, r.space) for r in (*self.deltas, *self.likenesses))
+        if ("", "") in found and len(self.labels) == 2:  # a file from before these labels
+            return [(self.labels[0], self.labels[1])]
+        return list(found)
 
     def find_curves(self, name: str, side: str | None = None) -> list[Curve]:
         """Curves called `name`, in the order of the spaces."""
         return [c for c in self.curves if c.name == name and side in (None, c.side)]
 
     def queries(self) -> pd.DataFrame:
-        """Per-query values of every space, one row a space and query."""
-        import pandas as pd
+        """Query by query: what changed, the largest gain in nDCG@10 first.
 
-        frames = [c.frame().assign(space=c.space) for c in self.find_curves("queries")]
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+        Returns
+        -------
+        pandas.DataFrame
+            Of compared spaces one row a query with the columns of the curve ``changes``, for
+            each comparison in turn; of others that of :meth:`query_values`.
+        """
+        frames = [curve.frame() for curve in self.find_curves("changes")]
+        return _stacked(frames) if frames else self.query_values()
+
+    def query_values(self) -> pd.DataFrame:
+        """Per-query values of every space, one row a space and query."""
+        return _stacked([c.frame().assign(space=c.space) for c in self.find_curves("queries")])
 
     def report(self, path: str | Path) -> Path:
         """Write the offline HTML report to `path` and return it."""
@@ -232,7 +177,7 @@ class Results:
             "measurements": [dataclasses.asdict(row) for row in self.rows],
             "differences": [dataclasses.asdict(row) for row in self.deltas],
             "similarities": [dataclasses.asdict(row) for row in self.likenesses],
-            "associations": self.associations,
+            "associations": [dataclasses.asdict(row) for row in self.links],
             "claims": self.claims,
             "withheld": [dataclasses.asdict(row) for row in self.withheld],
             "curves": [
@@ -279,7 +224,7 @@ class Results:
             rows=[Measurement(**_numbers(row)) for row in content["measurements"]],
             deltas=[Difference(**_numbers(row)) for row in content["differences"]],
             likenesses=[Similarity(**_numbers(row)) for row in content["similarities"]],
-            associations=content["associations"],
+            links=[Association(**_numbers(row)) for row in content["associations"]],
             claims=content["claims"],
             withheld=[Withheld(**row) for row in content["withheld"]],
             curves=[_read_curve(folder, entry) for entry in content["curves"]],
@@ -309,7 +254,7 @@ def _remove_curves(folder: Path, names: set[str]) -> None:
             path.unlink()
 
 
-_TEXT = {"unit", "method"}
+_TEXT = {"unit", "method", "test"}
 
 
 def _numbers(row: dict[str, Any]) -> dict[str, Any]:
@@ -323,6 +268,12 @@ def _read_curve(folder: Path, entry: dict[str, str]) -> Curve:
     frame = pd.read_parquet(folder / entry["file"])
     columns = {str(name): frame[name].to_numpy() for name in frame.columns}
     return Curve(entry["name"], entry["space"], entry["side"], columns)
+
+
+def _stacked(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
 def _frame(rows: Iterable[Any], kind: type) -> pd.DataFrame:

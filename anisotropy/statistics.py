@@ -73,6 +73,10 @@ class Estimate:
         The value under the null of the measure.
     notes
         Lines for the warnings of the run.
+    weights
+        Where the value is a mean over the units of the one influence, with weights that the
+        judgments alone decide: those weights, of mean 1. Only such values may be swapped
+        between two spaces unit by unit (randomization tests).
     """
 
     value: float
@@ -90,6 +94,7 @@ class Estimate:
     null_sd: float = math.nan
     null_p: float = math.nan
     notes: tuple[str, ...] = ()
+    weights: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -183,7 +188,8 @@ def paired_difference(a: Estimate, b: Estimate, level: float = LEVEL) -> PairedD
     """Compare two estimates whose influence values are keyed by the same ids.
 
     The effect size is the difference over the standard deviation of the paired differences of
-    one unit (se times the square root of n): for per-query values Cohen's d of paired data.
+    one unit: for per-query values Cohen's d_z of paired data. NaN where two kinds of units
+    (queries and documents) carry the uncertainty, or none but the choice of anchors.
 
     Raises
     ------
@@ -197,7 +203,7 @@ def paired_difference(a: Estimate, b: Estimate, level: float = LEVEL) -> PairedD
         return PairedDifference(delta, Interval(), math.nan, a.n)
     if len(parts_a) != len(parts_b):
         raise NotComparable("the two values were estimated in different ways")
-    paired = [_pair(x, y) for x, y in zip(parts_a, parts_b, strict=True)]
+    paired = [pair_by_key(x, y) for x, y in zip(parts_a, parts_b, strict=True)]
     se, freedom = total_error(paired)
     if math.isnan(se):
         return PairedDifference(delta, Interval(), math.nan, a.n)
@@ -205,9 +211,36 @@ def paired_difference(a: Estimate, b: Estimate, level: float = LEVEL) -> PairedD
         return _certain(delta, a.n)
     reach = student(level, freedom) * se
     p = two_sided(delta / se, freedom)
-    spread = se * math.sqrt(a.n) if a.n else math.nan
     found = Interval(se, delta - reach, delta + reach, p if a.population != "none" else math.nan)
-    return PairedDifference(delta, found, delta / spread, a.n)
+    return PairedDifference(delta, found, _effect_size(delta, se, paired, a), a.n)
+
+
+def _effect_size(delta: float, se: float, parts: Sequence[Influence], a: Estimate) -> float:
+    """Difference over the spread of one unit's paired difference."""
+    if len(parts) != 1 or a.population == "none" or not a.n:
+        return math.nan
+    # Blocks are numbered: the units are what they are made of. Anchors are the units drawn.
+    blocks = len(parts[0].keys) and not isinstance(parts[0].keys[0], str)
+    units = a.n if blocks else min(a.n, len(parts[0].keys))
+    return delta / (se * math.sqrt(units))
+
+
+def paired_changes(a: Estimate, b: Estimate) -> np.ndarray | None:
+    """Change of each unit's share in a mean, whose mean is the difference; None if it is none.
+
+    Raises
+    ------
+    NotComparable
+        If the ids differ.
+    """
+    if a.weights is None or b.weights is None:
+        return None
+    shares = [
+        Influence(e.influences[0].keys, e.influences[0].values + e.value * e.weights)
+        for e in (a, b)
+        if e.weights is not None
+    ]
+    return pair_by_key(shares[0], shares[1]).values
 
 
 def _certain(delta: float, n: int) -> PairedDifference:
@@ -217,7 +250,8 @@ def _certain(delta: float, n: int) -> PairedDifference:
     return PairedDifference(delta, Interval(0.0, delta, delta, 1.0 if same else 0.0), math.nan, n)
 
 
-def _pair(a: Influence, b: Influence) -> Influence:
+def pair_by_key(a: Influence, b: Influence) -> Influence:
+    """Values of b minus those of a, unit by unit; NotComparable where the ids differ."""
     if a.keys is b.keys or list(a.keys) == list(b.keys):
         return Influence(a.keys, b.values - a.values, min(a.shrink, b.shrink))
     place = {key: i for i, key in enumerate(b.keys)}

@@ -9,7 +9,7 @@ import numpy as np
 from anisotropy.measures.base import Definition, Family, Impossible, Measure, Parameter
 from anisotropy.measures.facts import Facts
 from anisotropy.measures.families.cone import need_rows, query_influence
-from anisotropy.measures.families.uniformity import over_pairs, positive_mean
+from anisotropy.measures.families.uniformity import over_pairs, pair_weights, positive_mean
 from anisotropy.measures.moments import Moments
 from anisotropy.statistics import Estimate, Influence, null_z
 
@@ -83,7 +83,12 @@ def positive_distance(facts: Facts, measure: Measure, side: str, on: str) -> Est
     """Mean Euclidean distance of judged pairs on unit rows."""
     value, influence = positive_mean(facts, facts.positive_distances)
     return Estimate(
-        value, query_influence(facts, influence), low=0.0, high=2.0, **over_pairs(facts)
+        value,
+        query_influence(facts, influence),
+        low=0.0,
+        high=2.0,
+        weights=pair_weights(facts),
+        **over_pairs(facts),
     )
 
 
@@ -123,6 +128,7 @@ def positive_percentile(facts: Facts, measure: Measure, side: str, on: str) -> E
         low=0.0,
         high=1.0,
         null_mean=0.5,
+        weights=pair_weights(facts),
         **over_pairs(facts),
     )
 

@@ -211,6 +211,7 @@ def ranking_measure(facts: Facts, measure: Measure, side: str, on: str) -> Estim
         method="closed_form",
         low=0.0,
         high=1.0,
+        weights=np.ones(len(values)),
     )
 
 

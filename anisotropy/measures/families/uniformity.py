@@ -129,6 +129,12 @@ def positive_mean(facts: Facts, values: np.ndarray) -> tuple[float, np.ndarray]:
     return ratio_influence(total, np.bincount(pairs.query, minlength=n).astype(float))
 
 
+def pair_weights(facts: Facts) -> np.ndarray:
+    """Weight of each query in a mean over judged pairs, of mean 1, shape (queries,)."""
+    counts = np.bincount(facts.positives.query, minlength=len(facts.space.query_ids))
+    return np.asarray(counts / counts.mean())
+
+
 def judged(facts: Facts) -> int:
     """Number of queries with a positive."""
     return len(np.unique(facts.positives.query))
@@ -156,6 +162,7 @@ def alignment(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
         low=0.0,
         high=2.0**alpha,
         null_mean=chance,
+        weights=pair_weights(facts),
         **over_pairs(facts),
     )
 

@@ -1,0 +1,136 @@
+"""Several checkpoints a side: seeds of one method, each measured on the same queries."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from anisotropy.errors import NotComparable
+from anisotropy.statistics import (
+    LEVEL,
+    Estimate,
+    Influence,
+    Interval,
+    linear_influences,
+    pair_by_key,
+    student,
+    two_sided,
+)
+
+
+@dataclass(frozen=True)
+class SeedDifference:
+    """Mean over the seeds of b minus mean over the seeds of a."""
+
+    a: float
+    b: float
+    delta: float
+    interval: Interval
+    effect_size: float
+
+
+def seed_difference(
+    a: Sequence[Estimate], b: Sequence[Estimate], level: float = LEVEL
+) -> SeedDifference:
+    """Difference of two methods from a few seeds of each, all measured on the same queries.
+
+    Seeds and queries are crossed, so the variance of the difference of means is
+
+        s_a^2/n_a + s_b^2/n_b + V_queries - V_both
+
+    with s^2 the variance between the seeds of a side; V_queries the variance of the paired
+    difference from its influence values averaged over seeds, as for two spaces; and V_both what
+    the first two have in common, the part of a query's influence that differs from seed to seed,
+    which each of them holds once. Student's t with Satterthwaite's degrees of freedom.
+
+    Parameters
+    ----------
+    a, b
+        One estimate a seed, two or more a side; unpaired: the order of the seeds means nothing.
+    level
+        Of the interval.
+
+    Returns
+    -------
+    SeedDifference
+        The interval generalizes over seeds and over the queries. Values of a whole collection,
+        which carry no influence values, generalize over seeds alone. NaN where a value
+        withholds its own interval. The effect size is the difference over the pooled standard
+        deviation between seeds (Cohen's d).
+
+    Raises
+    ------
+    NotComparable
+        If the estimates were made on different units.
+
+    Notes
+    -----
+    Variance components of a crossed design with random effects: Satterthwaite 1946; for queries
+    and systems Bodoff and Li, SIGIR 2007.
+    """
+    values = [np.array([e.value for e in side]) for side in (a, b)]
+    means = [float(v.mean()) for v in values]
+    delta = means[1] - means[0]
+    spread = [float(v.var(ddof=1)) for v in values]
+    between = [(s / len(v), len(v) - 1.0) for s, v in zip(spread, values, strict=True)]
+    shared = _query_variance(a, b)
+    pooled = math.sqrt(sum(spread) / 2)
+    effect = delta / pooled if pooled > 0 else math.nan
+    if shared is None:
+        return SeedDifference(*means, delta, Interval(), effect)
+    parts, both = shared
+    terms = [*between, *parts]
+    seeds, queries = (sum(v for v, _ in group) for group in (between, parts))
+    # Each of the two holds the common part, so the total is no less than either.
+    total = max(seeds + queries - both, seeds, queries)
+    if not total > 1e-24 * sum(mean**2 for mean in means):
+        same = abs(delta) < 1e-12
+        exact = Interval(0.0, delta, delta, 1.0 if same else 0.0)
+        return SeedDifference(*means, delta, exact, effect)
+    freedom = total**2 / sum(v**2 / f for v, f in terms)
+    se = math.sqrt(total)
+    reach = student(level, freedom) * se
+    found = Interval(se, delta - reach, delta + reach, two_sided(delta / se, freedom))
+    return SeedDifference(*means, delta, found, effect)
+
+
+def _query_variance(
+    a: Sequence[Estimate], b: Sequence[Estimate]
+) -> tuple[list[tuple[float, float]], float] | None:
+    """Variances from units with their degrees of freedom, and what seeds hold of them too.
+
+    None where an estimate of a sample carries no influence values.
+    """
+    sides = [[linear_influences(e) for e in side] for side in (a, b)]
+    everything = [parts for side in sides for parts in side]
+    if not all(everything):
+        census = all(e.population == "none" for e in (*a, *b))
+        return ([], 0.0) if census else None
+    if len({len(parts) for parts in everything}) != 1:
+        raise NotComparable("the values were estimated in different ways")
+    terms, both = [], 0.0
+    for place in range(len(everything[0])):
+        first = sides[0][0][place]
+        tables = [np.stack([_aligned(first, p[place]) for p in side]) for side in sides]
+        factor = min(parts[place].shrink for parts in everything) ** 2
+        change = Influence(first.keys, tables[1].mean(axis=0) - tables[0].mean(axis=0))
+        terms.append((change.variance * factor, len(first.keys) - 1.0))
+        both += sum(map(_interaction, tables)) * factor
+    return terms, both
+
+
+def _aligned(first: Influence, other: Influence) -> np.ndarray:
+    """Values of `other` in the order of the ids of `first`, with mean zero."""
+    zero = Influence(first.keys, np.zeros(len(first.keys)))
+    values = pair_by_key(zero, other).values
+    return np.asarray(values - values.mean())
+
+
+def _interaction(table: np.ndarray) -> float:
+    """Variance of a side's mean from what is neither of the seed nor of the unit."""
+    seeds, units = table.shape
+    rest = table - table.mean(axis=0)
+    return float((rest**2).sum()) / ((seeds - 1) * (units - 1)) / (seeds * units)

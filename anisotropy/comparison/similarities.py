@@ -1,0 +1,57 @@
+"""How alike two spaces are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from anisotropy.measures import Definition, Measure, MeasuredSpace, definition_of
+from anisotropy.measures.base import Impossible
+from anisotropy.measures.registry import similarity_measures
+from anisotropy.results import Similarity, Withheld
+
+
+def similarity_rows(
+    a: Sequence[MeasuredSpace], b: Sequence[MeasuredSpace], names: tuple[str, str]
+) -> tuple[list[Similarity], list[Withheld]]:
+    """Similarities asked for in any of the spaces; all where none was asked about two spaces.
+
+    Several checkpoints a side are taken in pairs, in order, and the mean is given; it has no
+    interval.
+    """
+    found, withheld = [], []
+    for measure in _asked([*a, *b]):
+        definition: Definition = definition_of(measure)
+        for side, on in definition.places:
+            try:
+                found.append(_similarity(a, b, definition, measure, side))
+            except Impossible as reason:
+                row = Withheld(side, measure.text, on, str(reason))
+                withheld.append(replace(row, baseline=names[0], space=names[1]))
+    return [replace(row, baseline=names[0], space=names[1]) for row in found], withheld
+
+
+def _asked(spaces: Sequence[MeasuredSpace]) -> list[Measure]:
+    asked = [one.similarities for one in spaces if one.similarities is not None]
+    if not asked:
+        return similarity_measures()
+    return list(dict.fromkeys(measure for measures in asked for measure in measures))
+
+
+def _similarity(
+    a: Sequence[MeasuredSpace],
+    b: Sequence[MeasuredSpace],
+    definition: Definition,
+    measure: Measure,
+    side: str,
+) -> Similarity:
+    between = definition.between
+    assert between is not None, "a similarity of two spaces"  # noqa: S101
+    rows = [between(x.facts, y.facts, measure, side) for x, y in zip(a, b, strict=False)]
+    if len(rows) == 1:
+        return rows[0]
+    value = float(np.mean([row.value for row in rows]))
+    return replace(rows[0], value=value, ci_low=math.nan, ci_high=math.nan)

@@ -1,0 +1,64 @@
+"""Which rows must not be compared, and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from anisotropy.measures import Definition, MeasuredSpace, definition_of
+from anisotropy.measures.families.negatives import pool_size
+from anisotropy.measures.run import Key
+
+
+def first_reason(spaces: Sequence[MeasuredSpace], key: Key, pools: str) -> str:
+    """Why a row must not be compared among these spaces; empty where it may.
+
+    Parameters
+    ----------
+    spaces
+        Two or more; each is held against the first.
+    key
+        Side, measure and transform.
+    pools
+        How the mining pools differ, empty where they do not.
+    """
+    reasons = (_reason(spaces[0], other, key, pools) for other in spaces[1:])
+    return next((reason for reason in reasons if reason), "")
+
+
+def _reason(a: MeasuredSpace, b: MeasuredSpace, key: Key, pools: str) -> str:
+    side, measure, on = key
+    for one in (a, b):
+        if key not in one.estimates:
+            return f"not measured in {one.space.label!r}: {_why_missing(one, key)}"
+    definition = definition_of(measure)
+    dims = [one.facts.raw("queries").dim for one in (a, b)]
+    if definition.dimension_bound and dims[0] != dims[1]:
+        return f"bound to the dimension, which is {dims[0]} and {dims[1]}"
+    if on == "raw" and a.facts.normalized != b.facts.normalized:
+        unit = a if a.facts.normalized else b
+        return f"raw rows have length 1 in {unit.space.label!r} only; compare on unit"
+    if definition.family == "negatives" and pools:
+        return pools
+    sizes = _sizes(a, side, definition), _sizes(b, side, definition)
+    if definition.size_bound and sizes[0] != sizes[1]:
+        return f"depends on the number of rows, which is {sizes[0]} and {sizes[1]}"
+    if [math.isnan(one.estimates[key].value) for one in (a, b)] != [False, False]:
+        return "not a number in one of the spaces"
+    return ""
+
+
+def _why_missing(one: MeasuredSpace, key: Key) -> str:
+    for row in one.withheld:
+        if (row.side, row.measure, row.on) == key:
+            return row.reason
+    return "it was not asked for there"
+
+
+def _sizes(one: MeasuredSpace, side: str, definition: Definition) -> tuple[int, ...]:
+    if definition.family == "negatives":
+        return (pool_size(one.facts, side),)
+    if side in ("ranking", "dual_ranking", "positives"):
+        return ()
+    names = ("queries", "documents") if side in ("joint", "cross") else (side,)
+    return tuple(len(one.facts.raw(name)) for name in names)
