@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from anisotropy import workflow
-from anisotropy.opening import EncoderOptions, open_space
+from anisotropy.opening import EncoderOptions, distinct_labels, open_space
 from anisotropy.spaces import EmbeddingSpace
 from anisotropy.spaces.store import is_store
 from anisotropy.workflow import AnalysisOptions
@@ -93,8 +93,8 @@ def _collection_for(
 
 
 def compare(
-    a: Source,
-    b: Source,
+    a: Source | Sequence[Source],
+    b: Source | Sequence[Source],
     *,
     data: str | Path | None = "docstrings",
     measures: Sequence[str] | None = None,
@@ -102,12 +102,13 @@ def compare(
     seed: int = 0,
     on_mismatch: Literal["error", "intersect"] = "error",
 ) -> Results:
-    """Measure two spaces of one collection and test their differences, b minus a.
+    """Measure two sides of one collection and test their differences, b minus a.
 
     Parameters
     ----------
     a, b
-        Spaces, or what :func:`open` opens.
+        Spaces, or what :func:`open` opens: one a side, or two or more a side, which are then
+        seeds of one method, and the test is over seeds and queries.
     data
         Collection, where a checkpoint has to be encoded.
     measures
@@ -122,11 +123,14 @@ def compare(
     Returns
     -------
     Results
-        ``.measurements``, ``.differences``, ``.similarities``, ``.queries()``, ``.report(path)``.
+        ``.measurements``, ``.differences``, ``.similarities``, ``.associations``,
+        ``.queries()``, ``.report(path)``.
     """
-    spaces = _distinct([_opened(source, data) for source in (a, b)])
+    sides = [_sources(side) for side in (a, b)]
+    spaces = _distinct([_opened(source, data) for side in sides for source in side])
     options = _options(measures, projections, seed, on_mismatch)
-    return workflow.compare(spaces[0], spaces[1], options, collection=_collection(spaces))
+    first, second = spaces[: len(sides[0])], spaces[len(sides[0]) :]
+    return workflow.compare(first, second, options, collection=_collection(spaces))
 
 
 def analyze(
@@ -136,11 +140,16 @@ def analyze(
     measures: Sequence[str] | None = None,
     projections: Sequence[Method] = ("tsne",),
     seed: int = 0,
+    baseline: str | None = None,
+    on_mismatch: Literal["error", "intersect"] = "error",
 ) -> Results:
-    """Measure one or many spaces; parameters as in :func:`compare`."""
+    """Measure one or many spaces, and test each against the one labeled `baseline`, if any.
+
+    The other parameters are those of :func:`compare`.
+    """
     opened = _distinct([_opened(source, data) for source in spaces])
-    options = _options(measures, projections, seed, "error")
-    return workflow.analyze(opened, options, collection=_collection(opened))
+    options = _options(measures, projections, seed, on_mismatch)
+    return workflow.analyze(opened, options, baseline=baseline, collection=_collection(opened))
 
 
 def negative_probability(
@@ -180,17 +189,22 @@ def _options(
     return AnalysisOptions(chosen, tuple(projections), seed, on_mismatch)
 
 
+def _sources(side: Source | Sequence[Source]) -> list[Source]:
+    return [side] if isinstance(side, str | Path | EmbeddingSpace) else list(side)
+
+
 def _opened(source: Source, data: str | Path | None) -> EmbeddingSpace:
     return source if isinstance(source, EmbeddingSpace) else open(source, data)
 
 
 def _distinct(spaces: list[EmbeddingSpace]) -> list[EmbeddingSpace]:
     """Copies with numbered labels where labels occur more than once."""
-    if len({space.label for space in spaces}) == len(spaces):
+    labels = distinct_labels([space.label for space in spaces])
+    if labels == [space.label for space in spaces]:
         return spaces
     copies = [copy.copy(space) for space in spaces]
-    for number, one in enumerate(copies, 1):
-        one.label = f"{one.label} ({number})"
+    for one, label in zip(copies, labels, strict=True):
+        one.label = label
     return copies
 
 

@@ -6,8 +6,9 @@ collection: the same comparison twice encodes once.
 
 from __future__ import annotations
 
+import itertools
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,6 +117,26 @@ def default_label(source: str | Path) -> str:
     name = Path(str(source).rstrip("/"))
     stem = name.stem if name.suffix in {".ckpt", ".pt", ".pth", ".bin", ".zip"} else name.name
     return f"{name.parent.name}/{stem}" if stem.startswith("checkpoint-") else stem
+
+
+def distinct_labels(labels: list[str]) -> list[str]:
+    """Number the labels, all of them, where one occurs more than once."""
+    if len(set(labels)) == len(labels):
+        return labels
+    return [f"{label} ({number})" for number, label in enumerate(labels, 1)]
+
+
+def side_names(labels: Sequence[Sequence[str]]) -> tuple[str, str]:
+    """Name of each of two sides: its label, or what the labels of its seeds begin with."""
+    a, b = (side[0] if len(side) == 1 else _beginning(side) for side in labels)
+    if a == b:
+        return (f"{a} (a)", f"{b} (b)") if a else ("a", "b")
+    return a or "a", b or "b"
+
+
+def _beginning(labels: Sequence[str]) -> str:
+    same = itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(*labels, strict=False))
+    return "".join(letters[0] for letters in same).rstrip(" -_./(=0123456789")
 
 
 def _open_whole_store(

@@ -134,7 +134,8 @@ class Results:
     @property
     def comparisons(self) -> list[tuple[str, str]]:
         """What was compared: label of the baseline and of the other, in order."""
-        found = dict.fromkeys((r.baseline, r.space) for r in (*self.deltas, *self.likenesses))
+        rows: list[Difference | Similarity] = [*self.deltas, *self.likenesses]
+        found = dict.fromkeys((row.baseline, row.space) for row in rows)
         if ("", "") in found and len(self.labels) == 2:  # a file from before these labels
             return [(self.labels[0], self.labels[1])]
         return list(found)

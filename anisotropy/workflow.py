@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from anisotropy.collection import Collection
+    from anisotropy.comparison import Compared
     from anisotropy.measures import MeasuredSpace
     from anisotropy.projection.maps import Method
-    from anisotropy.results import Curve
+    from anisotropy.results import Curve, Withheld
     from anisotropy.spaces import EmbeddingSpace
 
 Say = Callable[[str], None]
@@ -85,18 +86,21 @@ def analyze(
     spaces: Sequence[EmbeddingSpace],
     options: AnalysisOptions | None = None,
     *,
+    baseline: str | None = None,
     collection: Collection | None = None,
     config: Mapping[str, Any] | None = None,
     say: Say | None = None,
 ) -> Results:
-    """Measure spaces one by one.
+    """Measure spaces one by one, and test each against a baseline where one is named.
 
     Parameters
     ----------
     spaces
         One or more, with different labels.
     options
-        What to measure and draw.
+        What to measure and draw. Its ``on_mismatch`` is for spaces held against a baseline.
+    baseline
+        Label of the space that every other one is held against; None compares nothing.
     collection, config
         Provenance for the results.
     say
@@ -105,66 +109,108 @@ def analyze(
     Returns
     -------
     Results
-        Measurements, curves, what was withheld.
+        Measurements, curves, what was withheld; with a baseline the differences too, corrected
+        by Holm over the headline rows of all comparisons together.
+
+    Raises
+    ------
+    UsageError
+        If there is no other space than the baseline, or none of that label.
+    NotComparable
+        If two labels are the same, or the baseline is of another collection.
     """
+    from anisotropy.comparison import align_all, compare_with_baseline
+
     options = options or AnalysisOptions()
     _check_labels(spaces)
-    measured = [_measure(space, options, say) for space in spaces]
+    if baseline is not None:
+        check_baseline([space.label for space in spaces], baseline)
+        spaces = align_all(spaces, options.on_mismatch)
+    compared = baseline is not None
+    measured = [_measure(space, options, say, between=compared) for space in spaces]
     results = _gather(spaces, measured, collection, config)
+    if baseline is not None:
+        _tell(say, f"testing differences from {baseline}")
+        first = next(one for one in measured if one.space.label == baseline)
+        others = [one for one in measured if one is not first]
+        policy = options.on_mismatch
+        _add_compared(results, compare_with_baseline(first, others, on_mismatch=policy))
     for space in spaces:
         _add_maps(results, functools.partial(_maps, [space], options, say))
     return results
 
 
 def compare(
-    a: EmbeddingSpace,
-    b: EmbeddingSpace,
+    a: EmbeddingSpace | Sequence[EmbeddingSpace],
+    b: EmbeddingSpace | Sequence[EmbeddingSpace],
     options: AnalysisOptions | None = None,
     *,
+    names: tuple[str, str] | None = None,
     collection: Collection | None = None,
     config: Mapping[str, Any] | None = None,
     say: Say | None = None,
 ) -> Results:
-    """Measure two spaces of one collection and test their differences, b minus a.
+    """Measure two sides of one collection and test their differences, b minus a.
 
     Parameters
     ----------
     a, b
-        Spaces of the same queries and documents (see ``on_mismatch``), with different labels.
+        Spaces of the same queries and documents (see ``on_mismatch``), with different labels:
+        one a side, or two or more a side, which are seeds of one method.
     options, collection, config, say
         As in :func:`analyze`.
+    names
+        Of the sides; default: the label, or what the labels of the seeds begin with.
 
     Returns
     -------
     Results
-        With ``differences`` and ``similarities`` beside the measurements.
+        With ``differences``, ``similarities``, ``associations`` and the curve ``changes``
+        beside the measurements of every space.
 
     Raises
     ------
     NotComparable
-        If the two are of different collections.
+        If the spaces are of different collections.
+    UsageError
+        If one side has one space and the other several, or a seed is given twice.
     """
     from threadpoolctl import threadpool_limits
 
-    from anisotropy.comparison import align_spaces, compare_spaces
+    from anisotropy.comparison import align_all, check_seeds, check_twice, compare_sides
+    from anisotropy.opening import side_names
 
     options = options or AnalysisOptions()
-    _check_labels((a, b))
-    a, b = align_spaces(a, b, options.on_mismatch)
-    # A thread a space and one for the maps, and none inside the matrix products: two cores are
-    # busy all the time, and no product waits for another's threads.
+    sides = [[side] if not isinstance(side, Sequence) else list(side) for side in (a, b)]
+    check_seeds(len(sides[0]), len(sides[1]))
+    _check_labels([*sides[0], *sides[1]])
+    check_twice(sides)
+    names = names or side_names([[space.label for space in side] for side in sides])
+    spaces = align_all([*sides[0], *sides[1]], options.on_mismatch)
+    count = len(sides[0])
+    # A thread for two spaces and one for the maps, and none inside the matrix products: two
+    # cores are busy all the time, and no product waits for another's threads.
     with ThreadPoolExecutor(3) as pool, threadpool_limits(1, user_api="blas"):
-        maps = pool.submit(_maps, (a, b), options, say)
-        measured = list(pool.map(lambda one: _measure(one, options, say, between=True), (a, b)))
-    results = _gather((a, b), measured, collection, config)
-    _tell(say, f"testing differences between {a.label} and {b.label}")
-    deltas, likenesses, withheld = compare_spaces(
-        measured[0], measured[1], on_mismatch=options.on_mismatch
-    )
-    results.deltas, results.likenesses = deltas, likenesses
-    results.withheld += [row for row in withheld if row not in results.withheld]
+        maps = pool.submit(_maps, (spaces[0], spaces[count]), options, say)
+        measured = list(pool.map(lambda one: _measure(one, options, say, between=True), spaces))
+    results = _gather(spaces, measured, collection, config)
+    for place, about in enumerate(results.spaces):
+        about["side"] = "a" if place < count else "b"
+        about["method"] = names[place >= count]
+    _tell(say, f"testing differences between {names[0]} and {names[1]}")
+    policy = options.on_mismatch
+    found = compare_sides(measured[:count], measured[count:], names, on_mismatch=policy)
+    _add_compared(results, found)
     _add_maps(results, maps.result)
     return results
+
+
+def check_baseline(labels: Sequence[str], baseline: str) -> None:
+    """Raise UsageError where no space has this label, or there is nothing to compare it with."""
+    if baseline not in labels:
+        raise UsageError(f"baseline: {one_of(baseline, labels)}")
+    if len(labels) < 2:
+        raise UsageError(f"baseline {baseline!r}: nothing to compare it with; give more spaces")
 
 
 def measure(
@@ -228,6 +274,14 @@ def _check_labels(spaces: Sequence[EmbeddingSpace]) -> None:
         raise NotComparable(f"two spaces are labeled {twice!r}; give them different labels")
 
 
+def _add_compared(results: Results, found: Compared) -> None:
+    results.deltas += found.differences
+    results.likenesses += found.similarities
+    results.links += found.associations
+    results.withheld += found.withheld
+    results.curves += found.curves
+
+
 def _add_maps(results: Results, draw: Callable[[], list[Curve]]) -> None:
     """A map of too few points is left out and said so; everything else is kept."""
     try:
@@ -275,8 +329,21 @@ def _gather(
         results.rows += item.rows
         results.curves += item.curves
         results.warnings += [line for line in item.warnings if line not in results.warnings]
-        results.withheld += [row for row in item.withheld if row not in results.withheld]
+    results.withheld += _withheld(measured)
     return results
+
+
+def _withheld(measured: Sequence[MeasuredSpace]) -> list[Withheld]:
+    """What could not be measured, once where it could not in any of the spaces."""
+    where: dict[Withheld, list[str]] = {}
+    for item in measured:
+        for row in item.withheld:
+            where.setdefault(row, []).append(item.space.label)
+    return [
+        replace(row, space=label)
+        for row, labels in where.items()
+        for label in ([""] if len(labels) == len(measured) else labels)
+    ]
 
 
 def _provenance(space: EmbeddingSpace) -> dict[str, Any]:

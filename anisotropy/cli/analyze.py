@@ -12,6 +12,7 @@ from anisotropy.cli.options import (
     ENCODER_DEFAULTS,
     MEASURE_DEFAULTS,
     OUTPUT_DEFAULTS,
+    add_comparison_options,
     add_data_options,
     add_encoder_options,
     add_measure_options,
@@ -27,6 +28,9 @@ DEFAULTS: dict[str, Any] = {
     **ENCODER_DEFAULTS,
     **MEASURE_DEFAULTS,
     **OUTPUT_DEFAULTS,
+    "baseline": None,
+    "on_mismatch": "error",
+    "fail_if": [],
 }
 
 
@@ -38,6 +42,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="checkpoints, stores or hub ids; a folder of checkpoint-<step> gives the series",
     )
+    parser.add_argument(
+        "--baseline", metavar="LABEL", help="test every other space against this one"
+    )
+    add_comparison_options(parser)
     add_data_options(parser)
     add_encoder_options(parser)
     add_measure_options(parser)
@@ -52,12 +60,16 @@ def run(given: dict[str, Any]) -> int:
         raise UsageError("analyze needs one or more checkpoints, stores or hub ids")
     from anisotropy import workflow
     from anisotropy.cli import jobs
-    from anisotropy.opening import default_label, open_space
+    from anisotropy.gates import check_gates, parse_gates
+    from anisotropy.opening import default_label, distinct_labels, open_space
 
     jobs.check_format(options)
+    gates = parse_gates(options["fail_if"])
     chosen = jobs.analysis_options(options)
     encode = jobs.encode_options(options)
-    labels = _distinct([default_label(source) for source in sources])
+    labels = distinct_labels([default_label(source) for source in sources])
+    if options["baseline"] is not None:
+        workflow.check_baseline(labels, options["baseline"])
     folder = Path(options["out"] or f"anisotropy-results/{_name(labels)}")
     jobs.prepare_out(folder)
     collection = jobs.open_data(options, sources)
@@ -75,12 +87,13 @@ def run(given: dict[str, Any]) -> int:
     results = workflow.analyze(
         spaces,
         chosen,
+        baseline=options["baseline"],
         collection=collection,
         config=options,
         say=jobs.teller(options["quiet"]),
     )
     jobs.deliver(results, folder, options, "analyze")
-    return 0
+    return check_gates(results, gates)
 
 
 def _series(source: str) -> list[str]:
@@ -100,10 +113,3 @@ def _name(labels: list[str]) -> str:
     """Name of the results folder."""
     first = "".join(c if c.isalnum() or c in "._-" else "_" for c in labels[0])
     return first if len(labels) == 1 else f"{first}-and-{len(labels) - 1}-more"
-
-
-def _distinct(labels: list[str]) -> list[str]:
-    """Number the labels that occur more than once."""
-    if len(set(labels)) == len(labels):
-        return labels
-    return [f"{label} ({number})" for number, label in enumerate(labels, 1)]

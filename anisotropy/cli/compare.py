@@ -11,6 +11,7 @@ from anisotropy.cli.options import (
     ENCODER_DEFAULTS,
     MEASURE_DEFAULTS,
     OUTPUT_DEFAULTS,
+    add_comparison_options,
     add_data_options,
     add_encoder_options,
     add_measure_options,
@@ -38,19 +39,13 @@ DEFAULTS: dict[str, Any] = {
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    parser.add_argument("--a", metavar="X", help="checkpoint, store or hub id")
-    parser.add_argument("--b", metavar="Y", help="what to compare it with")
+    parser.add_argument(
+        "--a", nargs="+", metavar="X", help="checkpoint, store or hub id; several are seeds"
+    )
+    parser.add_argument("--b", nargs="+", metavar="Y", help="what to compare it with")
     parser.add_argument("--label-a", metavar="NAME", help="name of A in tables and figures")
     parser.add_argument("--label-b", metavar="NAME", help="name of B")
-    parser.add_argument(
-        "--on-mismatch", metavar="M", help="different ids: error (default) or intersect"
-    )
-    parser.add_argument(
-        "--fail-if",
-        action="append",
-        metavar="GATE",
-        help='exit 1 when true, e.g. "delta[ranking.recipe.nDCG@10] < -0.005" (repeatable)',
-    )
+    add_comparison_options(parser)
     add_data_options(parser)
     add_encoder_options(parser, sides=True)
     add_measure_options(parser)
@@ -60,38 +55,43 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(given: dict[str, Any]) -> int:
     """Compare, write, print."""
     options = resolve(given, DEFAULTS)
-    if not options["a"] or not options["b"]:
+    sources = {side: _listed(options[side]) for side in ("a", "b")}
+    if not sources["a"] or not sources["b"]:
         raise UsageError("compare needs --a X and --b Y: two checkpoints, stores or hub ids")
     from anisotropy import workflow
     from anisotropy.cli import jobs
+    from anisotropy.comparison import check_seeds
     from anisotropy.gates import check_gates, parse_gates
-    from anisotropy.opening import default_label, open_space
+    from anisotropy.opening import open_space
 
+    check_seeds(len(sources["a"]), len(sources["b"]))
     jobs.check_format(options)
     gates = parse_gates(options["fail_if"])
     chosen = jobs.analysis_options(options)
     encode = jobs.encode_options(options)
-    labels = [options[f"label_{s}"] or default_label(options[s]) for s in ("a", "b")]
-    if labels[0] == labels[1]:
-        labels = [f"{labels[0]} (a)", f"{labels[1]} (b)"]
-    folder = Path(options["out"] or f"anisotropy-results/{_slug(labels)}")
+    labels, names = _labels(sources, options)
+    folder = Path(options["out"] or f"anisotropy-results/{_slug(names)}")
     jobs.prepare_out(folder)
-    collection = jobs.open_data(options, [options["a"], options["b"]])
-    spaces = [
-        open_space(
-            options[side],
-            collection,
-            encoder=jobs.encoder_options(options, side),
-            encode=encode,
-            label=label,
-            progress=jobs.progress_bars(options["quiet"]),
-        )
-        for side, label in zip(("a", "b"), labels, strict=True)
-    ]
+    collection = jobs.open_data(options, [*sources["a"], *sources["b"]])
+    spaces = {
+        side: [
+            open_space(
+                source,
+                collection,
+                encoder=jobs.encoder_options(options, side),
+                encode=encode,
+                label=label,
+                progress=jobs.progress_bars(options["quiet"]),
+            )
+            for source, label in zip(sources[side], labels[side], strict=True)
+        ]
+        for side in ("a", "b")
+    }
     results = workflow.compare(
-        spaces[0],
-        spaces[1],
+        spaces["a"],
+        spaces["b"],
         chosen,
+        names=names,
         collection=collection,
         config=options,
         say=jobs.teller(options["quiet"]),
@@ -100,6 +100,27 @@ def run(given: dict[str, Any]) -> int:
     return check_gates(results, gates)
 
 
-def _slug(labels: list[str]) -> str:
-    text = "-vs-".join(labels)
+def _listed(sources: str | list[str] | None) -> list[str]:
+    return [sources] if isinstance(sources, str) else list(sources or ())
+
+
+def _labels(
+    sources: dict[str, list[str]], options: dict[str, Any]
+) -> tuple[dict[str, list[str]], tuple[str, str]]:
+    """Labels of the spaces of each side, and the names of the sides."""
+    from anisotropy.opening import default_label, distinct_labels, side_names
+
+    own = {side: [default_label(source) for source in found] for side, found in sources.items()}
+    given = {side: options[f"label_{side}"] for side in ("a", "b")}
+    if len(sources["a"]) > 1:
+        every = distinct_labels([*own["a"], *own["b"]])
+        own = {"a": every[: len(own["a"])], "b": every[len(own["a"]) :]}
+        plain = side_names([own["a"], own["b"]])
+        return own, side_names([[given["a"] or plain[0]], [given["b"] or plain[1]]])
+    names = side_names([[given[side] or own[side][0]] for side in ("a", "b")])
+    return {"a": [names[0]], "b": [names[1]]}, names
+
+
+def _slug(names: tuple[str, str]) -> str:
+    text = "-vs-".join(names)
     return "".join(c if c.isalnum() or c in "._-" else "_" for c in text)

@@ -34,6 +34,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "documents": (int, str),
 }
 _LISTS = ("fail_if", "spaces", "names")
+_ONE_OR_MANY = ("a", "b")
 
 DATA_DEFAULTS: dict[str, Any] = {"data": None, "split": None, "documents": "all"}
 ENCODER_DEFAULTS: dict[str, Any] = {
@@ -118,6 +119,19 @@ def add_measure_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--seed", type=int, metavar="N", help="seed of every random choice (0)")
 
 
+def add_comparison_options(parser: argparse.ArgumentParser) -> None:
+    """``--on-mismatch`` and ``--fail-if``."""
+    parser.add_argument(
+        "--on-mismatch", metavar="M", help="different ids: error (default) or intersect"
+    )
+    parser.add_argument(
+        "--fail-if",
+        action="append",
+        metavar="GATE",
+        help='exit 1 when true, e.g. "delta[ranking.recipe.nDCG@10] < -0.005" (repeatable)',
+    )
+
+
 def add_output_options(parser: argparse.ArgumentParser) -> None:
     """``--out``, ``--format``, and the options of every command."""
     group = parser.add_argument_group("output")
@@ -164,7 +178,7 @@ def _read(path: Path, known: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_type(where: str, key: str, value: Any) -> None:
-    if key in _LISTS:
+    if key in _LISTS or (key in _ONE_OR_MANY and isinstance(value, list)):
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise UsageError(f"{where} is {value!r}; needed: a list of texts")
         return

@@ -4,7 +4,7 @@ Paired differences with their uncertainty, similarity of representations, change
 query, and geometry against ranking.
 """
 
-from anisotropy.comparison.aligning import POLICIES, align_all, align_spaces
+from anisotropy.comparison.aligning import POLICIES, align_all, align_spaces, check_twice
 from anisotropy.comparison.associations import spearman
 from anisotropy.comparison.comparing import (
     Compared,
@@ -21,6 +21,7 @@ __all__ = [
     "align_all",
     "align_spaces",
     "check_seeds",
+    "check_twice",
     "compare_sides",
     "compare_spaces",
     "compare_with_baseline",

@@ -46,7 +46,7 @@ def align_all(
         If `on_mismatch` is another word.
     """
     first = spaces[0]
-    lines = []
+    lines: list[str] = []
     for other in spaces[1:]:
         same_collection(first, other, on_mismatch)
         lines += mismatches(first, other)
@@ -73,6 +73,19 @@ def check_comparable(a: EmbeddingSpace, b: EmbeddingSpace, on_mismatch: str) -> 
     for line in mismatches(a, b):
         raise NotComparable(f"{line}; use on_mismatch='intersect' or the same collection")
     _same_judgments(a, b)
+
+
+def check_twice(sides: Sequence[Sequence[EmbeddingSpace]]) -> None:
+    """A checkpoint given twice on a side would pass for two seeds that agree."""
+    for side in sides:
+        known: dict[str, str] = {}
+        for space in side:
+            twin = known.setdefault(space.fingerprint, space.label) if space.fingerprint else ""
+            if twin not in ("", space.label):
+                raise UsageError(
+                    f"{twin!r} and {space.label!r} are the same checkpoint; several a side are "
+                    "seeds of one method: give each once"
+                )
 
 
 def mismatches(a: EmbeddingSpace, b: EmbeddingSpace) -> Iterator[str]:

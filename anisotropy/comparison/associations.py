@@ -99,7 +99,8 @@ def spearman(
         drawn.append(_correlations(times.astype(np.float64), x, y))
     all_drawn = np.concatenate(drawn)
     z = np.arctanh(np.clip(all_drawn[np.isfinite(all_drawn)], -1 + 1e-9, 1 - 1e-9))
-    reach = student(level, max(np.count_nonzero(y) - 1, 1)) * float(z.std(ddof=1))
+    freedom = max(int(np.count_nonzero(y)) - 1, 1)
+    reach = student(level, freedom) * float(z.std(ddof=1))
     center = math.atanh(min(max(value, -1 + 1e-9), 1 - 1e-9))
     return value, math.tanh(center - reach), math.tanh(center + reach)
 

@@ -87,10 +87,8 @@ def _values(one: MeasuredSpace) -> dict[str, np.ndarray]:
 
 def _typical_distance(one: MeasuredSpace) -> float:
     """Root mean square distance of all queries and documents, as the measure divides by."""
-    queries, documents = (
-        one.facts.moments(side, "unit").mean for side in ("queries", "documents")
-    )
-    square = 2 - 2 * float(queries @ documents)
+    means = [one.facts.moments(side, "unit").mean for side in ("queries", "documents")]
+    square = 2 - 2 * float(means[0] @ means[1])
     if square < 1e-12:
         raise Impossible("all queries and documents are the same vector")
     return float(np.sqrt(square))

@@ -20,6 +20,9 @@ from anisotropy.statistics import (
     two_sided,
 )
 
+#: A variance and its degrees of freedom.
+Term = tuple[float, float]
+
 
 @dataclass(frozen=True)
 class SeedDifference:
@@ -79,27 +82,34 @@ def seed_difference(
     shared = _query_variance(a, b)
     pooled = math.sqrt(sum(spread) / 2)
     effect = delta / pooled if pooled > 0 else math.nan
-    if shared is None:
-        return SeedDifference(*means, delta, Interval(), effect)
-    parts, both = shared
+    found = Interval() if shared is None else _interval(means, between, *shared, level=level)
+    return SeedDifference(means[0], means[1], delta, found, effect)
+
+
+def _interval(
+    means: Sequence[float],
+    between: Sequence[Term],
+    parts: Sequence[Term],
+    both: float,
+    level: float,
+) -> Interval:
+    delta = means[1] - means[0]
     terms = [*between, *parts]
     seeds, queries = (sum(v for v, _ in group) for group in (between, parts))
     # Each of the two holds the common part, so the total is no less than either.
     total = max(seeds + queries - both, seeds, queries)
     if not total > 1e-24 * sum(mean**2 for mean in means):
         same = abs(delta) < 1e-12
-        exact = Interval(0.0, delta, delta, 1.0 if same else 0.0)
-        return SeedDifference(*means, delta, exact, effect)
-    freedom = total**2 / sum(v**2 / f for v, f in terms)
+        return Interval(0.0, delta, delta, 1.0 if same else 0.0)
+    freedom = total**2 / float(sum(v**2 / f for v, f in terms))
     se = math.sqrt(total)
     reach = student(level, freedom) * se
-    found = Interval(se, delta - reach, delta + reach, two_sided(delta / se, freedom))
-    return SeedDifference(*means, delta, found, effect)
+    return Interval(se, delta - reach, delta + reach, two_sided(delta / se, freedom))
 
 
 def _query_variance(
     a: Sequence[Estimate], b: Sequence[Estimate]
-) -> tuple[list[tuple[float, float]], float] | None:
+) -> tuple[list[Term], float] | None:
     """Variances from units with their degrees of freedom, and what seeds hold of them too.
 
     None where an estimate of a sample carries no influence values.
@@ -111,7 +121,8 @@ def _query_variance(
         return ([], 0.0) if census else None
     if len({len(parts) for parts in everything}) != 1:
         raise NotComparable("the values were estimated in different ways")
-    terms, both = [], 0.0
+    terms: list[Term] = []
+    both = 0.0
     for place in range(len(everything[0])):
         first = sides[0][0][place]
         tables = [np.stack([_aligned(first, p[place]) for p in side]) for side in sides]
@@ -131,6 +142,7 @@ def _aligned(first: Influence, other: Influence) -> np.ndarray:
 
 def _interaction(table: np.ndarray) -> float:
     """Variance of a side's mean from what is neither of the seed nor of the unit."""
-    seeds, units = table.shape
+    seeds, units = int(table.shape[0]), int(table.shape[1])
     rest = table - table.mean(axis=0)
-    return float((rest**2).sum()) / ((seeds - 1) * (units - 1)) / (seeds * units)
+    freedom = (seeds - 1) * (units - 1)
+    return float((rest**2).sum()) / (freedom * seeds * units)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -38,7 +39,7 @@ def view_of(results: Results) -> dict[str, Any]:
         "changes": _changes(results) if compared else _standing_out(results),
         "families": _families(results, compared),
         "similarities": [_similarity(row) for row in results.likenesses],
-        "associations": _records(results.associations),
+        "associations": _records([dataclasses.asdict(row) for row in results.links]),
         "claims": _records(results.claims),
         "withheld": results.withheld,
         "warnings": results.warnings,
