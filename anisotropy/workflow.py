@@ -128,7 +128,7 @@ def analyze(
         spaces = align_all(spaces, options.on_mismatch)
     compared = baseline is not None
     measured = [_measure(space, options, say, between=compared) for space in spaces]
-    results = _gather(spaces, measured, collection, config)
+    results = _gather(spaces, measured, options, collection, config)
     if baseline is not None:
         _tell(say, f"testing differences from {baseline}")
         first = next(one for one in measured if one.space.label == baseline)
@@ -193,7 +193,7 @@ def compare(
     with ThreadPoolExecutor(3) as pool, threadpool_limits(1, user_api="blas"):
         maps = pool.submit(_maps, (spaces[0], spaces[count]), options, say)
         measured = list(pool.map(lambda one: _measure(one, options, say, between=True), spaces))
-    results = _gather(spaces, measured, collection, config)
+    results = _gather(spaces, measured, options, collection, config)
     for place, about in enumerate(results.spaces):
         about["side"] = "a" if place < count else "b"
         about["method"] = names[place >= count]
@@ -315,13 +315,14 @@ def _tell(say: Say | None, line: str) -> None:
 def _gather(
     spaces: Sequence[EmbeddingSpace],
     measured: Sequence[MeasuredSpace],
+    options: AnalysisOptions,
     collection: Collection | None,
     config: Mapping[str, Any] | None,
 ) -> Results:
     results = Results(
         spaces=[_provenance(space) for space in spaces],
         collection=_describe(spaces[0], collection),
-        config=dict(config or {}),
+        config={"measures": list(options.measures or ("default",)), **(config or {})},
         versions=versions(_VERSIONED),
         warnings=list(collection.warnings) if collection is not None else [],
     )

@@ -84,7 +84,7 @@ FIGURES = {
             "Headline differences",
             differences,
             differences_caption,
-            lambda results: len(results.labels) == 2 and bool(differences_rows(results)),
+            lambda results: len(results.comparisons) == 1 and bool(differences_rows(results)),
         ),
         FigureKind("spectrum", "Spectrum", spectrum, spectrum_caption, _has("spectrum")),
         FigureKind(

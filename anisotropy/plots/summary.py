@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from anisotropy.errors import InputError
 from anisotropy.plots import style
+from anisotropy.plots.compared import only_pair
 from anisotropy.plots.words import beyond, verdict
 from anisotropy.results import Difference, Measurement, Results
 
@@ -124,6 +125,7 @@ def _interval(row: Measurement) -> list[list[float]] | None:
 
 def differences_caption(results: Results) -> str:
     """How to read the forest plot."""
+    results = only_pair(results)
     a, b = results.labels[:2]
     omitted = sum(row.headline and not _has_interval(row) for row in results.deltas)
     left_out = f" {omitted} without an interval or a spread left out." if omitted else ""
@@ -150,7 +152,7 @@ def differences(results: Results, *, axes: Axes | None = None, caption: bool = T
     Parameters
     ----------
     results
-        Of two spaces, with differences.
+        Of two sides, with differences.
     axes
         Where to draw; None makes a figure of page width.
     caption
@@ -167,6 +169,7 @@ def differences(results: Results, *, axes: Axes | None = None, caption: bool = T
     InputError
         If there are no headline differences with an interval.
     """
+    results = only_pair(results)
     rows = differences_rows(results)
     if not rows:
         raise InputError("no headline differences with an interval in these results")

@@ -9,9 +9,17 @@ from collections.abc import Callable, Sequence
 
 from anisotropy.errors import UsageError, one_of
 from anisotropy.files import dump_json
+from anisotropy.plots.compared import pairs_of
 from anisotropy.plots.words import verdict
 from anisotropy.report.numbers import interval, number, probability, signed
-from anisotropy.report.rows import Line, collection_of, doubts_of, headline_groups, title_of
+from anisotropy.report.rows import (
+    Line,
+    collection_of,
+    doubts_of,
+    headline_groups,
+    seeds_text,
+    title_of,
+)
 from anisotropy.report.terminal import terminal_table
 from anisotropy.results import Results
 
@@ -66,16 +74,30 @@ def _csv(results: Results) -> str:
 
 
 def _latex(results: Results) -> str:
+    lines = [f"% {_one_line(title_of(results))}; {_one_line(collection_of(results))}"]
+    lines += [f"% {_one_line(text)}"] if (text := seeds_text(results)) else []
+    lines += [f"% in doubt: {_one_line(f'{who}: {what}')}" for who, what in doubts_of(results)]
+    views = _views(results)
+    for view in views:
+        lines += [f"% {_one_line(title_of(view))}"] if len(views) > 1 else []
+        lines += _tabular(view)
+    return "\n".join(lines)
+
+
+def _views(results: Results) -> list[Results]:
+    """What there is a table of: each comparison, or all spaces side by side."""
+    return [pair for pair in pairs_of(results) if pair.deltas] or [results]
+
+
+def _tabular(results: Results) -> list[str]:
     head, groups = _table(results, _four_decimals)
     columns = "ll" + "r" * (len(head) - 2)
-    lines = [f"% {_one_line(title_of(results))}; {_one_line(collection_of(results))}"]
-    lines += [f"% in doubt: {_one_line(f'{who}: {what}')}" for who, what in doubts_of(results)]
-    lines += [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", _latex_row(head), r"\midrule"]
+    lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", _latex_row(head), r"\midrule"]
     for place, (group, rows) in enumerate(groups):
         lines += [r"\addlinespace"] * bool(place)
         lines.append(rf"\multicolumn{{{len(head)}}}{{l}}{{\emph{{{_latex_text(group)}}}}} \\")
         lines += [_latex_row(row) for row in rows]
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
+    return [*lines, r"\bottomrule", r"\end{tabular}"]
 
 
 def _one_line(text: str) -> str:
@@ -92,17 +114,26 @@ def _latex_text(text: str) -> str:
 
 
 def _markdown(results: Results) -> str:
-    head, groups = _table(results, number)
     lines = [f"**{_escaped(title_of(results))}** on {_escaped(collection_of(results))}", ""]
     for who, what in doubts_of(results):
         lines += [f"**In doubt:** {_escaped(f'{who}: {what}')}", ""]
-    lines += [_markdown_row(head), _markdown_row(["---"] * 2 + ["---:"] * (len(head) - 2), True)]
+    lines += [_escaped(text), ""] if (text := seeds_text(results)) else []
+    views = _views(results)
+    for view in views:
+        lines += [f"**{_escaped(title_of(view))}**", ""] if len(views) > 1 else []
+        lines += [*_markdown_table(view), ""]
+    if results.withheld:
+        return "\n".join([*lines, f"{len(results.withheld)} withheld."])
+    return "\n".join(lines[:-1])
+
+
+def _markdown_table(results: Results) -> list[str]:
+    head, groups = _table(results, number)
+    lines = [_markdown_row(head), _markdown_row(["---"] * 2 + ["---:"] * (len(head) - 2), True)]
     for group, rows in groups:
         lines.append(_markdown_row([f"**{group}**"] + [""] * (len(head) - 1), True))
         lines += [_markdown_row(row) for row in rows]
-    if results.withheld:
-        lines += ["", f"{len(results.withheld)} withheld."]
-    return "\n".join(lines)
+    return lines
 
 
 def _markdown_row(cells: Sequence[str], ready: bool = False) -> str:
@@ -124,7 +155,7 @@ Show = Callable[[float], str]
 def _table(results: Results, show: Show) -> tuple[list[str], list[tuple[str, list[list[str]]]]]:
     """Header and, group by group, the cells of the headline rows."""
     labels = results.labels
-    compared = len(labels) == 2 and bool(results.deltas)
+    compared = bool(results.deltas)
     head = ["measure", "side (on)", *labels]
     head += ["delta", "95% interval", "p (Holm)", "verdict"] if compared else []
     groups = [

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from anisotropy.errors import UsageError
+from anisotropy.measures import Measure, parse, split_list
 from anisotropy.measures.headline import HEADLINE
+from anisotropy.plots.compared import seeds_of
 from anisotropy.plots.words import group_of
 from anisotropy.results import Difference, Measurement, Results
 
@@ -51,7 +54,8 @@ def lines_of(results: Results) -> list[Line]:
     cells: dict[tuple[str, str, str], dict[str, Measurement]] = {}
     for row in results.rows:
         cells.setdefault((row.side, row.on, row.measure), {})[row.space] = row
-    deltas = {(d.side, d.on, d.measure): d for d in results.deltas}
+    known = results.deltas if len(results.comparisons) == 1 else []
+    deltas = {(d.side, d.on, d.measure): d for d in known}
     return [_line(key, found, deltas.get(key)) for key, found in cells.items()]
 
 
@@ -65,10 +69,33 @@ def _line(
 
 def headline_groups(results: Results) -> list[tuple[str, list[Line]]]:
     """Headline lines under the users' words; groups without a row are left out."""
-    lines = [line for line in lines_of(results) if line.headline]
-    known = [(group, [line for line in lines if line.group == group]) for group in _GROUPS]
-    others = [line for line in lines if line.group not in _GROUPS]
-    return [(group, found) for group, found in [*known, ("other", others)] if found]
+    return _grouped([line for line in lines_of(results) if line.headline])
+
+
+def shown_groups(results: Results) -> list[tuple[str, list[Line]]]:
+    """Headline lines, and every line of the measures that were asked for by name."""
+    named = named_measures(results)
+    return _grouped([x for x in lines_of(results) if x.headline or x.measure in named])
+
+
+def _grouped(lines: list[Line]) -> list[tuple[str, list[Line]]]:
+    groups = dict.fromkeys([*_GROUPS, *(line.group for line in lines)])
+    found = [(group, [line for line in lines if line.group == group]) for group in groups]
+    return [(group, rows) for group, rows in found if rows]
+
+
+def named_measures(results: Results) -> set[str]:
+    """Text identities of the measures that the run was asked for by name."""
+    asked = results.config.get("measures") or ()
+    texts = split_list(asked) if isinstance(asked, str) else [str(text) for text in asked]
+    return {measure.text for text in texts for measure in _parsed(text)}
+
+
+def _parsed(text: str) -> list[Measure]:
+    try:
+        return [parse(text)]
+    except UsageError:  # a group such as default, or a measure of another version
+        return []
 
 
 def families_of(lines: Iterable[Line]) -> list[tuple[str, list[Line]]]:
@@ -77,6 +104,15 @@ def families_of(lines: Iterable[Line]) -> list[tuple[str, list[Line]]]:
     for line in lines:
         families.setdefault(line.family, []).append(line)
     return list(families.items())
+
+
+def seeds_text(results: Results) -> str:
+    """How many checkpoints a side has, where they are several; else nothing."""
+    seeds = seeds_of(results)
+    if not seeds:
+        return ""
+    counts = " and ".join(f"{count} seeds of {name}" for name, count in seeds.items())
+    return f"means over {counts}; intervals and p are over seeds and queries"
 
 
 def doubts_of(results: Results) -> list[tuple[str, str]]:
@@ -90,9 +126,11 @@ def doubts_of(results: Results) -> list[tuple[str, str]]:
 
 def title_of(results: Results) -> str:
     """What the results are about, in one line."""
-    labels = results.labels
-    if (results.deltas or results.likenesses) and len(labels) == 2:
-        return f"{labels[1]} against {labels[0]}"
+    labels, pairs = results.labels, results.comparisons
+    if len(pairs) == 1:
+        return f"{pairs[0][1]} against {pairs[0][0]}"
+    if pairs:
+        return f"{len(pairs)} embedding spaces against {pairs[0][0]}"
     return ", ".join(labels) if len(labels) <= 3 else f"{len(labels)} embedding spaces"
 
 

@@ -7,6 +7,7 @@ import re
 import textwrap
 from collections.abc import Sequence
 
+from anisotropy.plots.compared import pairs_of
 from anisotropy.plots.words import direction, verdict
 from anisotropy.report.numbers import interval, number, probability, signed
 from anisotropy.report.rows import (
@@ -14,7 +15,9 @@ from anisotropy.report.rows import (
     brief,
     collection_of,
     doubts_of,
-    headline_groups,
+    named_measures,
+    seeds_text,
+    shown_groups,
     title_of,
 )
 from anisotropy.results import Results
@@ -41,28 +44,43 @@ def terminal_table(results: Results, width: int = 100) -> str:
     str
         Without a final newline.
     """
-    groups = headline_groups(results)
-    compared = len(results.labels) == 2 and bool(results.deltas)
-    body = _compared(results, groups, width) if compared else _measured(results, groups, width)
-    body = f"{body}\n{_ARROWS}" if groups else _without_headline(results)
-    parts = [_opening(results, width), body, *_closing(results, width)]
+    pairs = [pair for pair in pairs_of(results) if pair.deltas]
+    groups = shown_groups(results)
+    if pairs and groups:
+        blocks = [_pair_block(pair, width, len(pairs) > 1) for pair in pairs]
+    else:
+        blocks = [_measured(results, groups, width)] if groups else ["no headline rows"]
+    alike = _similarities(results, bool(groups))
+    body = [*blocks[:-1], f"{blocks[-1]}\n{_ARROWS}" if groups else blocks[-1]]
+    shown = [alike] if alike and not groups else [*body, alike]
+    parts = [_opening(results, width), *shown, *_closing(results, width)]
     text = "\n\n".join(part for part in parts if part)
     # Labels and warnings may come from files: nothing in them may steer the terminal.
     return "".join(c if c == "\n" or c.isprintable() else "?" for c in text)
 
 
-def _without_headline(results: Results) -> str:
-    """Similarities are the whole result where only they were asked for."""
+def _pair_block(pair: Results, width: int, titled: bool) -> str:
+    table = _compared(pair, shown_groups(pair), width)
+    return f"{textwrap.fill(title_of(pair), width)}\n{table}" if titled else table
+
+
+def _similarities(results: Results, others: bool) -> str:
+    """Similarities asked for by name, and all where they are the whole result."""
+    named = named_measures(results)
+    several = len(results.comparisons) > 1
     lines = [
-        f"{_INDENT}{row.side} {row.measure}{_BETWEEN}{number(row.value)} "
-        f"{interval(row.ci_low, row.ci_high)}".rstrip()
+        f"{_INDENT}{f'{row.space}: ' if several else ''}{row.side} {row.measure}{_BETWEEN}"
+        f"{number(row.value)} {interval(row.ci_low, row.ci_high)}".rstrip()
         for row in results.likenesses
+        if row.measure in named or not others
     ]
-    return "\n".join(["similarity of the two spaces", *lines] if lines else ["no headline rows"])
+    whom = f"with {results.comparisons[0][0]}" if several else "of the two spaces"
+    return "\n".join([f"similarity {whom}", *lines]) if lines else ""
 
 
 def _opening(results: Results, width: int) -> str:
     lines = [title_of(results), collection_of(results)]
+    lines += [text] if (text := seeds_text(results)) else []
     lines += [f"IN DOUBT  {label}: {doubt}" for label, doubt in doubts_of(results)]
     return _wrapped(lines, width)
 
@@ -88,7 +106,11 @@ def _compared(results: Results, groups: Groups, width: int) -> str:
         results, spaces=[{"label": brief(a)}, {"label": brief(b)}], rows=[], curves=[]
     )
     head = ["", brief(a), brief(b), "delta", "95% interval", "p (Holm)", ""]
-    cells = {id(line): _compared_cells(line, (a, b), words) for _, rows in groups for line in rows}
+    cells = {
+        id(line): [name, *_compared_cells(line, (a, b), words)]
+        for _, rows in groups
+        for name, line in _named(rows)
+    }
     widths = [max(len(row[i]) for row in [head, *cells.values()]) for i in range(len(head))]
     wide = len(_INDENT) + sum(widths) + len(_BETWEEN) * (len(widths) - 1) <= width
     lines = [_wide(head, widths) if wide else _numbers(head, widths)]
@@ -107,9 +129,8 @@ def _compared_cells(line: Line, labels: tuple[str, str], words: Results) -> list
     values = [number(line.cells[x].value) if x in line.cells else "–" for x in labels]
     delta = line.delta
     if delta is None:
-        return [_name(line), *values, "", "", "", "not compared"]
+        return [*values, "", "", "", "not compared"]
     return [
-        _name(line),
         *values,
         signed(delta.delta),
         interval(delta.ci_low, delta.ci_high),
@@ -123,6 +144,12 @@ def _name(line: Line) -> str:
     measure = re.sub(r"(, )?role=\w+", "", line.measure).replace("()", "")
     better, _ = direction(line.measure)
     return f"{line.side} {measure} {_ARROW[better]}".rstrip()
+
+
+def _named(rows: Sequence[Line]) -> list[tuple[str, Line]]:
+    """Lines with their names; with the transform where it is not the same in the whole group."""
+    mixed = len({row.on for row in rows}) > 1
+    return [(f"{_name(row)} {row.on}" if mixed else _name(row), row) for row in rows]
 
 
 def _heading(group: str, rows: Sequence[Line]) -> str:
@@ -147,7 +174,7 @@ def _name_and_verdict(cells: Sequence[str], width: int) -> str:
 
 
 def _measured(results: Results, groups: Groups, width: int) -> str:
-    names = max((len(_name(line)) for _, rows in groups for line in rows), default=0)
+    names = max((len(name) for _, rows in groups for name, _ in _named(rows)), default=0)
     labels = results.labels
     single = len(labels) == 1
     texts = [_value(line, label) for _, rows in groups for line in rows for label in labels]
@@ -166,9 +193,9 @@ def _block(groups: Groups, labels: Sequence[str], names: int, cell: int, null: b
     lines = [row("", [*map(brief, labels), *(["null"] if null else [])])]
     for group, rows in groups:
         lines.append(_heading(group, rows))
-        for line in rows:
+        for name, line in _named(rows):
             texts = [_value(line, label) for label in labels]
-            lines.append(row(_name(line), [*texts, *([_null(line)] if null else [])]))
+            lines.append(row(name, [*texts, *([_null(line)] if null else [])]))
     return "\n".join(lines)
 
 

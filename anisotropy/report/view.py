@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from anisotropy.files import dump_json
+from anisotropy.plots.compared import pairs_of
 from anisotropy.plots.words import beyond, definition, direction_text, gist, verdict
+from anisotropy.report.cells import Cell, cell, number_cell
 from anisotropy.report.numbers import interval, number, probability, signed
+from anisotropy.report.pairwise import association_table, changed_queries, similarity_table
 from anisotropy.report.rows import (
     Line,
     collection_of,
@@ -18,30 +20,37 @@ from anisotropy.report.rows import (
     families_of,
     headline_groups,
     lines_of,
+    seeds_text,
     title_of,
 )
-from anisotropy.results import Difference, Measurement, Results, Similarity
+from anisotropy.results import Difference, Measurement, Results, Withheld
 
-Cell = dict[str, Any]
 _HIDDEN = ("sources", "doubts")
 
 
 def view_of(results: Results) -> dict[str, Any]:
     """Everything the template places, in its order."""
-    compared = len(results.labels) == 2 and bool(results.deltas)
+    pairs = pairs_of(results)
+    tested = [pair for pair in pairs if pair.deltas]
+    one = tested[0] if len(tested) == 1 else None
     return {
         "title": title_of(results),
         "labels": results.labels,
-        "compared": compared,
+        "compared": bool(tested),
+        "pairs": results.comparisons,
+        "names": [name for pair in results.comparisons for name in pair],
+        "seeds": seeds_text(results),
         "collection": collection_of(results),
         "doubts": doubts_of(results),
-        "headline": _headline(results, compared),
-        "changes": _changes(results) if compared else _standing_out(results),
-        "families": _families(results, compared),
-        "similarities": [_similarity(row) for row in results.likenesses],
-        "associations": _records([dataclasses.asdict(row) for row in results.links]),
+        "headlines": [_section(pair, True, len(tested) > 1) for pair in tested]
+        or [_section(results, False, False)],
+        "families": _families(results, one),
+        "differences": [_all_differences(pair) for pair in tested] if len(tested) > 1 else [],
+        "similarities": similarity_table(results),
+        "associations": association_table(results),
+        "queries": [t for pair in pairs for t in changed_queries(pair, len(pairs) > 1)],
         "claims": _records(results.claims),
-        "withheld": results.withheld,
+        "withheld": [(row, _where(row)) for row in results.withheld],
         "warnings": results.warnings,
         "recipes": _parts(results, "recipe"),
         "counts": _parts(results, "counts"),
@@ -52,17 +61,17 @@ def view_of(results: Results) -> dict[str, Any]:
     }
 
 
-def _cell(text: str, value: float | str | None = None, kind: str = "") -> Cell:
-    """Text to read, the whole value for the copy as CSV, and a class."""
-    whole = text if value is None else value
-    if isinstance(whole, float):
-        whole = "" if math.isnan(whole) else repr(float(whole))
-    shown = text.replace("-", "−") if kind == "number" else text
-    return {"text": shown, "whole": whole, "kind": kind, "interval": "", "null": ""}
+def _where(row: Withheld) -> str:
+    return f"{row.space} against {row.baseline}" if row.baseline else row.space
 
 
-def _number(value: float, digits: int = 4) -> Cell:
-    return _cell(number(value, digits), float(value), "number")
+def _section(results: Results, compared: bool, titled: bool) -> dict[str, Any]:
+    """Headline table of one comparison, or of all spaces, and what it says in sentences."""
+    return {
+        "title": title_of(results) if titled else "",
+        **_headline(results, compared),
+        "changes": _changes(results) if compared else _standing_out(results),
+    }
 
 
 def _headline(results: Results, compared: bool) -> dict[str, Any]:
@@ -88,31 +97,31 @@ def _headline_row(results: Results, line: Line, compared: bool) -> dict[str, Any
     if compared:
         row["cells"] = cells + _difference_cells(line.delta)
         row["beyond"] = bool(line.delta and beyond(line.delta))
-        row["cells"].append(_cell(verdict(results, line.delta) if line.delta else "not compared"))
+        row["cells"].append(cell(verdict(results, line.delta) if line.delta else "not compared"))
     return row
 
 
 def _value(line: Line, label: str) -> Cell:
     row = line.cells.get(label)
     if row is None:
-        return _cell("–", "")
-    cell = _number(row.value)
-    cell["interval"] = interval(row.ci_low, row.ci_high).replace("-", "−")
-    cell["null"] = "" if math.isnan(row.null_mean) else number(row.null_mean, 3)
-    return cell
+        return cell("–", "")
+    shown = number_cell(row.value)
+    shown["interval"] = interval(row.ci_low, row.ci_high).replace("-", "−")
+    shown["null"] = "" if math.isnan(row.null_mean) else number(row.null_mean, 3)
+    return shown
 
 
 def _difference_cells(delta: Difference | None) -> list[Cell]:
     if delta is None:
-        return [_cell("", ""), _cell("", ""), _cell("", "")]
+        return [cell("", ""), cell("", ""), cell("", "")]
     return [
-        _cell(signed(delta.delta), float(delta.delta), "number"),
-        _cell(
+        cell(signed(delta.delta), float(delta.delta), "number"),
+        cell(
             interval(delta.ci_low, delta.ci_high),
             "" if math.isnan(delta.ci_low) else f"{delta.ci_low!r} {delta.ci_high!r}",
             "number",
         ),
-        _cell(probability(delta.p_holm), float(delta.p_holm), "number"),
+        cell(probability(delta.p_holm), float(delta.p_holm), "number"),
     ]
 
 
@@ -171,7 +180,8 @@ def _minus(text: str) -> str:
     return re.sub(r"(?<![\w.])-(?=\d)", "−", text)
 
 
-def _families(results: Results, compared: bool) -> list[dict[str, Any]]:
+def _families(results: Results, pair: Results | None) -> list[dict[str, Any]]:
+    """Every measurement by family, with the differences of the one comparison."""
     from anisotropy.measures.registry import families
 
     known = {family.name: family for family in families()}
@@ -184,30 +194,36 @@ def _families(results: Results, compared: bool) -> list[dict[str, Any]]:
                 "title": family.title if family else name,
                 "sees": family.sees if family else "",
                 "blind": family.blind if family else "",
-                **_family_table(results, lines, compared),
+                **_family_table(results, lines, pair),
             }
         )
     return found
 
 
-def _family_table(results: Results, lines: Iterable[Line], compared: bool) -> dict[str, Any]:
-    labels = results.labels
-    head = ["measure", "side", "on", *labels]
-    head += ["difference", "95% interval", "p (Holm)", "in words"] if compared else ["null"]
-    head += ["n"]
-    return {"head": head, "rows": [_family_row(results, line, compared) for line in lines]}
+def _all_differences(pair: Results) -> dict[str, Any]:
+    """Every difference of one of several comparisons."""
+    return {"title": title_of(pair), **_family_table(pair, lines_of(pair), pair)}
 
 
-def _family_row(results: Results, line: Line, compared: bool) -> dict[str, Any]:
+def _family_table(results: Results, lines: Iterable[Line], pair: Results | None) -> dict[str, Any]:
+    head = ["measure", "side", "on", *results.labels]
+    tested = ["difference", "95% interval", "p (Holm)", "effect size", "in words"]
+    head += [*(tested if pair else ["null"]), "n"]
+    return {"head": head, "rows": [_family_row(results, line, pair) for line in lines]}
+
+
+def _family_row(results: Results, line: Line, pair: Results | None) -> dict[str, Any]:
     first = line.first
-    cells = [_cell(line.side), _cell(line.on)]
+    cells = [cell(line.side), cell(line.on)]
     cells += [_value(line, label) for label in results.labels]
-    if compared:
-        words = verdict(results, line.delta) if line.delta else "not compared"
-        cells += [*_difference_cells(line.delta), _cell(words)]
+    if pair:
+        words = verdict(pair, line.delta) if line.delta else "not compared"
+        effect = line.delta.effect_size if line.delta else math.nan
+        shown = cell("", "") if math.isnan(effect) else number_cell(effect, 2)
+        cells += [*_difference_cells(line.delta), shown, cell(words)]
     else:
-        cells.append(_number(first.null_mean, 3))
-    count = _cell(f"{first.n:,}" if first.n else "", str(first.n), "number")
+        cells.append(number_cell(first.null_mean, 3))
+    count = cell(f"{first.n:,}" if first.n else "", str(first.n), "number")
     count["interval"] = ", ".join(t for t in (first.unit, first.estimator, first.method) if t)
     cells.append(count)
     return {
@@ -218,23 +234,12 @@ def _family_row(results: Results, line: Line, compared: bool) -> dict[str, Any]:
     }
 
 
-def _similarity(row: Similarity) -> dict[str, Any]:
-    cells = [
-        _cell(row.side),
-        _number(row.value),
-        _cell(interval(row.ci_low, row.ci_high), None, "number"),
-        _number(row.null_mean, 3),
-        _cell(f"{row.n:,}" if row.n else "", str(row.n), "number"),
-    ]
-    return {"measure": row.measure, "gist": gist(row.measure), "direction": "", "cells": cells}
-
-
 def _records(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """A table of whatever columns the records have."""
     head = list(dict.fromkeys(name for row in rows for name in row))
     cells = [
         [
-            _number(v) if isinstance(v := row.get(name, ""), float) else _cell(_text(v))
+            number_cell(v) if isinstance(v := row.get(name, ""), float) else cell(_text(v))
             for name in head
         ]
         for row in rows

@@ -17,7 +17,7 @@ from anisotropy.errors import UsageError
 from anisotropy.report import FORMATS, format_results, terminal_table, write_html
 from anisotropy.report.numbers import interval, number, probability, signed
 from anisotropy.report.page import render_html
-from anisotropy.results import Results
+from anisotropy.results import Association, Results
 from tests.plots.sample import ROWS, analysis, comparison, thin
 
 EVIL = "<script>alert(1)</script>"
@@ -158,7 +158,7 @@ def test_texts_from_elsewhere_stay_text(tmp_path: Path) -> None:
     results.config = {EVIL: EVIL}
     results.spaces[0]["recipe"] = {"doubts": [EVIL], EVIL: EVIL, "sources": {EVIL: EVIL}}
     results.claims = [{EVIL: EVIL}]
-    results.associations = [{"value": 0.5, EVIL: EVIL}]
+    results.links = [Association(EVIL, EVIL, 0.5, n=9)]
     path = write_html(results, tmp_path / "deep" / "report.html")
     html = path.read_text("utf-8")
     page = Page(html)

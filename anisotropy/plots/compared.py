@@ -1,0 +1,62 @@
+"""Each comparison in results as results of two sides, for tables and figures."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from anisotropy.results import Difference, Measurement, Results
+
+
+def pairs_of(results: Results) -> list[Results]:
+    """One view a comparison, with exactly two labels: the baseline, then the other.
+
+    A side of several checkpoints shows under its name, with the means that the differences
+    are of; its rows are then those differences alone.
+    """
+    return [_pair(results, baseline, space) for baseline, space in results.comparisons]
+
+
+def only_pair(results: Results) -> Results:
+    """The view of the one comparison; `results` itself where there are none or several."""
+    pairs = pairs_of(results)
+    return pairs[0] if len(pairs) == 1 else results
+
+
+def seeds_of(results: Results) -> dict[str, int]:
+    """Name of a side to the number of its checkpoints, for sides of more than one."""
+    names = [str(space["method"]) for space in results.spaces if space.get("method")]
+    return {name: names.count(name) for name in dict.fromkeys(names) if names.count(name) > 1}
+
+
+def _pair(results: Results, baseline: str, space: str) -> Results:
+    both = (baseline, space)
+    meant = (both, ("", ""))
+    deltas = [row for row in results.deltas if (row.baseline, row.space) in meant]
+    seeds = seeds_of(results)
+    rows = [row for row in results.rows if row.space in both]
+    if seeds:
+        rows = [_mean(row, name) for name in both for row in deltas]
+    return dataclasses.replace(
+        results,
+        spaces=[_side(results, name) for name in both],
+        rows=rows,
+        deltas=deltas,
+        likenesses=[r for r in results.likenesses if (r.baseline, r.space) in meant],
+        links=[r for r in results.links if (r.baseline, r.space) in meant],
+        curves=[c for c in results.find_curves("changes") if c.space == space],
+    )
+
+
+def _side(results: Results, name: str) -> dict[str, Any]:
+    known = (s for s in results.spaces if name in (s.get("method") or s["label"], s["label"]))
+    return {**next(known, {}), "label": name}
+
+
+def _mean(row: Difference, name: str) -> Measurement:
+    """What a difference says of one side."""
+    value = row.a if name == row.baseline else row.b
+    return Measurement(
+        name, row.side, row.family, row.measure, row.on, value, n=row.n, unit=row.unit,
+        method=row.method, headline=row.headline,
+    )  # fmt: skip
