@@ -21,12 +21,8 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 #: What a gate may look at, and the form of its selector.
 QUANTITIES = {
     "value": "LABEL.SIDE.ON.MEASURE",
-    "delta": "SIDE.ON.MEASURE",
-    "ci_low": "SIDE.ON.MEASURE",
-    "ci_high": "SIDE.ON.MEASURE",
-    "p": "SIDE.ON.MEASURE",
-    "p_holm": "SIDE.ON.MEASURE",
-    "similarity": "SIDE.MEASURE",
+    **dict.fromkeys(("delta", "ci_low", "ci_high", "p", "p_holm"), "[LABEL.]SIDE.ON.MEASURE"),
+    "similarity": "[LABEL.]SIDE.MEASURE",
 }
 _EXAMPLE = "delta[ranking.recipe.nDCG@10] < -0.005"
 
@@ -42,7 +38,9 @@ class Gate:
     quantity
         One of :data:`QUANTITIES`.
     selector
-        What stands in the brackets; ``a`` and ``b`` name the first and second space.
+        What stands in the brackets; ``a`` and ``b`` name the first and second space, or the
+        mean over the checkpoints of a side. Of several comparisons with a baseline, the label
+        of the other space says which is meant.
     relation, threshold
         ``<``, ``<=``, ``>`` or ``>=``, and a number.
     """
@@ -69,11 +67,12 @@ class Gate:
     def _value(self, results: Results) -> float:
         self._refuse_doubt(results)
         if self.quantity == "value":
-            return self._only([r.value for r in results.rows if self._names_row(r, results)])
+            rows = [r.value for r in results.rows if self._names_row(r, results)]
+            return self._only([*rows, *self._means(results)])
         if self.quantity == "similarity":
             return self._only([r.value for r in results.likenesses if self._names_likeness(r)])
-        rows = [r for r in results.deltas if self._names_difference(r)]
-        return self._only([float(getattr(row, self.quantity)) for row in rows])
+        deltas = [r for r in results.deltas if self._names_difference(r)]
+        return self._only([float(getattr(row, self.quantity)) for row in deltas])
 
     def _refuse_doubt(self, results: Results) -> None:
         doubtful = [s["label"] for s in results.spaces if s["recipe"].get("doubts")]
@@ -86,15 +85,28 @@ class Gate:
     def _names_row(self, row: Measurement, results: Results) -> bool:
         names = {row.space}
         for short, label in zip(("a", "b"), results.labels, strict=False):
-            if label == row.space:
+            if label == row.space and not _seeds(results):
                 names.add(short)
         return any(self.selector == f"{n}.{row.side}.{row.on}.{row.measure}" for n in names)
 
+    def _means(self, results: Results) -> list[float]:
+        """Means over the checkpoints of a side, where it has several."""
+        if not _seeds(results):
+            return []
+        return [
+            value
+            for row in results.deltas
+            for names, value in ((("a", row.baseline), row.a), (("b", row.space), row.b))
+            if any(self.selector == f"{n}.{row.side}.{row.on}.{row.measure}" for n in names)
+        ]
+
     def _names_difference(self, row: Difference) -> bool:
-        return self.selector == f"{row.side}.{row.on}.{row.measure}"
+        plain = f"{row.side}.{row.on}.{row.measure}"
+        return self.selector in (plain, f"{row.space}.{plain}")
 
     def _names_likeness(self, row: Similarity) -> bool:
-        return self.selector == f"{row.side}.{row.measure}"
+        plain = f"{row.side}.{row.measure}"
+        return self.selector in (plain, f"{row.space}.{plain}")
 
     def _only(self, values: Sequence[float]) -> float:
         if len(values) != 1:
@@ -104,6 +116,12 @@ class Gate:
                 f"needed: {QUANTITIES[self.quantity]} of a row in results.json"
             )
         return values[0]
+
+
+def _seeds(results: Results) -> bool:
+    """Whether a side has several checkpoints."""
+    methods = [space["method"] for space in results.spaces if space.get("method")]
+    return len(set(methods)) < len(methods)
 
 
 def parse_gates(texts: Sequence[str]) -> list[Gate]:
