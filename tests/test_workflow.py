@@ -56,9 +56,8 @@ def test_everything_promised_is_written(here: Path) -> None:
     assert len(frame) == len(content["measurements"])
     for curve in content["curves"]:
         assert len(pd.read_parquet(out / curve["file"])) > 0
-    assert {"spectrum", "distances", "negative_probability", "queries", "coordinates"} == {
-        curve["name"] for curve in content["curves"]
-    }
+    names = {"spectrum", "distances", "negative_probability", "queries", "coordinates", "changes"}
+    assert names == {curve["name"] for curve in content["curves"]}
     figures = {path.name for path in (out / "figures").iterdir()}
     assert {"spectrum.pdf", "distances.png", "negative_probability.pdf", "tsne.png"} <= figures
     assert "b = " in (out / "config.toml").read_text()
@@ -68,7 +67,8 @@ def test_results_read_back(here: Path) -> None:
     results = Results.read(here / "out")
     content = json.loads((here / "out/results.json").read_text())
     assert json.loads(json.dumps(results.as_dict(), default=str).replace("NaN", "null")) == content
-    assert len(results.queries()) == 80
+    assert len(results.query_values()) == 80
+    assert len(results.queries()) == 40
     results.write(here / "again")
     assert (here / "again/results.json").read_bytes() == (here / "out/results.json").read_bytes()
     assert (here / "again/results.csv").read_bytes() == (here / "out/results.csv").read_bytes()
