@@ -190,6 +190,8 @@ class Results:
     def write(self, folder: str | Path) -> None:
         """Write ``results.json``, ``results.csv`` and the curve files into `folder`.
 
+        Of compared spaces also ``differences.csv``.
+
         Curve files of results that were there before and are not written again are removed.
         """
         folder = Path(folder)
@@ -199,6 +201,10 @@ class Results:
                 curve.frame().to_parquet(temporary, index=False)
         with replacing(folder / "results.csv") as temporary:
             self.measurements.to_csv(temporary, index=False)
+        differences = folder / "differences.csv"
+        if self.deltas or differences.exists():  # those of an earlier run do not stay
+            with replacing(differences) as temporary:
+                self.differences.to_csv(temporary, index=False)
         write_json(folder / "results.json", self.as_dict())
         _remove_curves(folder, before - {curve.file for curve in self.curves})
 

@@ -140,6 +140,7 @@ def test_analyze_against_a_baseline(here: Path, capsys: pytest.CaptureFixture[st
     assert set(results.differences.space) == {"new-1", "new-2"}
     assert len(results.find_curves("changes")) == 2
     assert len(results.queries()) == 60
+    assert set(pd.read_csv("base/differences.csv").space) == {"new-1", "new-2"}
     assert "2 embedding spaces against old" in table
     assert "\nnew-1 against old\n" in table
     assert "\nnew-2 against old\n" in table
