@@ -25,6 +25,11 @@ def entropy_rank(found: Spectrum) -> tuple[float, np.ndarray]:
     return rank, -rank * (np.log(q) + entropy) / (2 * s * s.sum())
 
 
+def rank_of_sums(roots: np.ndarray, logs: np.ndarray) -> np.ndarray:
+    """The same from the sums of s and of s log s."""
+    return np.asarray(np.exp(np.log(roots) - logs / roots))
+
+
 def rankme_rank(found: Spectrum) -> tuple[float, np.ndarray]:
     """The same with 1e-7 added to every share, also to those of zero singular values."""
     s = np.sqrt(found.values)
@@ -80,13 +85,25 @@ def decay(found: Spectrum, low: int, high: int) -> tuple[float, np.ndarray]:
 def effective_rank(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
     """Exponential of the entropy of the singular values of the centered rows."""
     high = float(facts.raw("queries").dim)
-    return spectral(facts, measure, side, on, entropy_rank, low=1.0, high=high)
+    return spectral(
+        facts, measure, side, on, entropy_rank, without=rank_of_sums, low=1.0, high=high
+    )
 
 
 def rankme(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
     """Exponential of the entropy of the singular values of the rows as they are."""
     high = float(facts.raw("queries").dim)
-    return spectral(facts, measure, side, on, rankme_rank, kind="second", low=1.0, high=high)
+    return spectral(
+        facts,
+        measure,
+        side,
+        on,
+        rankme_rank,
+        without=rank_of_sums,
+        kind="second",
+        low=1.0,
+        high=high,
+    )
 
 
 def stable_rank(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:

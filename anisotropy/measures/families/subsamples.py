@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -21,11 +21,10 @@ from anisotropy.measures.base import Impossible, Measure, Parameter, Value
 from anisotropy.measures.facts import Facts
 from anisotropy.measures.families.cone import count, need_rows, over_queries
 from anisotropy.measures.families.isotropic import isotropic_spectrum
+from anisotropy.measures.families.left_out import Kind, root_sums_without
 from anisotropy.measures.moments import Moments, quadratic, spectrum
 from anisotropy.statistics import Estimate, Influence, Scale
 
-#: Covariance with divisor n - 1, with divisor n, or the uncentered second moment.
-Kind = Literal["covariance", "plain covariance", "second"]
 #: Subsamples of a side that has more rows than are asked for.
 SUBSAMPLES = 5
 LEAST = 3
@@ -74,6 +73,8 @@ class Spectrum:
 
 #: Value of a spectrum, and its derivative by each eigenvalue.
 Function = Callable[[Spectrum], tuple[float, np.ndarray]]
+#: The same value from the sums of s and of s log s, s the roots of the eigenvalues.
+FromSums = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,6 +212,7 @@ def spectral(
     on: str,
     function: Function,
     *,
+    without: FromSums | None = None,
     kind: Kind = "covariance",
     scale: Scale = "log",
     low: float = 0.0,
@@ -224,6 +226,9 @@ def spectral(
         As given to a measure with the parameter ``n``.
     function
         Value and derivative; with scale ``square`` of the squared value.
+    without
+        The same function of sums of roots, where it is one: then the queries of one side get
+        exact jackknife values. Otherwise, and on the joint side, they are of first order.
     kind
         Eigenvalues of which matrix.
     scale
@@ -239,7 +244,10 @@ def spectral(
     mean = float(each.mean())
     unit = 1 / mean if scale == "log" else 1.0
     influences: tuple[Influence, ...] = ()
-    if side != "documents":
+    if side == "queries" and without:
+        values = _jackknife(facts, on, n, kind, without)
+        influences = (Influence(facts.space.query_ids, values * unit),)
+    elif side != "documents":
         changes = [(v * slope) @ v.T for (_, v), (_, slope) in zip(found, results, strict=True)]
         values = _changes(facts, side, on, n, kind, changes)
         influences = (Influence(facts.space.query_ids, values * unit),)
@@ -258,6 +266,25 @@ def spectral(
         null_mean=_isotropic(facts, side, n, kind, function, scale),
         **about,
     )
+
+
+def _jackknife(facts: Facts, on: str, n: int, kind: Kind, without: FromSums) -> np.ndarray:
+    """Jackknife values of the mean over draws of queries; 0 for rows that none has."""
+    drawn = draws(facts, "queries", on, n)
+    found = _decomposed(facts, "queries", on, n, kind)
+    sums = facts.once(
+        ("root sums", on, n, kind),
+        lambda: [
+            root_sums_without(draw.moments, one.values, vectors, kind)
+            for draw, (one, vectors) in zip(drawn, found, strict=True)
+        ],
+    )
+    values = np.zeros(len(facts.space.query_ids))
+    for draw, pair in zip(drawn, sums, strict=True):
+        each = without(*pair)
+        place = slice(None) if draw.index is None else draw.index
+        values[place] += (len(each) - 1) * (each.mean() - each)
+    return np.asarray(values * (len(values) / (drawn[0].moments.n * len(drawn))))
 
 
 def _changes(

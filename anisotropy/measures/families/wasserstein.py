@@ -27,13 +27,14 @@ def squared_distance(found: Spectrum) -> tuple[float, np.ndarray]:
 
 def wasserstein_uniformity(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
     """Distance W2 of the normal law with the moments of the unit rows from N(0, I/d)."""
-    corrected = measure.flag("corrected")
+    corrected, dim = measure.flag("corrected"), facts.raw("queries").dim
     return spectral(
         facts,
         measure,
         side,
         on,
         squared_distance,
+        without=lambda roots, logs: 2 - 2 * roots / math.sqrt(dim),
         kind="covariance" if corrected else "plain covariance",
         scale="square",
         high=math.sqrt(2),
