@@ -94,7 +94,8 @@ DEFINITIONS = (
         sees="how unequal the lengths are, so how far dot product and cosine can disagree",
         blind="directions; identically 0 where the encoder normalizes",
         reference="measures.md section 2",
-        note="Scale free. The interval is on the log scale.",
+        note="Scale free. The interval is on the log scale; with heavy-tailed lengths it is too "
+        "short (simulated, 200 rows of t with 4 degrees of freedom in 16 dimensions: 84%).",
         needs=("moments",),
         places=_PLACES,
         compute=norm_cv,

@@ -140,7 +140,8 @@ COMMON = (
     "Depends on the number of rows: taken at the smaller of the two sides, a larger side by "
     "seeded subsamples (n=all: whole sides; n=2000: that many rows of each side)."
 )
-PLACES = tuple((side, on) for on in ("raw", "unit") for side in SIDES)
+RAW = tuple((side, "raw") for side in SIDES)
+PLACES = RAW + tuple((side, "unit") for side in SIDES)
 DEFINITIONS = (
     Definition(
         name="effective_rank",
@@ -203,6 +204,7 @@ DEFINITIONS = (
         note=f"{COMMON} Biased down: n isotropic rows give dim/(1 + sqrt(dim/n))^2.",
         needs=("moments",),
         places=PLACES,
+        on_request=RAW,
         parameters=(ROWS,),
         compute=stable_rank,
         dimension_bound=True,
@@ -223,6 +225,7 @@ DEFINITIONS = (
         note=f"{COMMON} Biased up.",
         needs=("moments",),
         places=PLACES,
+        on_request=RAW,
         parameters=(Parameter("k", 1, always=True, low=1), ROWS),
         defaults=({"k": 1}, {"k": 10}),
         compute=variance_explained,
@@ -244,6 +247,7 @@ DEFINITIONS = (
         note=f"{COMMON} Needs at least `high` dimensions and rows.",
         needs=("moments",),
         places=PLACES,
+        on_request=RAW,
         parameters=(Parameter("low", 4, low=1), Parameter("high", 100, low=2), ROWS),
         compute=spectral_decay,
         size_bound=True,

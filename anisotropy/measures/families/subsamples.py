@@ -227,8 +227,8 @@ def spectral(
     function
         Value and derivative; with scale ``square`` of the squared value.
     without
-        The same function of sums of roots, where it is one: then the queries of one side get
-        exact jackknife values. Otherwise, and on the joint side, they are of first order.
+        The same function of sums of roots, where it is one: the queries then get jackknife
+        values. Otherwise they are of first order.
     kind
         Eigenvalues of which matrix.
     scale
@@ -244,8 +244,8 @@ def spectral(
     mean = float(each.mean())
     unit = 1 / mean if scale == "log" else 1.0
     influences: tuple[Influence, ...] = ()
-    if side == "queries" and without:
-        values = _jackknife(facts, on, n, kind, without)
+    if side != "documents" and without:
+        values = _jackknife(facts, side, on, n, kind, without)
         influences = (Influence(facts.space.query_ids, values * unit),)
     elif side != "documents":
         changes = [(v * slope) @ v.T for (_, v), (_, slope) in zip(found, results, strict=True)]
@@ -268,23 +268,34 @@ def spectral(
     )
 
 
-def _jackknife(facts: Facts, on: str, n: int, kind: Kind, without: FromSums) -> np.ndarray:
-    """Jackknife values of the mean over draws of queries; 0 for rows that none has."""
-    drawn = draws(facts, "queries", on, n)
-    found = _decomposed(facts, "queries", on, n, kind)
+def _jackknife(
+    facts: Facts, side: str, on: str, n: int, kind: Kind, without: FromSums
+) -> np.ndarray:
+    """Jackknife values of the mean over draws; 0 for queries that none has."""
+    pairs = _pairs(facts, side, on, n)
+    if pairs[0][0].index is None:
+        # The same queries beside each subsample of the documents: one of them is enough.
+        pairs = pairs[:1]
+    found = _decomposed(facts, side, on, n, kind)
     sums = facts.once(
-        ("root sums", on, n, kind),
+        ("root sums", side, on, n, kind),
         lambda: [
-            root_sums_without(draw.moments, one.values, vectors, kind)
-            for draw, (one, vectors) in zip(drawn, found, strict=True)
+            root_sums_without(pair[0].moments, one.values, vectors, kind, _offset(pair))
+            for pair, (one, vectors) in zip(pairs, found, strict=False)
         ],
     )
     values = np.zeros(len(facts.space.query_ids))
-    for draw, pair in zip(drawn, sums, strict=True):
-        each = without(*pair)
-        place = slice(None) if draw.index is None else draw.index
-        values[place] += (len(each) - 1) * (each.mean() - each)
-    return np.asarray(values * (len(values) / (drawn[0].moments.n * len(drawn))))
+    for pair, pair_sums in zip(pairs, sums, strict=True):
+        each = without(*pair_sums)
+        place = slice(None) if pair[0].index is None else pair[0].index
+        # The mixture keeps its divisor, which makes each change smaller by about 1/n.
+        values[place] += (len(each) - (len(pair) == 1)) * (each.mean() - each)
+    return np.asarray(values * (len(values) / (pairs[0][0].moments.n * len(pairs))))
+
+
+def _offset(pair: tuple[Draw, ...]) -> np.ndarray | None:
+    """Mean of the queries less that of the documents; None for one side."""
+    return None if len(pair) == 1 else pair[0].moments.mean - pair[1].moments.mean
 
 
 def _changes(
@@ -305,9 +316,10 @@ def _changes(
 
 def _offset_change(pair: tuple[Draw, ...], change: np.ndarray, kind: Kind) -> np.ndarray:
     """How the offset of the two sides moves the value; zero for one side."""
-    if len(pair) == 1 or kind == "second":
+    offset = _offset(pair)
+    if offset is None or kind == "second":
         return np.zeros(len(change))
-    return np.asarray(change @ (pair[0].moments.mean - pair[1].moments.mean))
+    return np.asarray(change @ offset)
 
 
 def _forms(
