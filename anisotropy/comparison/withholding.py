@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from anisotropy.measures import Definition, MeasuredSpace, definition_of
+from anisotropy.measures import Definition, MeasuredSpace, definition_of, parse
 from anisotropy.measures.families.negatives import pool_size
 from anisotropy.measures.run import Key
 
@@ -27,7 +27,7 @@ def first_reason(spaces: Sequence[MeasuredSpace], key: Key, pools: str) -> str:
 
 
 def _reason(a: MeasuredSpace, b: MeasuredSpace, key: Key, pools: str) -> str:
-    side, measure, on = key
+    _, measure, on = key
     for one in (a, b):
         if key not in one.estimates:
             return f"not measured in {one.space.label!r}: {_why_missing(one, key)}"
@@ -40,7 +40,7 @@ def _reason(a: MeasuredSpace, b: MeasuredSpace, key: Key, pools: str) -> str:
         return f"raw rows have length 1 in {unit.space.label!r} only; compare on unit"
     if definition.family == "negatives" and pools:
         return pools
-    sizes = _sizes(a, side, definition), _sizes(b, side, definition)
+    sizes = _sizes(a, key, definition), _sizes(b, key, definition)
     if definition.size_bound and sizes[0] != sizes[1]:
         return f"depends on the number of rows, which is {sizes[0]} and {sizes[1]}"
     if [math.isnan(one.estimates[key].value) for one in (a, b)] != [False, False]:
@@ -55,7 +55,10 @@ def _why_missing(one: MeasuredSpace, key: Key) -> str:
     return "it was not asked for there"
 
 
-def _sizes(one: MeasuredSpace, side: str, definition: Definition) -> tuple[int, ...]:
+def _sizes(one: MeasuredSpace, key: Key, definition: Definition) -> tuple[int, ...]:
+    side, measure, _ = key
+    if parse(measure).values.get("n", "all") != "all":
+        return (one.estimates[key].n,)
     if definition.family == "negatives":
         return (pool_size(one.facts, side),)
     if side in ("ranking", "dual_ranking", "positives"):

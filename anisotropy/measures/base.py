@@ -108,6 +108,8 @@ class Definition:
         Of ``moments``, ``pairs``, ``neighbors``, ``positives``.
     places
         (side, on) pairs where it is measured.
+    on_request
+        Those of the places that the default set leaves out.
     parameters
         In the order in which they are printed.
     compute
@@ -140,6 +142,7 @@ class Definition:
     better: Literal["up", "down"] | None = None
     word: str = ""
     note: str = ""
+    on_request: tuple[Place, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     compute: Callable[[Facts, Measure, str, str], Estimate] | None = None
     between: Callable[[Facts, Facts, Measure, str], Similarity] | None = None

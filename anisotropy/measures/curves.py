@@ -13,6 +13,7 @@ from anisotropy.measures.facts import Facts
 from anisotropy.measures.families.negatives import ROLES, headline_k, mined, probabilities
 from anisotropy.measures.families.query_document import pair_percentiles
 from anisotropy.measures.families.ranking import judged_ranking, ndcg, recall, reciprocal_rank
+from anisotropy.measures.families.rogue import clear_cosine, contributions
 from anisotropy.results import Curve
 
 BINS = 100
@@ -24,6 +25,7 @@ def curves(facts: Facts) -> list[Curve]:
     """Every curve that this space allows."""
     makers = (
         *(_spectrum(facts, side) for side in ("queries", "documents")),
+        *(_dimensions(facts, side) for side in ("queries", "documents")),
         _distances(facts),
         *(_negatives(facts, role) for role in ROLES),
         _queries(facts),
@@ -45,6 +47,23 @@ def _spectrum(facts: Facts, side: str) -> Iterator[Curve]:
         "share": values / values.sum(),
     }
     yield Curve("spectrum", facts.space.label, side, columns)
+
+
+def _dimensions(facts: Facts, side: str) -> Iterator[Curve]:
+    """What every coordinate of the unit rows contributes to the mean cosine."""
+    if len(facts.raw(side)) < 2:
+        return
+    found, each = facts.moments(side, "unit"), contributions(facts, side)
+    columns = {
+        "dimension": np.arange(len(each)),
+        "mean": found.mean,
+        "sd": np.sqrt(np.diagonal(found.covariance)),
+        "contribution": each,
+        "share": np.full(len(each), np.nan),
+    }
+    with contextlib.suppress(Impossible):
+        columns["share"] = each / clear_cosine(facts, side)
+    yield Curve("dimensions", facts.space.label, side, columns)
 
 
 def _distances(facts: Facts) -> Iterator[Curve]:

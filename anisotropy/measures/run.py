@@ -138,7 +138,7 @@ def measure_space(
                           similarities=tuple(pairwise) if asked and between else None)  # fmt: skip
     named = parse_all(text for text in measures or () if text not in GROUPS)
     for measure in _with_scaled(facts, chosen, named):
-        _measure(found, measure, by_name=measure in named)
+        _measure(found, measure, by_name=measure in named, default=asked is None)
     found.warnings[:0] = _oddities(facts)
     return found
 
@@ -169,12 +169,13 @@ def _with_scaled(
     return result
 
 
-def _measure(found: MeasuredSpace, measure: Measure, by_name: bool) -> None:
+def _measure(found: MeasuredSpace, measure: Measure, by_name: bool, default: bool) -> None:
     definition = definition_of(measure)
     if definition.compute is None:
         raise UsageError(f"{measure}: compares two spaces; use it with compare")
     reasons = []
-    places = definition.places_of(measure)
+    left_out = definition.on_request if default else ()
+    places = [place for place in definition.places_of(measure) if place not in left_out]
     for side, on in places:
         try:
             estimate = definition.compute(found.facts, measure, side, on)

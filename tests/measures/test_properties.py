@@ -41,8 +41,13 @@ def found(made) -> MeasuredSpace:
 def test_rotation_changes_nothing(made, found) -> None:
     turn = rotation(8)
     turned = measure_space(remade(made, made.queries @ turn, made.documents @ turn))
-    same(values(found), values(turned))
-    same(errors(found), errors(turned), 1e-5)
+    axes = "rogue_dimensions(k=3)"  # follows the axes, on purpose
+    before, after = (
+        [{key: x for key, x in kind(one).items() if key[1] != axes} for kind in (values, errors)]
+        for one in (found, turned)
+    )
+    same(before[0], after[0])
+    same(before[1], after[1], 1e-5)
 
 
 def test_order_of_rows_changes_nothing(made, found) -> None:

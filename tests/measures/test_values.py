@@ -41,13 +41,14 @@ def measured(made):
         ("uniformity(t=2)", "center>unit", lambda x: twins.uniformity(x - x.mean(0), 2)),
         ("partition_isotropy", "raw", twins.partition),
         ("partition_isotropy", "unit", lambda x: twins.partition(unit(x))),
-        ("effective_rank", "raw", twins.effective_rank),
-        ("effective_rank", "unit", lambda x: twins.effective_rank(unit(x))),
+        ("effective_rank(n=all)", "raw", twins.effective_rank),
+        ("effective_rank(n=all)", "unit", lambda x: twins.effective_rank(unit(x))),
     ],
 )
 def test_one_side(made, measured, side, measure, on, twin) -> None:
     rows = getattr(made, side)
-    assert measured.row(side, measure, on).value == pytest.approx(twin(rows), rel=1e-9)
+    found = measured if "n=all" not in measure else measure_space(made, [measure])
+    assert found.row(side, measure, on).value == pytest.approx(twin(rows), rel=1e-9)
 
 
 @pytest.mark.parametrize("on", ["raw", "unit"])
@@ -115,7 +116,7 @@ def test_joint_values_are_those_of_the_mixture(made, measured) -> None:
     assert measured.row("joint", "participation_ratio", "unit").value == pytest.approx(ratio)
     s = np.sqrt(values)
     rank = math.exp(-float((s / s.sum() * np.log(s / s.sum())).sum()))
-    assert measured.row("joint", "effective_rank", "unit").value == pytest.approx(rank)
+    assert value(made, "effective_rank(n=all)", "joint") == pytest.approx(rank)
 
 
 def test_equal_sides_make_joint_the_side(made) -> None:
@@ -391,11 +392,11 @@ def test_bias_and_correction_of_the_spectrum() -> None:
     rows = np.random.default_rng(0).standard_normal((384, 768))
     found = measure_space(EmbeddingSpace(rows, rows[:5]), [
         "participation_ratio(corrected=False)", "participation_ratio",
-        "isoscore(corrected=False)", "effective_rank"])  # fmt: skip
+        "isoscore(corrected=False)", "effective_rank(n=all)"])  # fmt: skip
     get = lambda name: found.row("queries", name, "raw").value  # noqa: E731
     assert get("participation_ratio(corrected=False)") == pytest.approx(256, abs=3)
     assert get("isoscore(corrected=False)") == pytest.approx(0.333, abs=0.004)
-    assert get("effective_rank") == pytest.approx(355, abs=1.5)
+    assert get("effective_rank(n=all)") == pytest.approx(355, abs=1.5)
     assert get("participation_ratio") == pytest.approx(766, abs=25)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from anisotropy.measures.families.cone import (
     over_queries,
     query_influence,
 )
-from anisotropy.measures.moments import Moments, centered_squares, quadratic, spectrum
+from anisotropy.measures.moments import Moments, centered_squares, quadratic
 from anisotropy.statistics import Estimate
 
 FAMILY = Family(
@@ -142,52 +141,6 @@ def isoscore(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
     )
 
 
-def entropy_rank(values: np.ndarray) -> tuple[float, np.ndarray]:
-    """Effective rank from eigenvalues, and the derivative of its logarithm by each of them.
-
-    With s the roots of the eigenvalues and q = s/sum(s): exp(-sum q log q).
-    """
-    s = np.sqrt(values)
-    q = s / s.sum()
-    entropy = -float((q * np.log(q)).sum())
-    return math.exp(entropy), -(np.log(q) + entropy) / (2 * s * s.sum())
-
-
-def effective_rank(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
-    """Exponential of the entropy of the singular values of the centered rows."""
-    need_rows(facts, side, 3)
-    if side == "joint":
-        sizes = sum(len(facts.raw(s)) for s in ("queries", "documents"))
-        values, vectors = spectrum(joint_covariance(facts, on)[0], sizes - 1)
-    else:
-        found = facts.moments(side, on)
-        _check_spread(found.trace, found.mean, side)
-        values, vectors = found.spectrum
-    rank, slope = entropy_rank(values)
-    form: Callable[[], np.ndarray] = lambda: _spectral_change(  # noqa: E731
-        facts, side, on, (vectors * slope) @ vectors.T
-    )
-    return Estimate(
-        rank,
-        () if side == "documents" else query_influence(facts, form()),
-        n=count(facts, side),
-        scale="log",
-        low=1.0,
-        high=float(facts.raw("queries").dim),
-        **over_queries(side),
-    )
-
-
-def _spectral_change(facts: Facts, side: str, on: str, matrix: np.ndarray) -> np.ndarray:
-    """First-order change of sum(slope * eigenvalue) by the weight of each query."""
-    rows, mean = facts.rows("queries", on), facts.moments("queries", on).mean
-    forms = quadratic(rows, mean, matrix)
-    if side == "joint":
-        offset = joint_covariance(facts, on)[1]
-        forms = (forms + rows.dot(matrix @ offset)) / 2
-    return np.asarray(forms - forms.mean())
-
-
 _PLACES = tuple((side, on) for on in ("raw", "unit") for side in SIDES)
 _CORRECTED = Parameter("corrected", True)
 DEFINITIONS = (
@@ -231,27 +184,5 @@ DEFINITIONS = (
         places=_PLACES,
         parameters=(_CORRECTED,),
         compute=isoscore,
-    ),
-    Definition(
-        name="effective_rank",
-        family="spread",
-        formula="exp(-sum q log q), q = s/sum(s), s the singular values of the centered rows",
-        low=1.0,
-        high=math.inf,
-        up="spread over more directions",
-        better="up",
-        word="more isotropic",
-        sees="the spread of the variance, small directions weighing more than in the "
-        "participation ratio",
-        blind="the mean (a cone changes nothing)",
-        reference="Roy and Vetterli 2007",
-        note="Biased down by sampling and not corrected: n isotropic rows of 768 dimensions "
-        "give 617 at n = 768 and 757 at n = 6,980. Compared only at equal n. The interval is "
-        "about the expected value at this n.",
-        needs=("moments",),
-        places=_PLACES,
-        compute=effective_rank,
-        dimension_bound=True,
-        size_bound=True,
     ),
 )
