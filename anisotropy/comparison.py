@@ -186,6 +186,8 @@ def _reason(a: MeasuredSpace, b: MeasuredSpace, key: Key, pools: str) -> str:
     if on == "raw" and a.facts.normalized != b.facts.normalized:
         unit = a if a.facts.normalized else b
         return f"raw rows have length 1 in {unit.space.label!r} only; compare on unit"
+    if definition.score_bound and (reason := _other_scores(a.space, b.space)):
+        return reason
     if definition.family == "negatives" and pools:
         return pools
     sizes = _sizes(a, side, definition), _sizes(b, side, definition)
@@ -193,6 +195,15 @@ def _reason(a: MeasuredSpace, b: MeasuredSpace, key: Key, pools: str) -> str:
         return f"depends on the number of rows, which is {sizes[0]} and {sizes[1]}"
     if [math.isnan(one.estimates[key].value) for one in (a, b)] != [False, False]:
         return "not a number in one of the spaces"
+    return ""
+
+
+def _other_scores(a: EmbeddingSpace, b: EmbeddingSpace) -> str:
+    """How the units of the recipes' scores differ; empty where they are the same."""
+    for name in ("similarity", "temperature"):
+        left, right = (getattr(space, name) for space in (a, b))
+        if left != right:
+            return f"in units of the score, whose {name} is {left} and {right}"
     return ""
 
 

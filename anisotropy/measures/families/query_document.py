@@ -31,12 +31,12 @@ def gap(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
     square = float(offset @ offset)
     if corrected:
         square -= queries.trace / queries.n + documents.trace / documents.n
-    mean, sd = _label_null(queries, documents, corrected)
+    mean, sd = label_null(queries, documents, corrected)
     return Estimate(
         math.sqrt(max(square, 0.0)),
         (
-            Influence(facts.space.query_ids, _terms(facts, "queries", on, offset)),
-            Influence(facts.space.doc_ids, _terms(facts, "documents", on, -offset)),
+            Influence(facts.space.query_ids, offset_terms(facts, "queries", on, offset)),
+            Influence(facts.space.doc_ids, offset_terms(facts, "documents", on, -offset)),
         ),
         n=queries.n,
         unit="query",
@@ -52,7 +52,7 @@ def gap(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
     )
 
 
-def _terms(facts: Facts, side: str, on: str, offset: np.ndarray) -> np.ndarray:
+def offset_terms(facts: Facts, side: str, on: str, offset: np.ndarray) -> np.ndarray:
     """Influence of each query or document on the squared gap, its own square apart.
 
     Of row u in the side of mean m: 2 (mean of the other products - m.m') with
@@ -70,7 +70,7 @@ def _terms(facts: Facts, side: str, on: str, offset: np.ndarray) -> np.ndarray:
     return np.bincount(units, weights=values, minlength=n) * n / found.n
 
 
-def _label_null(queries: Moments, documents: Moments, corrected: bool) -> tuple[float, float]:
+def label_null(queries: Moments, documents: Moments, corrected: bool) -> tuple[float, float]:
     """Mean and spread of the squared gap when the labels of the sides mean nothing."""
     share = queries.n / (queries.n + documents.n)
     pooled = share * queries.covariance + (1 - share) * documents.covariance
