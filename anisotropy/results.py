@@ -92,7 +92,20 @@ class Difference:
 
 @dataclass(frozen=True)
 class Similarity:
-    """How alike the two spaces are on one side."""
+    """How alike the two spaces are on one side.
+
+    Attributes
+    ----------
+    side, measure
+        Side and text identity.
+    value, ci_low, ci_high
+        The value, and its 95% interval; NaN where there is none.
+    null_mean, null_sd, null_p
+        The value where the items of one space are matched at random with those of the other,
+        its spread, and a two-sided p.
+    n
+        Number of items compared.
+    """
 
     side: str
     measure: str
@@ -101,6 +114,8 @@ class Similarity:
     ci_high: float = math.nan
     null_mean: float = math.nan
     n: int = 0
+    null_sd: float = math.nan
+    null_p: float = math.nan
 
 
 @dataclass(frozen=True)

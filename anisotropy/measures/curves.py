@@ -10,12 +10,12 @@ import numpy as np
 from anisotropy.files import hash_ids
 from anisotropy.measures.base import Impossible
 from anisotropy.measures.facts import Facts
-from anisotropy.measures.families.negatives import ROLES, headline_k, mined, probabilities
 from anisotropy.measures.families.nearest import (
     nearest_distances,
     pair_margins,
     positive_scores,
 )
+from anisotropy.measures.families.negatives import ROLES, headline_k, mined, probabilities
 from anisotropy.measures.families.query_document import pair_percentiles
 from anisotropy.measures.families.ranking import judged_ranking, ndcg, recall, reciprocal_rank
 from anisotropy.results import Curve

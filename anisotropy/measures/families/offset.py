@@ -61,15 +61,12 @@ def relative_gap(facts: Facts, measure: Measure, side: str, on: str) -> Estimate
     mean, sd = label_null(found["queries"], found["documents"], corrected)
     return Estimate(
         math.sqrt(max(ratio, 0.0)),
-        tuple(
-            Influence(facts.ids(s), _ratio_terms(facts, s, on, sign * offset, ratio) / within)
-            for s, sign in (("queries", 1), ("documents", -1))
-        ),
+        _ratio_influences(facts, on, offset, ratio, within) if corrected else (),
         n=found["queries"].n,
         unit="query",
         population="both",
         estimator="corrected" if corrected else "exact",
-        method="jackknife",
+        method="jackknife" if corrected else None,
         scale="square",
         squared=ratio,
         low=0.0,
@@ -78,11 +75,17 @@ def relative_gap(facts: Facts, measure: Measure, side: str, on: str) -> Estimate
     )
 
 
-def _ratio_terms(facts: Facts, side: str, on: str, offset: np.ndarray, ratio: float) -> np.ndarray:
+def _ratio_influences(
+    facts: Facts, on: str, offset: np.ndarray, ratio: float, within: float
+) -> tuple[Influence, ...]:
     """Influence on the squared gap less `ratio` times that on the mean within-side square."""
-    rows, mean = facts.rows(side, on), facts.moments(side, on).mean
-    within = by_unit(facts, side, centered_squares(rows, mean))
-    return offset_terms(facts, side, on, offset) - ratio * within / 2
+    parts = []
+    for side, sign in (("queries", 1), ("documents", -1)):
+        rows, mean = facts.rows(side, on), facts.moments(side, on).mean
+        spread = by_unit(facts, side, centered_squares(rows, mean))
+        terms = offset_terms(facts, side, on, sign * offset) - ratio * spread / 2
+        parts.append(Influence(facts.ids(side), terms / within))
+    return tuple(parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,12 +142,12 @@ def centroid_cosine(facts: Facts, measure: Measure, side: str, on: str) -> Estim
         influences.append(Influence(facts.ids(one), along - cosine / 2 * own))
     return Estimate(
         min(max(cosine, -1.0), 1.0),
-        tuple(influences),
+        tuple(influences) if corrected else (),
         n=len(facts.ids("queries")),
         unit="query",
         population="both",
         estimator="corrected" if corrected else "exact",
-        method="jackknife",
+        method="jackknife" if corrected else None,
         low=-1.0,
         high=1.0,
     )
@@ -166,7 +169,9 @@ DEFINITIONS = (
         blind="a common direction, which shrinks offset and spread alike",
         reference="project definition; squared gap: Liang et al. 2022 (arXiv 2203.02053)",
         note="Both sides are samples, as in gap. The interval is that of the square, mapped back "
-        "and truncated at 0. Null: the labels of the sides mean nothing.",
+        "and truncated at 0; it covered 94-98% in simulations of 100 and 400 queries, 100% where "
+        "the centers are the same. The plain form is biased up (2-80% there) and carries none. "
+        "Null: the labels of the sides mean nothing.",
         needs=("moments",),
         places=(("cross", "unit"),),
         parameters=(Parameter("corrected", True),),
@@ -186,8 +191,9 @@ DEFINITIONS = (
         blind="how long the centers are, and everything around them",
         reference="project definition",
         note="Noise when either center is near 0: withheld unless both squared lengths are "
-        "four standard errors above 0. The plain form is pulled to 0 by the noise "
-        "of the means. The corrected one may pass 1, is then cut and loses its coverage there.",
+        "four standard errors above 0. The interval covered 95-97% in simulations of 100 and 400 "
+        "queries, 99-100% where the cosine is 1 (values beyond are cut). The plain form is pulled "
+        "to 0 by the noise of the means (2-85% there) and carries none.",
         needs=("moments",),
         places=(("cross", "unit"), ("cross", "raw")),
         parameters=(Parameter("corrected", True),),

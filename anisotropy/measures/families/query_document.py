@@ -32,17 +32,18 @@ def gap(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
     if corrected:
         square -= queries.trace / queries.n + documents.trace / documents.n
     mean, sd = label_null(queries, documents, corrected)
+    influences = (
+        Influence(facts.space.query_ids, offset_terms(facts, "queries", on, offset)),
+        Influence(facts.space.doc_ids, offset_terms(facts, "documents", on, -offset)),
+    )
     return Estimate(
         math.sqrt(max(square, 0.0)),
-        (
-            Influence(facts.space.query_ids, offset_terms(facts, "queries", on, offset)),
-            Influence(facts.space.doc_ids, offset_terms(facts, "documents", on, -offset)),
-        ),
+        influences if corrected else (),  # the plain square is biased beyond its interval
         n=queries.n,
         unit="query",
         population="both",
         estimator="corrected" if corrected else "exact",
-        method="jackknife",
+        method="jackknife" if corrected else None,
         scale="square",
         squared=square,
         low=0.0,
@@ -143,8 +144,8 @@ DEFINITIONS = (
         blind="everything but the two centers; a common direction shrinks it",
         reference="Liang et al. 2022 (arXiv 2203.02053); correction: measures.md section 12",
         note="Both sides are taken as samples, as the correction does. The interval is that of "
-        "the squared gap, mapped back and truncated at 0. Null: the labels of the sides mean "
-        "nothing.",
+        "the squared gap, mapped back and truncated at 0; the plain gap, biased up, has none. "
+        "Null: the labels of the sides mean nothing.",
         needs=("moments",),
         places=(("cross", "unit"),),
         parameters=(Parameter("corrected", True),),
