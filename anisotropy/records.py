@@ -102,7 +102,22 @@ class Difference:
 
 @dataclass(frozen=True)
 class Similarity:
-    """How alike two spaces, called `space` and `baseline`, are on one side."""
+    """How alike two spaces, called `space` and `baseline`, are on one side.
+
+    Attributes
+    ----------
+    side, measure
+        Side and text identity.
+    value, ci_low, ci_high
+        The value, and its 95% interval; NaN where there is none.
+    null_mean, null_sd, null_p
+        The value where the items of one space are matched at random with those of the other,
+        its spread, and a two-sided p.
+    n
+        Number of items compared.
+    space, baseline
+        Labels of b and of a.
+    """
 
     side: str
     measure: str
@@ -110,6 +125,8 @@ class Similarity:
     ci_low: float = math.nan
     ci_high: float = math.nan
     null_mean: float = math.nan
+    null_sd: float = math.nan
+    null_p: float = math.nan
     n: int = 0
     space: str = ""
     baseline: str = ""

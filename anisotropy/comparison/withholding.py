@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from anisotropy.measures import Definition, MeasuredSpace, definition_of, parse
 from anisotropy.measures.families.negatives import pool_size
 from anisotropy.measures.run import Key
+
+if TYPE_CHECKING:
+    from anisotropy.spaces import EmbeddingSpace
 
 
 def first_reason(spaces: Sequence[MeasuredSpace], key: Key, pools: str) -> str:
@@ -40,11 +44,22 @@ def _reason(a: MeasuredSpace, b: MeasuredSpace, key: Key, pools: str) -> str:
         return f"raw rows have length 1 in {unit.space.label!r} only; compare on unit"
     if definition.family == "negatives" and pools:
         return pools
+    if definition.score_bound and (reason := _other_scores(a.space, b.space)):
+        return reason
     sizes = _sizes(a, key, definition), _sizes(b, key, definition)
     if definition.size_bound and sizes[0] != sizes[1]:
         return f"depends on the number of rows, which is {sizes[0]} and {sizes[1]}"
     if [math.isnan(one.estimates[key].value) for one in (a, b)] != [False, False]:
         return "not a number in one of the spaces"
+    return ""
+
+
+def _other_scores(a: EmbeddingSpace, b: EmbeddingSpace) -> str:
+    """How the units of the recipes' scores differ; empty where they are the same."""
+    for name in ("similarity", "temperature"):
+        left, right = (getattr(space, name) for space in (a, b))
+        if left != right:
+            return f"in units of the score, whose {name} is {left} and {right}"
     return ""
 
 

@@ -34,8 +34,8 @@ class Parameter:
         Whether the text identity shows it even at its default.
     choices
         Allowed values, if only these.
-    low
-        Smallest allowed number.
+    low, high
+        Smallest and largest allowed number.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Parameter:
     always: bool = False
     choices: tuple[Value, ...] = ()
     low: float = -math.inf
+    high: float = math.inf
 
     def read(self, text: str) -> Value:
         """Value of a text such as ``2``, ``False`` or ``documents``.
@@ -70,6 +71,8 @@ class Parameter:
             raise UsageError(f"{self.name}: {one_of(value, self.choices)}")
         if kind in (int, float) and not (self.low <= float(value) < math.inf):
             raise UsageError(f"{self.name}: got {value}; allowed: {self.low:g} and above")
+        if kind in (int, float) and float(value) > self.high:
+            raise UsageError(f"{self.name}: got {value}; allowed: up to {self.high:g}")
         checked: Value = value
         return checked
 
@@ -120,6 +123,9 @@ class Definition:
         Values of different dimensions must not be compared.
     size_bound
         Values of different numbers of rows must not be compared.
+    score_bound
+        In units of the recipe's score: values of different similarities or temperatures must
+        not be compared.
     default
         Whether it belongs to the default set.
     defaults
@@ -148,6 +154,7 @@ class Definition:
     between: Callable[[Facts, Facts, Measure, str], Similarity] | None = None
     dimension_bound: bool = False
     size_bound: bool = False
+    score_bound: bool = False
     default: bool = True
     defaults: tuple[Mapping[str, Value], ...] = ({},)
     unit: str = "query"

@@ -10,6 +10,11 @@ import numpy as np
 from anisotropy.files import hash_ids
 from anisotropy.measures.base import Impossible
 from anisotropy.measures.facts import Facts
+from anisotropy.measures.families.nearest import (
+    nearest_distances,
+    pair_margins,
+    positive_scores,
+)
 from anisotropy.measures.families.negatives import ROLES, headline_k, mined, probabilities
 from anisotropy.measures.families.query_document import pair_percentiles
 from anisotropy.measures.families.ranking import judged_ranking, ndcg, recall, reciprocal_rank
@@ -99,12 +104,6 @@ def _random_distances(facts: Facts) -> np.ndarray:
     return np.asarray(np.sqrt(np.maximum(2 - 2 * queries @ documents.T, 0)).ravel())
 
 
-def nearest_distances(facts: Facts) -> np.ndarray:
-    """Distance of each query to its nearest document on unit rows, shape (queries,)."""
-    best = facts.cross("unit").neighbors.scores[:, 0].astype(float)
-    return np.asarray(np.sqrt(np.maximum(2 - 2 * best, 0)))
-
-
 def _negatives(facts: Facts, role: str) -> Iterator[Curve]:
     """Sorted probabilities at the k of the headline row, at most 2000 evenly spaced ranks."""
     found = mined(facts, role, "none")
@@ -133,6 +132,8 @@ def _queries(facts: Facts) -> Iterator[Curve]:
         **{name: np.full(n, np.nan) for name in ("nDCG@10", "RR@10", "R@100")},
         "positive_distance": np.full(n, np.nan),
         "positive_percentile": np.full(n, np.nan),
+        "positive_score": np.full(n, np.nan),
+        "margin": np.full(n, np.nan),
         "nearest_distance": nearest_distances(facts),
     }
     with contextlib.suppress(Impossible):
@@ -152,6 +153,9 @@ def _judged_columns(facts: Facts, n: int) -> dict[str, np.ndarray]:
     }
     if len(facts.space.doc_ids) > 1:
         values["positive_percentile"] = np.minimum.reduceat(pair_percentiles(facts), first)
+    values["positive_score"] = np.maximum.reduceat(positive_scores(facts), first)
+    with contextlib.suppress(Impossible):
+        values["margin"] = np.maximum.reduceat(pair_margins(facts), first)
     return {name: _spread_out(n, queries, column) for name, column in values.items()}
 
 

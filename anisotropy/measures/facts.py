@@ -289,20 +289,24 @@ class Facts(Sides):
     @cached_property
     def positive_distances(self) -> np.ndarray:
         """Euclidean distance of each positive pair on unit rows, best chunk, shape (pairs,)."""
-        return self._pair_distances(self.positives)
+        return self.pair_distances(self.positives.query, self.positives.document)
 
     def _pair_cosines(self, pairs: Pairs) -> np.ndarray:
-        return 1 - self._pair_distances(pairs) ** 2 / 2
+        return 1 - self.pair_distances(pairs.query, pairs.document) ** 2 / 2
 
-    def _pair_distances(self, pairs: Pairs) -> np.ndarray:
-        out = np.empty(len(pairs.query))
+    def pair_distances(self, query: np.ndarray, document: np.ndarray) -> np.ndarray:
+        """Euclidean distance of each query and document on unit rows, best chunk.
+
+        Both are positions in the ids of the space, shape (pairs,).
+        """
+        out = np.empty(len(query))
         if not len(out):
             return out
         queries, documents = self.items("queries", "unit"), self.items("documents", "unit")
         for start in range(0, len(out), _PAIR_BLOCK):
             part = slice(start, start + _PAIR_BLOCK)
-            left, _ = queries.take(pairs.query[part])
-            right, starts = documents.take(pairs.document[part])
+            left, _ = queries.take(query[part])
+            right, starts = documents.take(document[part])
             if starts is not None:
                 left = np.repeat(left, np.diff(np.append(starts, len(right))), axis=0)
             gap = left.astype(np.float64) - right

@@ -31,18 +31,19 @@ def gap(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
     square = float(offset @ offset)
     if corrected:
         square -= queries.trace / queries.n + documents.trace / documents.n
-    mean, sd = _label_null(queries, documents, corrected)
+    mean, sd = label_null(queries, documents, corrected)
+    influences = (
+        Influence(facts.space.query_ids, offset_terms(facts, "queries", on, offset)),
+        Influence(facts.space.doc_ids, offset_terms(facts, "documents", on, -offset)),
+    )
     return Estimate(
         math.sqrt(max(square, 0.0)),
-        (
-            Influence(facts.space.query_ids, _terms(facts, "queries", on, offset)),
-            Influence(facts.space.doc_ids, _terms(facts, "documents", on, -offset)),
-        ),
+        influences if corrected else (),  # the plain square is biased beyond its interval
         n=queries.n,
         unit="query",
         population="both",
         estimator="corrected" if corrected else "exact",
-        method="jackknife",
+        method="jackknife" if corrected else None,
         scale="square",
         squared=square,
         low=0.0,
@@ -52,7 +53,7 @@ def gap(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
     )
 
 
-def _terms(facts: Facts, side: str, on: str, offset: np.ndarray) -> np.ndarray:
+def offset_terms(facts: Facts, side: str, on: str, offset: np.ndarray) -> np.ndarray:
     """Influence of each query or document on the squared gap, its own square apart.
 
     Of row u in the side of mean m: 2 (mean of the other products - m.m') with
@@ -70,7 +71,7 @@ def _terms(facts: Facts, side: str, on: str, offset: np.ndarray) -> np.ndarray:
     return np.bincount(units, weights=values, minlength=n) * n / found.n
 
 
-def _label_null(queries: Moments, documents: Moments, corrected: bool) -> tuple[float, float]:
+def label_null(queries: Moments, documents: Moments, corrected: bool) -> tuple[float, float]:
     """Mean and spread of the squared gap when the labels of the sides mean nothing."""
     share = queries.n / (queries.n + documents.n)
     pooled = share * queries.covariance + (1 - share) * documents.covariance
@@ -149,8 +150,8 @@ DEFINITIONS = (
         blind="everything but the two centers; a common direction shrinks it",
         reference="Liang et al. 2022 (arXiv 2203.02053); correction: measures.md section 12",
         note="Both sides are taken as samples, as the correction does. The interval is that of "
-        "the squared gap, mapped back and truncated at 0. Null: the labels of the sides mean "
-        "nothing.",
+        "the squared gap, mapped back and truncated at 0; the plain gap, biased up, has none. "
+        "Null: the labels of the sides mean nothing.",
         needs=("moments",),
         places=(("cross", "unit"),),
         parameters=(Parameter("corrected", True),),

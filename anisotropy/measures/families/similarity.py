@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,9 @@ from anisotropy.results import Similarity
 from anisotropy.statistics import (
     Influence,
     blocks_of,
-    from_left_out,
+    from_blocks,
+    null_z,
+    simulated_null,
     student,
     total_error,
 )
@@ -28,6 +31,8 @@ FAMILY = Family(
     "whether either of them is any good",
 )
 BLOCKS = 20
+#: Random matchings behind the spread of a null.
+PERMUTATIONS = 50
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +90,11 @@ def _centered(
 
 def unbiased_cka(x: Rows, y: Rows) -> float:
     """CKA with the unbiased HSIC; rows of `x` and `y` in the same order."""
-    xy, xx, yy = products(x, y).hsic(), products(x, x).hsic(), products(y, y).hsic()
+    return _cka([products(*pair) for pair in ((x, y), (x, x), (y, y))])
+
+
+def _cka(found: Sequence[Products]) -> float:
+    xy, xx, yy = (each.hsic() for each in found)
     if xx <= 0 or yy <= 0:
         raise Impossible("the rows of one space do not differ enough for CKA")
     return xy / math.sqrt(xx * yy)
@@ -93,40 +102,46 @@ def unbiased_cka(x: Rows, y: Rows) -> float:
 
 def cka(a: Facts, b: Facts, measure: Measure, side: str) -> Similarity:
     """Unbiased linear CKA of the unit rows; interval over queries, documents are fixed."""
-    x, y = _same_rows(a, b, side)
-    if len(x) < 4:
-        raise Impossible(f"{side}: {len(x)} row(s), at least 4 are needed")
-    value = unbiased_cka(x, y)
+    x, y = same_rows(a, b, side)
+    n = len(x)
+    if n < 4:
+        raise Impossible(f"{side}: {n} row(s), at least 4 are needed")
+    pairs = ((x, y), (x, x), (y, y))
+    found = [products(*pair) for pair in pairs]
+    value = _cka(found)
     low = high = math.nan
     if side == "queries":
-        low, high = _reach(value, Influence(a.space.query_ids, value * _relative_change(x, y)))
-    return Similarity(side, measure.text, value, low, high, null_mean=0.0, n=len(x))
+        xy, xx, yy = (_hsic_change(*pair, each) for pair, each in zip(pairs, found, strict=True))
+        length = math.sqrt(found[1].hsic() * found[2].hsic())
+        change = xy / length - value / 2 * (xx / found[1].hsic() + yy / found[2].hsic())
+        low, high = reach(value, Influence(a.space.query_ids, change))
+    spread = math.sqrt(2 / (n * (n - 3)))
+    return Similarity(side, measure.text, value, low, high, 0.0, n, spread,
+                      null_z(value, 0.0, spread))  # fmt: skip
 
 
-def _relative_change(x: Rows, y: Rows) -> np.ndarray:
-    """First-order relative change of the CKA by the weight of each row."""
-    xy, xx, yy = (_hsic_change(*pair) for pair in ((x, y), (x, x), (y, y)))
-    return np.asarray(xy - (xx + yy) / 2)
-
-
-def _hsic_change(x: Rows, y: Rows) -> np.ndarray:
-    mean_x, mean_y = x.mean(), y.mean()
-    covariance = sum(left.T @ right for left, right in _centered(x, y, mean_x, mean_y)) / len(x)
-    square = float((covariance**2).sum())
-    terms = [
-        np.einsum("ij,ij->i", left @ covariance, right)
-        for left, right in _centered(x, y, mean_x, mean_y)
+def _hsic_change(x: Rows, y: Rows, found: Products) -> np.ndarray:
+    """Influence of each row on the HSIC: twice its mean product with the others, shape (n,)."""
+    each = [
+        (
+            np.einsum("ij,ij->i", left @ found.cross, right),
+            np.einsum("ij,ij->i", left, left) * np.einsum("ij,ij->i", right, right),
+        )
+        for left, right in _centered(x, y, x.mean(), y.mean())
     ]
-    return 2 * (np.concatenate(terms) / square - 1)
+    along, own = (np.concatenate(parts) for parts in zip(*each, strict=True))
+    change = 2 * (along - own) / (found.n - 1)
+    return np.asarray(change - change.mean())
 
 
-def _reach(value: float, influence: Influence) -> tuple[float, float]:
+def reach(value: float, influence: Influence, low: float = -1.0) -> tuple[float, float]:
+    """Interval of a similarity, cut to `low` and 1."""
     se, freedom = total_error([influence])
-    reach = student(0.95, freedom) * se
-    return max(value - reach, -1.0), min(value + reach, 1.0)
+    half = student(0.95, freedom) * se
+    return max(value - half, low), min(value + half, 1.0)
 
 
-def _same_rows(a: Facts, b: Facts, side: str) -> tuple[Rows, Rows]:
+def same_rows(a: Facts, b: Facts, side: str) -> tuple[Rows, Rows]:
     """Unit rows of both spaces, those of b in the order of a."""
     x, y = a.rows(side, "unit"), b.rows(side, "unit")
     order = row_order(a, b, side)
@@ -167,12 +182,33 @@ def mutual_knn(a: Facts, b: Facts, measure: Measure, side: str) -> Similarity:
     if order is not None:
         back = np.argsort(order)
         y = np.where(y >= 0, back[y], -1)
-    value = float(np.mean(_overlap(x[:, :k], y[:, :k], n))) / k
+    value = float(np.mean(_overlap(x[:, :k], y[:, :k]))) / k
     low = high = math.nan
     if side == "queries":
         block = blocks_of(a.space.query_ids, BLOCKS, a.seed)
-        low, high = _reach(value, from_left_out(_overlap_without(x, y, chosen, block, k)))
-    return Similarity(side, measure.text, value, low, high, null_mean=k / (n - 1), n=len(chosen))
+        left = functools.partial(_overlap_left, x, y, chosen, k)
+        low, high = reach(value, from_blocks(value, block, left), 0.0)
+    chance = k / (n - 1)
+    spread = _matched_at_random(x[:, :k], y[:, :k], chosen, n, a.seed)
+    return Similarity(side, measure.text, value, low, high, chance, len(chosen), spread,
+                      null_z(value, chance, spread))  # fmt: skip
+
+
+def _matched_at_random(
+    x: np.ndarray, y: np.ndarray, chosen: np.ndarray, n: int, seed: int
+) -> float:
+    """Spread of the overlap where the items of b are named at random, anchors among anchors."""
+    others = np.setdiff1d(np.arange(n), chosen, assume_unique=True)
+    k = int(x.shape[1])
+
+    def draw(rng: np.random.Generator) -> float:
+        name = np.empty(n, dtype=np.int64)
+        name[others] = rng.permutation(others)
+        order = rng.permutation(len(chosen))
+        name[chosen[order]] = chosen
+        return float(np.mean(_overlap(x, name[y[order]]))) / k
+
+    return simulated_null(draw, PERMUTATIONS, seed)[1]
 
 
 def _lists(facts: Facts, side: str, chosen: np.ndarray, k: int) -> np.ndarray:
@@ -189,23 +225,21 @@ def _lists(facts: Facts, side: str, chosen: np.ndarray, k: int) -> np.ndarray:
     return lists.neighbors(chosen).index
 
 
-def _overlap(x: np.ndarray, y: np.ndarray, n: int) -> np.ndarray:
-    """Number of common entries of each row of two lists."""
-    base = np.arange(len(x))[:, None] * (n + 1)
-    codes = [np.where(lists >= 0, lists + base, -1).ravel() for lists in (x, y)]
-    both = np.intersect1d(codes[0][codes[0] >= 0], codes[1][codes[1] >= 0], assume_unique=True)
-    return np.bincount(both // (n + 1), minlength=len(x))
+def _overlap(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Number of common entries of each row of two lists, -1 not among them."""
+    counts = np.zeros(len(x), dtype=np.int64)
+    for column in x.T:
+        counts += ((column[:, None] == y) & (column[:, None] >= 0)).any(axis=1)
+    return counts
 
 
-def _overlap_without(
-    x: np.ndarray, y: np.ndarray, chosen: np.ndarray, block: np.ndarray, k: int
-) -> np.ndarray:
-    values = np.empty(int(block.max()) + 1)
-    for out in range(len(values)):
-        stays = block[chosen] != out
-        first = [_first_left(lists[stays], block != out, k) for lists in (x, y)]
-        values[out] = float(np.mean(_overlap(first[0], first[1], len(block)))) / k
-    return values
+def _overlap_left(
+    x: np.ndarray, y: np.ndarray, chosen: np.ndarray, k: int, stays: np.ndarray
+) -> float:
+    """Mean overlap of the items that stay, among these."""
+    rows = stays[chosen]
+    first = [_first_left(lists[rows], stays, k) for lists in (x, y)]
+    return float(np.mean(_overlap(first[0], first[1]))) / k
 
 
 def _first_left(lists: np.ndarray, stays: np.ndarray, k: int) -> np.ndarray:
@@ -228,7 +262,8 @@ DEFINITIONS = (
         blind="small directions: the top ones dominate; outliers swing it",
         reference="Song et al. 2012 (unbiased HSIC); Kornblith et al. 2019 (CKA)",
         note="On unit rows, centered, in feature form over all rows. Expected 0 when nothing is "
-        "shared, slightly negative values included. Documents are fixed: no interval.",
+        "shared, slightly negative values included, with a spread of sqrt(2/(n(n - 3))) over "
+        "random matchings of the rows. Documents are fixed: no interval.",
         needs=("moments",),
         places=_PLACES,
         between=cka,
@@ -243,7 +278,9 @@ DEFINITIONS = (
         sees="whether an item keeps its nearest neighbors",
         blind="distances, and everything farther than the k nearest",
         reference="Huh et al. 2024 (arXiv 2405.07987)",
-        note="Cosine. Chance is k/(n - 1). Large document sets are seen from seeded anchors.",
+        note="Cosine. Chance is k/(n - 1), its spread that of 50 random matchings of the items. "
+        "The interval leaves out blocks of queries. Large document sets are seen from seeded "
+        "anchors. Falls with n: the k nearest of a denser set are nearer.",
         needs=("neighbors",),
         places=_PLACES,
         parameters=(Parameter("k", 10, always=True, low=1),),
