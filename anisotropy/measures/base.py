@@ -36,6 +36,8 @@ class Parameter:
         Allowed values, if only these.
     low
         Smallest allowed number.
+    meaning
+        One line for the definition pages.
     """
 
     name: str
@@ -43,6 +45,15 @@ class Parameter:
     always: bool = False
     choices: tuple[Value, ...] = ()
     low: float = -math.inf
+    meaning: str = ""
+
+    @property
+    def allowed(self) -> str:
+        """What values it takes, in words."""
+        if self.choices:
+            return ", ".join(_plain(choice) for choice in self.choices)
+        kind = _KINDS[type(self.default)]
+        return kind if math.isinf(self.low) else f"{kind}, {self.low:g} and above"
 
     def read(self, text: str) -> Value:
         """Value of a text such as ``2``, ``False`` or ``documents``.
@@ -124,6 +135,8 @@ class Definition:
         Parameters of each of its members of the default set.
     unit, population
         What is resampled and who is meant, in words.
+    null
+        What the value under the null that stands beside it means; empty where there is none.
     """
 
     name: str
@@ -149,6 +162,7 @@ class Definition:
     defaults: tuple[Mapping[str, Value], ...] = ({},)
     unit: str = "query"
     population: str = "queries"
+    null: str = ""
 
     @property
     def sides(self) -> tuple[str, ...]:

@@ -238,7 +238,11 @@ def _definition(name: str, cutoff: int, formula: str, sees: str, blind: str) -> 
         note=_NOTE,
         needs=("neighbors", "positives"),
         places=(("ranking", "recipe"), ("dual_ranking", "recipe")),
-        parameters=(Parameter("cutoff", cutoff, always=True, low=1),),
+        parameters=(
+            Parameter(
+                "cutoff", cutoff, always=True, low=1, meaning="ranks that count, after the @"
+            ),
+        ),
         compute=ranking_measure,
     )
 

@@ -227,8 +227,9 @@ DEFINITIONS = (
         sees="agreement of all pairwise products, up to rotation and scale",
         blind="small directions: the top ones dominate; outliers swing it",
         reference="Song et al. 2012 (unbiased HSIC); Kornblith et al. 2019 (CKA)",
-        note="On unit rows, centered, in feature form over all rows. Expected 0 when nothing is "
-        "shared, slightly negative values included. Documents are fixed: no interval.",
+        note="On unit rows, centered, in feature form over all rows; slightly negative values "
+        "occur. Documents are fixed: no interval.",
+        null="nothing is shared: 0",
         needs=("moments",),
         places=_PLACES,
         between=cka,
@@ -243,10 +244,15 @@ DEFINITIONS = (
         sees="whether an item keeps its nearest neighbors",
         blind="distances, and everything farther than the k nearest",
         reference="Huh et al. 2024 (arXiv 2405.07987)",
-        note="Cosine. Chance is k/(n - 1). Large document sets are seen from seeded anchors.",
+        note="Cosine. Large document sets are seen from seeded anchors.",
+        null="neighbors at random: k/(n - 1)",
         needs=("neighbors",),
         places=_PLACES,
-        parameters=(Parameter("k", 10, always=True, low=1),),
+        parameters=(
+            Parameter(
+                "k", 10, always=True, low=1, meaning="nearest neighbors compared of each row"
+            ),
+        ),
         between=mutual_knn,
     ),
 )
