@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check format verify clean
+.PHONY: demo test check format docs verify clean
 
 ## A new virtual environment with the exact versions of constraints.txt.
 $(STAMP): pyproject.toml constraints.txt
@@ -31,6 +31,10 @@ check: $(STAMP)
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+## The definition pages in docs/measures, from the registry.
+docs: $(STAMP)
+	$(BIN)/anisotropy measures --out docs/measures
 
 ## Tests against reference arrays and real collections, where they are at hand:
 ## make verify ANISOTROPY_ORACLE=… ANISOTROPY_REAL_DATA=…

@@ -36,6 +36,8 @@ class Parameter:
         Allowed values, if only these.
     low, high
         Smallest and largest allowed number.
+    meaning
+        One line for the definition pages.
     """
 
     name: str
@@ -44,6 +46,17 @@ class Parameter:
     choices: tuple[Value, ...] = ()
     low: float = -math.inf
     high: float = math.inf
+    meaning: str = ""
+
+    @property
+    def allowed(self) -> str:
+        """What values it takes, in words."""
+        if self.choices:
+            return ", ".join(_plain(choice) for choice in self.choices)
+        kind = _KINDS[type(self.default)]
+        if math.isfinite(self.high):
+            return f"{kind} from {self.low:g} to {self.high:g}"
+        return kind if math.isinf(self.low) else f"{kind}, {self.low:g} and above"
 
     def read(self, text: str) -> Value:
         """Value of a text such as ``2``, ``False`` or ``documents``.
@@ -132,6 +145,8 @@ class Definition:
         Parameters of each of its members of the default set.
     unit, population
         What is resampled and who is meant, in words.
+    null
+        What the value under the null that stands beside it means; empty where there is none.
     """
 
     name: str
@@ -159,6 +174,7 @@ class Definition:
     defaults: tuple[Mapping[str, Value], ...] = ({},)
     unit: str = "query"
     population: str = "queries"
+    null: str = ""
 
     @property
     def sides(self) -> tuple[str, ...]:

@@ -1,16 +1,26 @@
-"""The registry prints itself."""
+"""The registry prints itself: in the terminal, as JSON, and as definition pages."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-from anisotropy.files import dump_json
-from anisotropy.measures.base import Definition
+from anisotropy.files import dump_json, write_text
+from anisotropy.measures.base import Definition, Family
+from anisotropy.measures.describing import (
+    comparability,
+    description,
+    identity,
+    in_default_set,
+    value_range,
+)
+from anisotropy.measures.pages import page_of, pages
 from anisotropy.measures.registry import definition_of, families, registry
 
 _WIDTH = 88
+_KEY = 13
 
 
 def format_registry(names: Sequence[str] = (), layout: str = "table") -> str:
@@ -28,78 +38,103 @@ def format_registry(names: Sequence[str] = (), layout: str = "table") -> str:
     UsageError
         If a name is unknown.
     """
-    chosen = list(dict.fromkeys(definition_of(name) for name in names)) or list(registry())
+    named = {definition.name: definition for definition in map(definition_of, names)}
+    chosen = list(named.values()) or list(registry())
     if layout == "json":
         return dump_json([_record(definition) for definition in chosen], indent=1)
     if layout == "markdown":
-        return "\n\n".join(_page(definition) for definition in chosen)
+        return "\n\n".join(page_of(definition) for definition in chosen)
     if names:
         return "\n\n".join(_in_full(definition) for definition in chosen)
-    return "\n\n".join(_family(family.name) for family in families())
+    return "\n\n".join([*map(_family, families()), _HINT])
 
 
-def _family(name: str) -> str:
-    family = next(f for f in families() if f.name == name)
-    mine = [d for d in registry() if d.family == name]
-    width = max(len(_identity(d)) for d in mine)
-    head = f"{family.title}\n  sees {family.sees}\n  blind to {family.blind}"
-    rows = [f"    {_identity(d).ljust(width)}  up: {d.up}" for d in mine]
-    return "\n".join([fill_lines(head), *rows])
+_HINT = "`anisotropy measures NAME` gives the definition in full. * not in the default set"
 
 
-def fill_lines(text: str) -> str:
-    """Wrap every line of a text, keeping its indentation."""
-    return "\n".join(
-        fill(line, _WIDTH, subsequent_indent=" " * (len(line) - len(line.lstrip()) + 2))
-        for line in text.splitlines()
+def write_pages(folder: Path) -> list[Path]:
+    """Write the definition pages, one a family, and their index.
+
+    Parameters
+    ----------
+    folder
+        Made where it is missing; pages of the same names are replaced.
+
+    Returns
+    -------
+    list of Path
+        The files, the index first.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, text in pages().items():
+        write_text(folder / name, text)
+        written.append(folder / name)
+    return written
+
+
+def _family(family: Family) -> str:
+    mine = [d for d in registry() if d.family == family.name]
+    width = max(len(_marked(d)) for d in mine)
+    head = [
+        family.title,
+        _wrapped(f"sees: {family.sees}", 2, 4),
+        _wrapped(f"blind to: {family.blind}", 2, 4),
+    ]
+    rows = [_wrapped(f"{_marked(d).ljust(width)}  up: {d.up}", 4, width + 10) for d in mine]
+    return "\n".join([*head, *rows])
+
+
+def _marked(definition: Definition) -> str:
+    outside = definition.compute is not None and not in_default_set(definition)
+    return identity(definition) + " *" * outside
+
+
+def _wrapped(text: str, first: int, others: int) -> str:
+    return fill(
+        text,
+        _WIDTH,
+        initial_indent=" " * first,
+        subsequent_indent=" " * others,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 
-def _identity(definition: Definition) -> str:
-    shown = [f"{p.name}={_plain(p.default)}" for p in definition.parameters if p.always]
-    if definition.parameters and definition.parameters[0].name == "cutoff":
-        return f"{definition.name}@{definition.parameters[0].default}"
-    return f"{definition.name}({', '.join(shown)})" if shown else definition.name
-
-
-def _plain(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _in_full(definition: Definition) -> str:
+    title = next(family.title for family in families() if family.name == definition.family)
+    rows = [f"{identity(definition)} · {title}"]
+    for key, value in description(definition).items():
+        lines = [value] if isinstance(value, str) else value
+        for number, line in enumerate(lines):
+            label = key if number == 0 else ""
+            rows.append(_wrapped(f"{label.ljust(_KEY)}{line}", 2, _KEY + 2))
+    return "\n".join(rows)
 
 
 def _record(definition: Definition) -> dict[str, Any]:
-    better = f"{definition.better} is {definition.word}" if definition.better else "none"
     return {
-        "measure": _identity(definition),
+        "measure": identity(definition),
+        "name": definition.name,
         "family": definition.family,
         "formula": definition.formula,
-        "range": f"{definition.low:g} to {definition.high:g}",
+        "range": value_range(definition),
         "up": definition.up,
-        "direction": better,
+        "better": definition.better,
+        "word": definition.word,
         "sees": definition.sees,
-        "blind to": definition.blind,
-        "sides": ", ".join(definition.sides),
-        "on": ", ".join(definition.transforms),
-        "parameters": {p.name: p.default for p in definition.parameters},
-        "needs": ", ".join(definition.needs),
+        "blind_to": definition.blind,
+        "places": [{"side": side, "on": on} for side, on in definition.places],
+        "parameters": [
+            {"name": p.name, "default": p.default, "allowed": p.allowed, "meaning": p.meaning}
+            for p in definition.parameters
+        ],
+        "default_set": in_default_set(definition),
+        "needs": list(definition.needs),
         "unit": definition.unit,
         "population": definition.population,
-        "note": definition.note,
+        "null": definition.null,
+        "compared": comparability(definition),
+        "notes": definition.note,
         "reference": definition.reference,
     }
-
-
-def _in_full(definition: Definition) -> str:
-    rows = [f"{key.ljust(10)}  {_cell(value)}" for key, value in _record(definition).items()]
-    return "\n".join(fill(row, _WIDTH, subsequent_indent=" " * 12) for row in rows)
-
-
-def _page(definition: Definition) -> str:
-    record = _record(definition)
-    rows = [f"- {key}: {_cell(value)}" for key, value in record.items() if key != "measure"]
-    return "\n".join([f"## `{record['measure']}`", "", *rows])
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key}={_plain(item)}" for key, item in value.items()) or "none"
-    return str(value) or "none"

@@ -179,7 +179,9 @@ def _second_moment_directions(facts: Facts, sides: list[str], on: str) -> np.nda
 
 
 _UNIT_PLACES = tuple((side, "unit") for side in SIDES)
-_CORRECTED = Parameter("corrected", True)
+_CORRECTED = Parameter(
+    "corrected", True, meaning="leave the diagonal terms out; False gives the plain length"
+)
 DEFINITIONS = (
     Definition(
         name="mean_cosine",
@@ -193,10 +195,12 @@ DEFINITIONS = (
         word="more isotropic",
         sees="a common direction (it is a function of the mean row alone)",
         blind="collapse to few dimensions around a zero mean; redundancy",
-        reference="Ethayarajh 2019 (arXiv 1909.00512); exact form: measures.md identity 1",
+        reference="Ethayarajh 2019 (arXiv 1909.00512), from sampled pairs; exact here, since the "
+        "sum of all products is that of the mean row with itself",
         note="Exact in O(n dim), no pair is sampled. At isotropy the usual error is "
-        "conservative. Null: rows uniform on the sphere. Under center>unit it is near 0 by "
+        "conservative. Under center>unit it is near 0 by "
         "construction and carries no interval; the joint side is centered by the joint mean.",
+        null="rows uniform on the sphere: 0, with the spread of a sample of this size",
         needs=("moments",),
         places=_UNIT_PLACES + tuple((side, "center>unit") for side in SIDES),
         compute=mean_cosine,
@@ -212,7 +216,7 @@ DEFINITIONS = (
         word="more isotropic",
         sees="the same as mean_cosine, as a length",
         blind="what mean_cosine is blind to",
-        reference="squared norm without diagonal terms: measures.md section 12",
+        reference="project definition: the U-statistic of |m|^2, its root taken",
         note="Plain |m| of n isotropic rows is 1/sqrt(n), not 0. The interval is that of the "
         "squared value, mapped back and truncated at 0.",
         needs=("moments",),

@@ -201,10 +201,11 @@ def _null(
 
 _SIDES = ("queries", "documents", "ranking", "dual_ranking")
 _PLACES = tuple((side, on) for on in ("unit", "center>unit") for side in _SIDES)
-_K = (Parameter("k", 10, always=True, low=1),)
+_K = (Parameter("k", 10, always=True, low=1, meaning="nearest neighbors counted of each anchor"),)
+_NULL = "anchors that choose their k at random: binomial counts, simulated"
 _NOTE = (
-    "Depends on n, k and the number of anchors: read it against its null (anchors that choose "
-    "at random, simulated), which is beside it. ranking: documents as neighbors of queries; "
+    "Depends on n, k and the number of anchors: read it against its null, which is "
+    "beside it. ranking: documents as neighbors of queries; "
     "dual_ranking: queries as neighbors of documents; cosine, best chunk, centered by the joint "
     "mean. Large document sets are seen from seeded anchors. Within queries and on dual_ranking "
     "blocks of queries are left out; on ranking single queries. There, centered rows and the "
@@ -225,6 +226,7 @@ DEFINITIONS = (
         reference="k-occurrence: Radovanovic et al. 2010; Gini in place of the skewness, which "
         "varies by a factor of two between seeds",
         note=_NOTE,
+        null=_NULL,
         needs=("neighbors",),
         places=_PLACES,
         parameters=_K,
@@ -244,6 +246,7 @@ DEFINITIONS = (
         blind="how the occurrences are shared among the rows that are reached",
         reference="Radovanovic et al. 2010",
         note=_NOTE,
+        null=_NULL,
         needs=("neighbors",),
         places=_PLACES,
         parameters=_K,

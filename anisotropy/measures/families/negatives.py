@@ -328,15 +328,20 @@ def _null(
 
 
 _PARAMETERS = (
-    Parameter("k", MINING_K, always=True, low=1),
-    Parameter("role", "queries", choices=ROLES),
-    Parameter("center", "none", choices=("none", "sides")),
+    Parameter("k", MINING_K, always=True, low=1, meaning="depth from which negatives are drawn"),
+    Parameter("role", "queries", choices=ROLES, meaning="side that is drawn as negatives"),
+    Parameter(
+        "center",
+        "none",
+        choices=("none", "sides"),
+        meaning="sides subtracts the mean of each side from its rows first",
+    ),
 )
 _NOTE = (
     "Anchors are distinct. The pool is the training queries where there are any. k saturates "
     "small pools: the largest Gini is 1 - k/N, the largest KL log(N/k); above k/N = 5% the value "
     "at 200/367,013 of the pool (at least 10) stands beside it and is the one to read. Even "
-    "draws look uneven in counts: the null is simulated. role=queries leaves blocks of queries "
+    "draws look uneven in counts: read it against its null. role=queries leaves blocks of queries "
     "out, role=documents single queries. center=sides subtracts each side's mean first, the "
     "control for unevenness made by an offset alone."
 )
@@ -347,6 +352,7 @@ _COMMON: dict[str, Any] = {
     "blind": "how hard the negatives are; what makes the hubs (see center=sides)",
     "reference": "project definition, after the mining of ANCE (arXiv 2007.00808)",
     "note": _NOTE,
+    "null": "anchors that draw their k items at random, simulated",
     "needs": ("neighbors", "positives"),
     "places": tuple((role, "recipe") for role in ROLES),
     "parameters": _PARAMETERS,

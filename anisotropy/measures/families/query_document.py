@@ -17,7 +17,7 @@ FAMILY = Family(
     "query_document",
     "Query-document distance",
     "how far the sides, and the judged pairs, are apart, absolutely and against other pairs",
-    "absolute distances shrink with any common direction; only the relative ones and the "
+    "a common direction, which shrinks every absolute distance: only the relative ones and the "
     "percentile tell whether queries moved closer",
 )
 
@@ -148,13 +148,19 @@ DEFINITIONS = (
         word="closer",
         sees="an offset between the center of the queries and that of the documents",
         blind="everything but the two centers; a common direction shrinks it",
-        reference="Liang et al. 2022 (arXiv 2203.02053); correction: measures.md section 12",
+        reference="Liang et al. 2022 (arXiv 2203.02053); corrected: U-statistic of the square",
         note="Both sides are taken as samples, as the correction does. The interval is that of "
-        "the squared gap, mapped back and truncated at 0; the plain gap, biased up, has none. "
-        "Null: the labels of the sides mean nothing.",
+        "the squared gap, mapped back and truncated at 0; the plain gap, biased up, has none.",
+        null="the labels of the sides mean nothing: moments of the squared gap under permutation",
         needs=("moments",),
         places=(("cross", "unit"),),
-        parameters=(Parameter("corrected", True),),
+        parameters=(
+            Parameter(
+                "corrected",
+                True,
+                meaning="leave the diagonal terms out; False: the plain distance",
+            ),
+        ),
         compute=gap,
         population="both",
     ),
@@ -188,7 +194,7 @@ DEFINITIONS = (
         word="closer",
         sees="how much nearer a positive is than a random document",
         blind="the scale of all distances, so a common direction leaves it as it is",
-        reference="project definition; measures.md section 12",
+        reference="project definition",
         note="The divisor is the closed form from the two means, a root mean square and so "
         "slightly above the mean distance. Of several vectors a document the nearest counts "
         "for the positive, all of them for the divisor.",
@@ -208,9 +214,10 @@ DEFINITIONS = (
         word="closer",
         sees="the rank of the positive among all documents",
         blind="every distance: only the order counts",
-        reference="project definition; measures.md section 12",
+        reference="project definition",
         note="By cosine, whatever the recipe; cosines within 1e-6 are ties; best chunk each. "
-        "0.5 is chance, 0 the best.",
+        "0 is the best.",
+        null="positives at random: 0.5",
         needs=("positives", "neighbors"),
         places=_PAIRS,
         compute=positive_percentile,

@@ -219,11 +219,14 @@ _NOTE = (
     "Scores as the recipe defines them, compared as 32-bit floats; equal scores by id "
     "descending, as trec_eval. Queries without a positive are left out, judged queries missing "
     "from a run count 0. dual_ranking: reversed judgments, the positive documents rank the "
-    "queries of the evaluated split."
+    "queries of the evaluated split. Depths up to 200 cost nothing more; deeper ones, such as "
+    "R@1000, deepen every list of the run and are taken only by name."
 )
 
 
-def _definition(name: str, cutoff: int, formula: str, sees: str, blind: str) -> Definition:
+def _definition(
+    name: str, cutoff: int, formula: str, sees: str, blind: str, cutoffs: tuple[int, ...] = ()
+) -> Definition:
     return Definition(
         name=name,
         family="effectiveness",
@@ -239,7 +242,12 @@ def _definition(name: str, cutoff: int, formula: str, sees: str, blind: str) -> 
         note=_NOTE,
         needs=("neighbors", "positives"),
         places=(("ranking", "recipe"), ("dual_ranking", "recipe")),
-        parameters=(Parameter("cutoff", cutoff, always=True, low=1),),
+        parameters=(
+            Parameter(
+                "cutoff", cutoff, always=True, low=1, meaning="ranks that count, after the @"
+            ),
+        ),
+        defaults=tuple({"cutoff": each} for each in cutoffs or (cutoff,)),
         compute=ranking_measure,
     )
 
@@ -258,6 +266,7 @@ DEFINITIONS = (
         "1/rank of the first positive within the top k, else 0",
         "the first positive",
         "all other positives",
+        (10, 100),
     ),
     _definition(
         "R",

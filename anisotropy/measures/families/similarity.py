@@ -261,9 +261,9 @@ DEFINITIONS = (
         sees="agreement of all pairwise products, up to rotation and scale",
         blind="small directions: the top ones dominate; outliers swing it",
         reference="Song et al. 2012 (unbiased HSIC); Kornblith et al. 2019 (CKA)",
-        note="On unit rows, centered, in feature form over all rows. Expected 0 when nothing is "
-        "shared, slightly negative values included, with a spread of sqrt(2/(n(n - 3))) over "
-        "random matchings of the rows. Documents are fixed: no interval.",
+        note="On unit rows, centered, in feature form over all rows; slightly negative values "
+        "occur. Documents are fixed: no interval.",
+        null="nothing is shared: 0, with a spread of sqrt(2/(n(n - 3))) over random matchings",
         needs=("moments",),
         places=_PLACES,
         between=cka,
@@ -278,12 +278,16 @@ DEFINITIONS = (
         sees="whether an item keeps its nearest neighbors",
         blind="distances, and everything farther than the k nearest",
         reference="Huh et al. 2024 (arXiv 2405.07987)",
-        note="Cosine. Chance is k/(n - 1), its spread that of 50 random matchings of the items. "
-        "The interval leaves out blocks of queries. Large document sets are seen from seeded "
-        "anchors. Falls with n: the k nearest of a denser set are nearer.",
+        note="Cosine. The interval leaves out blocks of queries. Large document sets are seen "
+        "from seeded anchors. Falls with n: the k nearest of a denser set are nearer.",
+        null="items matched at random: k/(n - 1), its spread that of 50 random matchings",
         needs=("neighbors",),
         places=_PLACES,
-        parameters=(Parameter("k", 10, always=True, low=1),),
+        parameters=(
+            Parameter(
+                "k", 10, always=True, low=1, meaning="nearest neighbors compared of each row"
+            ),
+        ),
         between=mutual_knn,
     ),
 )

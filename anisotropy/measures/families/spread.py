@@ -142,7 +142,9 @@ def isoscore(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
 
 
 _PLACES = tuple((side, on) for on in ("raw", "unit") for side in SIDES)
-_CORRECTED = Parameter("corrected", True)
+_CORRECTED = Parameter(
+    "corrected", True, meaning="remove the bias of the sample size; False gives the plain formula"
+)
 DEFINITIONS = (
     Definition(
         name="participation_ratio",
@@ -155,7 +157,8 @@ DEFINITIONS = (
         word="more isotropic",
         sees="the number of directions that carry the variance",
         blind="the mean (a cone changes nothing)",
-        reference="correction and its check: measures.md section 3",
+        reference="project definition of the correction: for Gaussian rows the squared trace over "
+        "n is what sampling adds to |S|_F^2",
         note="The plain ratio of n isotropic rows is dim/(1 + dim/n). The correction assumes "
         "near-Gaussian rows; with heavy-tailed lengths look at unit rows. Clipped to [1, dim]; "
         "the interval is on the log scale. Bound to the dimension: withheld between spaces of "

@@ -16,7 +16,7 @@ FAMILY = Family(
     "uniformity",
     "Uniformity and alignment",
     "how clumped the rows are on the sphere, and how far judged pairs are apart",
-    "collapse and redundancy move uniformity little; a cone shrinks alignment",
+    "collapse and redundancy, which move uniformity little; a cone, which shrinks alignment",
 )
 
 
@@ -183,16 +183,26 @@ DEFINITIONS = (
         blind="collapse to some tens of dimensions and redundancy change it by a few percent",
         reference="Wang and Isola 2020 (arXiv 2005.10242)",
         note="Values at different t do not compare. Duplicated rows raise it, most at t=5: "
-        "their number is among the warnings. Its null is the uniform law in this dimension, "
-        "which differs little between dimensions (-3.875 at 64, -3.990 at 768 for t=2), so it "
-        "is compared across them. Cross is centered by the joint mean; queries centered by "
+        "their number is among the warnings. Its null differs little between dimensions "
+        "(-3.875 at 64, -3.990 at 768 for t=2), so it is compared across them. Cross is "
+        "centered by the joint mean; queries centered by "
         "their own sample mean carry no interval, which would not cover. Sides of many rows are "
         "worked on from seeded anchors; for documents the interval is then that of the choice "
         "of anchors.",
+        null="rows uniform on the sphere of this dimension, the lowest value of a large sample: "
+        "-2t + log 0F1(; dim/2; t^2)",
         needs=("pairs",),
         places=tuple((side, "unit") for side in _SIDES)
         + tuple((side, "center>unit") for side in ("queries", "documents", "cross")),
-        parameters=(Parameter("t", 2.0, always=True, low=1e-6),),
+        parameters=(
+            Parameter(
+                "t",
+                2.0,
+                always=True,
+                low=1e-6,
+                meaning="sharpness of the kernel: larger t, closer pairs",
+            ),
+        ),
         defaults=({"t": 2.0}, {"t": 5.0}),
         compute=uniformity,
     ),
@@ -209,10 +219,13 @@ DEFINITIONS = (
         blind="whether anything else is just as near: collapse and a cone improve it",
         reference="Wang and Isola 2020 (arXiv 2005.10242)",
         note="Never alone. Pairs are averaged, queries are the clusters; of several vectors a "
-        "document the nearest counts. Null at alpha=2: random pairs, 2 - 2 m_q.m_d.",
+        "document the nearest counts.",
+        null="at alpha=2, all query-document pairs: 2 - 2 m_q.m_d",
         needs=("positives",),
         places=(("positives", "unit"),),
-        parameters=(Parameter("alpha", 2.0, always=True, low=1e-6),),
+        parameters=(
+            Parameter("alpha", 2.0, always=True, low=1e-6, meaning="power of the distance"),
+        ),
         compute=alignment,
     ),
 )

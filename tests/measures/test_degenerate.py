@@ -1,0 +1,97 @@
+"""Duplicates, zero vectors and padding under every registered measure: numbers or a reason."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from anisotropy.errors import EmbeddingsError
+from anisotropy.measures import measure_space
+from anisotropy.spaces import EmbeddingSpace
+from tests.measures.everything import chunked, noisy, plain, possible, same, table
+from tests.measures.making import remade
+
+
+def some_rows_repeat(made: EmbeddingSpace) -> EmbeddingSpace:
+    """Clumps larger than the deepest k, so that whole lists are ties at distance zero."""
+    queries, documents = made.queries.copy(), made.documents.copy()
+    queries[:20] = queries[0]
+    documents[:60] = documents[0]
+    documents[60:70] = documents[60]
+    return remade(made, queries, documents)
+
+
+def queries_are_documents(made: EmbeddingSpace) -> EmbeddingSpace:
+    """Every query is its first positive, so the nearest of all is at distance zero."""
+    first = [int(min(made.qrels[q], key=lambda d: int(d[1:]))[1:]) for q in made.query_ids]
+    return remade(made, made.documents[first], made.documents)
+
+
+def one_query_asked_by_all(made: EmbeddingSpace) -> EmbeddingSpace:
+    return remade(made, np.tile(made.queries[:1], (60, 1)), made.documents)
+
+
+def one_document(made: EmbeddingSpace) -> EmbeddingSpace:
+    return remade(made, made.queries, np.tile(made.documents[:1], (150, 1)))
+
+
+def all_on_a_line(made: EmbeddingSpace) -> EmbeddingSpace:
+    """Every row one of two opposite vectors."""
+    signs = np.where(np.arange(210) % 3 == 0, -1.0, 1.0)[:, None]
+    rows = signs * np.linspace(1, 2, 8)
+    return remade(made, rows[:60], rows[60:])
+
+
+@pytest.mark.parametrize(
+    ("change", "queries", "documents"),
+    [
+        (some_rows_repeat, 19, 68),
+        (queries_are_documents, None, 0),
+        (one_query_asked_by_all, 59, 0),
+        (one_document, 0, 149),
+        (all_on_a_line, 58, 148),
+    ],
+)
+def test_duplicates_are_counted_and_give_no_nan(change, queries, documents) -> None:
+    made = change(plain())
+    other = noisy(plain())
+    for left, right in ((made, other), (other, made), (made, made)):
+        rows = table(left, right)
+        assert rows
+        wrong = [key for key, row in rows.items() if not np.isfinite(row[0])]
+        wrong += [key for key, row in rows.items() if np.isinf(row).any() or row[-2] > row[-1]]
+        assert not wrong
+    found = measure_space(made, possible(), between=True)
+    assert len(found.rows) + len(found.withheld) >= len(possible()) - 2
+    assert all(line.reason for line in found.withheld)
+    for side, extra in (("queries", queries), ("documents", documents)):
+        lines = [line for line in found.warnings if line.startswith(f"{side}: ")]
+        lines = [line for line in lines if "repeat another row exactly" in line]
+        if extra is not None:
+            assert [line.split()[1] for line in lines] == [str(extra)] * (extra > 0)
+
+
+@pytest.mark.parametrize("side", ["queries", "documents"])
+@pytest.mark.parametrize("text", ["mean_cosine", "partition_isotropy", "nDCG@10", "cka"])
+def test_zero_rows_are_refused_before_anything_is_measured(side, text) -> None:
+    made = plain()
+    rows = {"queries": made.queries.copy(), "documents": made.documents.copy()}
+    rows[side][[3, 5]] = 0
+    with pytest.raises(EmbeddingsError, match=rf"{side}: 2 all-zero row\(s\), first row 3"):
+        measure_space(remade(made, **rows), [text], between=True)
+
+
+def test_what_a_padding_only_chunk_holds_reaches_the_ranking_alone() -> None:
+    made = chunked()
+    documents = made.documents.copy()
+    documents[made.padding] = np.random.default_rng(1).standard_normal((30, 8)) + 5
+    other = noisy(made)
+    moved = remade(made, made.queries, documents)
+    before, after = table(made, other), table(moved, other)
+    geometry = [key for key in before if key[2] != "recipe"]
+    assert len(geometry) > 60
+    same({k: before[k] for k in geometry}, {k: after[k] for k in geometry}, 1e-12)
+    assert any(not np.array_equal(before[k], after[k], equal_nan=True)
+               for k in before if k[0] == "ranking" and k[2] == "recipe")  # fmt: skip
+    line = next(w for w in measure_space(made, ["gap"]).warnings if "padding-only" in w)
+    assert line.startswith("documents: 30 padding-only chunks are left out")
