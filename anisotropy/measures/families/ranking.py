@@ -209,6 +209,7 @@ def ranking_measure(facts: Facts, measure: Measure, side: str, on: str) -> Estim
         unit="document" if dual else "query",
         population="documents" if dual else "queries",
         method="closed_form",
+        scale="share",
         low=0.0,
         high=1.0,
     )
@@ -218,7 +219,8 @@ _NOTE = (
     "Scores as the recipe defines them, compared as 32-bit floats; equal scores by id "
     "descending, as trec_eval. Queries without a positive are left out, judged queries missing "
     "from a run count 0. dual_ranking: reversed judgments, the positive documents rank the "
-    "queries of the evaluated split."
+    "queries of the evaluated split, which are taken as they are. The interval is Wilson's at the "
+    "effective number of queries: it stays honest near 0 and 1, where a symmetric one does not."
 )
 
 
