@@ -93,7 +93,7 @@ def power(run: Run) -> list[Level]:
     """Every row of every planted change."""
     return [
         level("planted", run.size.planted_in, design, row, values)
-        for design in run.designs_planted()
+        for design in run.size.effects
         if run.size.planted
         for row, values in run.planted(design).items()
     ]

@@ -61,11 +61,11 @@ def named(name: str) -> Scenario:
 
 
 @lru_cache
-def pilot(name: str, design: str) -> tuple[str, ...]:
+def pilot(name: str, design: str, only: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The measures of which a row with an interval is about the population of a design."""
     drawn = draw(named(name), generator(name, "pilot"), DESIGNS[design].drawn or "queries")
     options = {"anchors": ANCHORS} if DESIGNS[design].anchors else {}
-    found = measure_space(drawn.space(), everything(name), **options)  # type: ignore[arg-type]
+    found = measure_space(drawn.space(), only or everything(name), **options)  # type: ignore[arg-type]
     return tuple(dict.fromkeys(row[1] for row in kept(found, design)))
 
 

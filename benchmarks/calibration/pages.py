@@ -167,7 +167,7 @@ def _withheld(run: Run) -> Iterator[str]:
     rows: dict[str, set[str]] = {}
     for name in run.size.scenarios:
         drawn = draw(named(name), generator(name, "pilot"), "queries")
-        found = measure_space(drawn.space(), everything(name))
+        found = measure_space(drawn.space(), run.size.only or everything(name))
         for row in found.rows:
             if row.side != "documents" or row.unit != "document":
                 key = f"`{definition_of(row.measure).name}` on {row.side} ({row.on})"

@@ -14,6 +14,9 @@ from benchmarks.calibration.measuring import Row, stack
 from benchmarks.calibration.scenarios import SCENARIOS
 from benchmarks.calibration.work import Chunk, chunks, finish, results
 
+#: Every planted change at every size.
+PLANTED = tuple(f"{effect}:{size}" for effect, sizes in pairs.EFFECTS.items() for size in sizes)
+
 
 @dataclass(frozen=True)
 class Size:
@@ -29,8 +32,8 @@ class Size:
         Large samples that stand for the population, and the rows drawn for each.
     scenarios, only
         Names of scenarios; and of measures, empty for all.
-    planted_in
-        The scenario in which changes are planted.
+    planted_in, effects
+        The scenario in which changes are planted, and the changes with their sizes.
     """
 
     replicates: int = 500
@@ -42,11 +45,11 @@ class Size:
     scenarios: tuple[str, ...] = tuple(scenario.name for scenario in SCENARIOS)
     only: tuple[str, ...] = field(default=())
     planted_in: str = "cone"
+    effects: tuple[str, ...] = PLANTED
 
     def names(self, scenario: str, design: str) -> list[str]:
         """The measures of a design."""
-        found = measuring.pilot(scenario, design)
-        return [name for name in found if not self.only or name in self.only]
+        return list(measuring.pilot(scenario, design, self.only))
 
 
 class Run:
@@ -74,7 +77,7 @@ class Run:
             for design in pairs.NULLS:
                 work += self._pairs(scenario, design)
             work += self._similarity_truths(scenario)
-        for design in self.designs_planted():
+        for design in self.size.effects:
             work += self._planted(design)
         finish(list(dict.fromkeys(work)), self.folder, processes)
 
@@ -127,10 +130,6 @@ class Run:
         scenario = self.size.planted_in
         names = [n for d in ("queries", "both") for n in self.size.names(scenario, d)]
         return chunks("pair", scenario, design, range(self.size.planted), names)
-
-    def designs_planted(self) -> list[str]:
-        """Every change at every size."""
-        return [f"{effect}:{size}" for effect, sizes in pairs.EFFECTS.items() for size in sizes]
 
     def _similarity_truths(self, scenario: str) -> list[Chunk]:
         names, numbers = self.size.names(scenario, "queries"), range(self.size.truths)

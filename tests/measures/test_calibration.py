@@ -21,8 +21,8 @@ NAMES = ("mean_cosine", "alignment(alpha=2)", "gap", "nDCG@10", "uniformity(t=2)
 
 @pytest.mark.slow
 def test_a_small_calibration_covers_and_writes_its_pages(tmp_path: Path) -> None:
-    size = Size(replicates=60, cheap=60, pairs=25, planted=5, truths=1, large=3000,
-                scenarios=("cone",), only=NAMES)  # fmt: skip
+    size = Size(replicates=60, cheap=60, pairs=10, planted=5, truths=1, large=2000,
+                scenarios=("cone",), only=NAMES, effects=("cone:0.2",))  # fmt: skip
     run = Run(size, tmp_path / "work")
     run.finish(1)
     found = {(c.design, *c.row): c for c in run.coverage()}
@@ -32,7 +32,7 @@ def test_a_small_calibration_covers_and_writes_its_pages(tmp_path: Path) -> None
     assert {key[2] for key in found} >= set(NAMES)
     assert ("both", "cross", "gap", "unit") in found
     assert ("sampled queries", "queries", "uniformity(t=2)", "unit") in found
-    assert max(family.rate for family in families(run)) <= 0.2
+    assert max(family.rate for family in families(run)) <= 0.4
     calls = run.planted("cone:0.2")["queries", "mean_cosine", "unit"]
     assert np.mean(calls[:, 2] < 0.05) == 1
     write(run, tmp_path / "docs")
