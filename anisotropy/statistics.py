@@ -22,7 +22,7 @@ LEVEL = 0.95
 BLOCKS = 20
 #: Least share of the variance of a jackknife that is kept when second differences are taken off.
 MOST_OFF = 0.25
-Scale = Literal["linear", "square", "log"]
+Scale = Literal["linear", "square", "log", "share"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,8 @@ class Estimate:
         As in :class:`anisotropy.results.Measurement`.
     scale
         Scale of the influence values and of the interval: ``linear``; ``square`` (intervals of
-        the squared value, mapped back and truncated at 0); ``log``.
+        the squared value, mapped back and truncated at 0); ``log``; ``share`` (a mean of
+        values between 0 and 1: influence values as they are, Wilson's interval).
     squared
         The estimate of the squared value where `scale` is ``square``; may be negative.
     low, high
@@ -139,6 +140,8 @@ def interval(estimate: Estimate, level: float = LEVEL) -> Interval:
     se, freedom = total_error(estimate.influences)
     if math.isnan(se) or math.isnan(estimate.value):
         return Interval()
+    if estimate.scale == "share":
+        return _cut(estimate, _share_interval(estimate, se, level))
     reach = student(level, freedom) * se
     if estimate.scale == "log":
         low, high = (estimate.value * _exp(sign * reach) for sign in (-1, 1))
@@ -147,6 +150,23 @@ def interval(estimate: Estimate, level: float = LEVEL) -> Interval:
         low, high = (math.sqrt(max(estimate.squared + s * reach, 0)) for s in (-1, 1))
         return _cut(estimate, Interval(se * _root_slope(estimate, se), low, high))
     return _cut(estimate, Interval(se, estimate.value - reach, estimate.value + reach))
+
+
+def _share_interval(estimate: Estimate, se: float, level: float) -> Interval:
+    """Wilson's interval at the effective sample size v (1 - v)/se^2.
+
+    That is the number of trials at which a share would have this standard error (Korn and
+    Graubard 1998). Where every unit has the same 0 or 1 there is no error to go by, and the
+    units are the trials.
+    """
+    value, units = estimate.value, sum(len(part.values) for part in estimate.influences)
+    spread = max(value * (1 - value), 0.0)
+    if se == 0 and spread > 1e-12:
+        return Interval(se, value, value)
+    trials = spread / se**2 if se > 0 and spread > 0 else float(units)
+    z2 = student(level, units - 1) ** 2 / trials
+    middle, reach = value + z2 / 2, math.sqrt(z2 * spread + z2 * z2 / 4)
+    return Interval(se, (middle - reach) / (1 + z2), (middle + reach) / (1 + z2))
 
 
 def _exp(x: float) -> float:

@@ -209,6 +209,7 @@ def ranking_measure(facts: Facts, measure: Measure, side: str, on: str) -> Estim
         unit="document" if dual else "query",
         population="documents" if dual else "queries",
         method="closed_form",
+        scale="share",
         low=0.0,
         high=1.0,
         weights=np.ones(len(values)),
@@ -219,8 +220,10 @@ _NOTE = (
     "Scores as the recipe defines them, compared as 32-bit floats; equal scores by id "
     "descending, as trec_eval. Queries without a positive are left out, judged queries missing "
     "from a run count 0. dual_ranking: reversed judgments, the positive documents rank the "
-    "queries of the evaluated split. Depths up to 200 cost nothing more; deeper ones, such as "
-    "R@1000, deepen every list of the run and are taken only by name."
+    "queries of the evaluated split, which are taken as they are. Depths up to 200 cost nothing "
+    "more; deeper ones, such as R@1000, deepen every list of the run and are taken only by name. "
+    "The interval is Wilson's at the effective number of queries: it stays honest near 0 and 1, "
+    "where a symmetric one does not."
 )
 
 

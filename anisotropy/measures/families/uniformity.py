@@ -38,37 +38,23 @@ def within(facts: Facts, side: str, on: str, t: float) -> tuple[float, np.ndarra
     return float(each.mean()), each
 
 
-def _within_influence(facts: Facts, side: str, on: str, values: np.ndarray) -> Influence | None:
-    """Queries: twice the deviation of a row. Documents: the choice of anchors only."""
-    found = facts.one_set(side, on)
-    ids = facts.row_ids(side)
-    n = found.neighbors.n_targets
-    if side == "queries":
-        twice = 1 if found.sampled else 2
-        return Influence([ids[i] for i in found.chosen], twice * values)
-    if not found.sampled:
-        return None
-    keys = [ids[i] for i in found.chosen]
-    return Influence(keys, values, math.sqrt(1 - len(keys) / n))
-
-
 def uniformity(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
     """Log of the mean Gaussian kernel."""
     need_rows(facts, side)
     t = measure.number("t")
     sides = [s for s in ("queries", "documents") if side in (s, "joint")]
-    kernel, influences, anchors = 0.0, [], False
+    kernel, deviations, anchors = 0.0, {}, False
     for one in sides:
         mean, each = within(facts, one, on, t)
         share = 1 / len(sides) ** 2
         kernel += share * mean
-        influences.append((one, share * (each - mean)))
+        deviations[one] = share * (each - mean)
         anchors |= facts.one_set(one, on).sampled
     crossed = np.zeros(0)
     if side in ("cross", "joint"):
         crossed = facts.cross_kernel(on, t) * (1.0 if side == "cross" else 0.5)
         kernel += float(crossed.mean())
-    parts = _merge(facts, on, kernel, influences, crossed)
+    parts = _influences(facts, on, kernel, deviations, crossed)
     if on != "unit" and side == "queries":
         parts = ()  # the sample's own center biases the value beyond its interval
     mean, sd = _null(facts, side, on, t)
@@ -88,25 +74,33 @@ def uniformity(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
     )
 
 
-def _merge(
-    facts: Facts,
-    on: str,
-    kernel: float,
-    influences: list[tuple[str, np.ndarray]],
-    crossed: np.ndarray,
+def _influences(
+    facts: Facts, on: str, kernel: float, within: dict[str, np.ndarray], crossed: np.ndarray
 ) -> tuple[Influence, ...]:
-    """Influence values on the log scale; queries enter within and across, by id."""
-    parts = {s: _within_influence(facts, s, on, v / kernel) for s, v in influences}
-    if len(crossed):
-        across = (crossed - crossed.mean()) / kernel
-        own = parts.get("queries")
-        chosen = facts.one_set("queries", on).chosen if own else np.arange(len(across))
-        if own and len(chosen) < len(across):
-            parts["cross"] = query_influence(facts, across)[0]
-        else:
-            keys = facts.space.query_ids
-            parts["queries"] = Influence(keys, across + (own.values if own else 0.0))
-    return tuple(part for part in parts.values() if part is not None)
+    """Influence values on the log scale.
+
+    A query is an anchor and a neighbor of others, which doubles its deviation `within`; across
+    it enters once. Of m anchors out of n queries two errors are told apart: that of the n
+    queries, known from the anchors, and that of which m of them were drawn. Documents are a
+    census: only the choice of anchors.
+    """
+    across = (crossed - crossed.mean()) / kernel if len(crossed) else np.zeros(0)
+    parts: list[Influence] = []
+    if "queries" in within:
+        own = within["queries"] / kernel
+        chosen, n = facts.one_set("queries", on).chosen, len(facts.space.query_ids)
+        keys = [facts.space.query_ids[i] for i in chosen]
+        share = len(chosen) / n
+        whole = 2 * own + (across[chosen] if len(across) else 0.0)
+        parts.append(Influence(keys, whole, math.sqrt(share)))
+        parts += [Influence(keys, own, math.sqrt(1 - share))] if share < 1 else []
+    elif len(across):
+        parts.append(Influence(facts.space.query_ids, across))
+    if "documents" in within and facts.one_set("documents", on).sampled:
+        chosen, ids = facts.one_set("documents", on).chosen, facts.row_ids("documents")
+        drawn = math.sqrt(1 - len(chosen) / len(ids))
+        parts.append(Influence([ids[i] for i in chosen], within["documents"] / kernel, drawn))
+    return tuple(parts)
 
 
 def _null(facts: Facts, side: str, on: str, t: float) -> tuple[float, float]:
@@ -118,7 +112,9 @@ def _null(facts: Facts, side: str, on: str, t: float) -> tuple[float, float]:
     if side in ("joint", "cross"):
         return best, math.nan
     relative = max(math.expm1(optimum(2 * t, dim) - 2 * best), 0.0)
-    return best, math.sqrt(2 * relative / (n * (n - 1)))
+    # Distinct pairs are uncorrelated; of two anchors both orders of the pair are summed.
+    anchors = len(facts.one_set(side, on).chosen)
+    return best, math.sqrt(relative * (anchors + n - 2) / anchors) / (n - 1)
 
 
 def positive_mean(facts: Facts, values: np.ndarray) -> tuple[float, np.ndarray]:
