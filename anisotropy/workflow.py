@@ -56,6 +56,10 @@ class AnalysisOptions:
         Smallest grade of a positive, 1 or more.
     exact
         Use every row as an anchor, whatever it costs.
+    sample
+        All-pairs work within a side of more than twice as many rows is done from this many
+        seeded anchors, the same ids in every space, against all rows; negatives are mined
+        from twice as many. None means 5,000. Not together with `exact`.
     """
 
     measures: tuple[str, ...] | None = None
@@ -65,6 +69,7 @@ class AnalysisOptions:
     perplexity: float = 30.0
     relevance_level: int = 1
     exact: bool = False
+    sample: int | None = None
 
     def __post_init__(self) -> None:
         for name in self.projections:
@@ -75,6 +80,10 @@ class AnalysisOptions:
             raise UsageError(f"perplexity: got {self.perplexity}; allowed: a number above 1")
         if self.relevance_level < 1:
             raise UsageError(f"relevance level: got {self.relevance_level}; allowed: 1 or more")
+        if self.sample is not None and self.exact:
+            raise UsageError("sample and exact: exact uses every row as an anchor; give one")
+        if self.sample is not None and self.sample < 2:
+            raise UsageError(f"sample: got {self.sample}; allowed: 2 or more")
         if self.measures is not None:
             from anisotropy.measures import expand
 
@@ -240,6 +249,7 @@ def _measure(
     space: EmbeddingSpace, options: AnalysisOptions, say: Say | None, between: bool = False
 ) -> MeasuredSpace:
     from anisotropy.measures import measure_space
+    from anisotropy.measures.run import ANCHORS
 
     _tell(say, f"measuring {space.label}")
     chosen = list(options.measures) if options.measures is not None else None
@@ -248,6 +258,7 @@ def _measure(
         chosen,
         seed=options.seed,
         exact=options.exact,
+        anchors=ANCHORS if options.sample is None else options.sample,
         relevance_level=options.relevance_level,
         between=between,
     )

@@ -25,6 +25,7 @@ ORDER = (
     "neighbors",
     "statistics",
     "measures",
+    "transforms",
     "opening",
     "comparison",
     "projection",

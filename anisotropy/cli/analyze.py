@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anisotropy.cli.options import (
     DATA_DEFAULTS,
@@ -16,13 +16,19 @@ from anisotropy.cli.options import (
     add_encoder_options,
     add_measure_options,
     add_output_options,
+    add_transform_options,
     resolve,
 )
 from anisotropy.errors import UsageError
 
+if TYPE_CHECKING:
+    from anisotropy.spaces import EmbeddingSpace
+    from anisotropy.transforms import Transform
+
 SUMMARY = "what one embedding space looks like, or several side by side"
 DEFAULTS: dict[str, Any] = {
     "spaces": [],
+    "transform": [],
     **DATA_DEFAULTS,
     **ENCODER_DEFAULTS,
     **MEASURE_DEFAULTS,
@@ -41,6 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_data_options(parser)
     add_encoder_options(parser)
     add_measure_options(parser)
+    add_transform_options(parser)
     add_output_options(parser)
 
 
@@ -56,12 +63,13 @@ def run(given: dict[str, Any]) -> int:
 
     jobs.check_format(options)
     chosen = jobs.analysis_options(options)
+    interventions = jobs.transforms(options["transform"])
     encode = jobs.encode_options(options)
     labels = _distinct([default_label(source) for source in sources])
     folder = Path(options["out"] or f"anisotropy-results/{_name(labels)}")
     jobs.prepare_out(folder)
     collection = jobs.open_data(options, sources)
-    spaces = [
+    opened = [
         open_space(
             source,
             collection,
@@ -72,6 +80,7 @@ def run(given: dict[str, Any]) -> int:
         )
         for source, label in zip(sources, labels, strict=True)
     ]
+    spaces = [space for one in opened for space in (one, *_after(one, interventions))]
     results = workflow.analyze(
         spaces,
         chosen,
@@ -81,6 +90,13 @@ def run(given: dict[str, Any]) -> int:
     )
     jobs.deliver(results, folder, options, "analyze")
     return 0
+
+
+def _after(space: EmbeddingSpace, interventions: list[Transform]) -> list[EmbeddingSpace]:
+    """The space after each intervention."""
+    from anisotropy.transforms import transform
+
+    return [transform(space, one) for one in interventions]
 
 
 def _series(source: str) -> list[str]:

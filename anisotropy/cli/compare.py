@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anisotropy.cli.options import (
     DATA_DEFAULTS,
@@ -15,12 +15,17 @@ from anisotropy.cli.options import (
     add_encoder_options,
     add_measure_options,
     add_output_options,
+    add_transform_options,
     resolve,
 )
 from anisotropy.errors import UsageError
 
+if TYPE_CHECKING:
+    from anisotropy.transforms import Transform
+
 SUMMARY = "what changed between two checkpoints, and whether it matters for ranking"
-_SIDED = ("recipe", "tokenizer", "backbone")
+_SIDES = ("a", "b")
+_SIDED = ("recipe", "tokenizer", "backbone", "transform")
 DEFAULTS: dict[str, Any] = {
     "a": None,
     "b": None,
@@ -28,7 +33,8 @@ DEFAULTS: dict[str, Any] = {
     **ENCODER_DEFAULTS,
     **MEASURE_DEFAULTS,
     **OUTPUT_DEFAULTS,
-    **{f"{side}_{name}": None for side in ("a", "b") for name in _SIDED},
+    **{f"{side}_{name}": None for side in _SIDES for name in _SIDED},
+    "transform": [],
     "label_a": None,
     "label_b": None,
     "on_mismatch": "error",
@@ -54,6 +60,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_data_options(parser)
     add_encoder_options(parser, sides=True)
     add_measure_options(parser)
+    add_transform_options(parser, sides=True)
     add_output_options(parser)
 
 
@@ -66,14 +73,14 @@ def run(given: dict[str, Any]) -> int:
     from anisotropy.cli import jobs
     from anisotropy.gates import check_gates, parse_gates
     from anisotropy.opening import default_label, open_space
+    from anisotropy.transforms import transform
 
     jobs.check_format(options)
     gates = parse_gates(options["fail_if"])
     chosen = jobs.analysis_options(options)
     encode = jobs.encode_options(options)
-    labels = [options[f"label_{s}"] or default_label(options[s]) for s in ("a", "b")]
-    if labels[0] == labels[1]:
-        labels = [f"{labels[0]} (a)", f"{labels[1]} (b)"]
+    interventions = _interventions(options)
+    labels = _labels(options, [default_label(options[side]) for side in _SIDES], interventions)
     folder = Path(options["out"] or f"anisotropy-results/{_slug(labels)}")
     jobs.prepare_out(folder)
     collection = jobs.open_data(options, [options["a"], options["b"]])
@@ -86,7 +93,11 @@ def run(given: dict[str, Any]) -> int:
             label=label,
             progress=jobs.progress_bars(options["quiet"]),
         )
-        for side, label in zip(("a", "b"), labels, strict=True)
+        for side, label in zip(_SIDES, labels, strict=True)
+    ]
+    spaces = [
+        space if one is None else transform(space, one, label=space.label)
+        for space, one in zip(spaces, interventions, strict=True)
     ]
     results = workflow.compare(
         spaces[0],
@@ -98,6 +109,39 @@ def run(given: dict[str, Any]) -> int:
     )
     jobs.deliver(results, folder, options, "compare")
     return check_gates(results, gates)
+
+
+def _interventions(options: dict[str, Any]) -> list[Transform | None]:
+    """The transform of each side; ``--a-transform`` goes before ``--transform``."""
+    from anisotropy.cli import jobs
+
+    if len(options["transform"]) > 1:
+        raise UsageError(
+            f"--transform: got {len(options['transform'])} for one comparison; allowed: one "
+            "(join steps by >, as in center>normalize); analyze takes several"
+        )
+    texts = [options[f"{side}_transform"] for side in _SIDES]
+    chosen = [[text] if text is not None else options["transform"] for text in texts]
+    return [next(iter(jobs.transforms(given)), None) for given in chosen]
+
+
+def _labels(
+    options: dict[str, Any], names: list[str], interventions: list[Transform | None]
+) -> list[str]:
+    """Labels as given; else the names of the sources, and what else tells the sides apart."""
+    recipes = [options["a_recipe"], options["b_recipe"]]
+    if names[0] == names[1] and recipes[0] != recipes[1]:
+        recipes = [Path(recipe or options["recipe"] or "own recipe").name for recipe in recipes]
+        names = [f"{name} ({recipe})" for name, recipe in zip(names, recipes, strict=True)]
+    elif names[0] == names[1] and interventions[0] == interventions[1]:
+        names = [f"{name} ({side})" for name, side in zip(names, _SIDES, strict=True)]
+    labels = [
+        options[f"label_{side}"] or (name if one is None else f"{name} | {one}")
+        for side, name, one in zip(_SIDES, names, interventions, strict=True)
+    ]
+    if labels[0] == labels[1]:
+        labels = [f"{label} ({side})" for label, side in zip(labels, _SIDES, strict=True)]
+    return labels
 
 
 def _slug(labels: list[str]) -> str:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from anisotropy.spaces import EmbeddingSpace
 
 Key = tuple[str, str, str]
+#: Work within a side of more than twice as many rows uses this many seeded anchors.
+ANCHORS = 5000
 
 
 @dataclass(eq=False)
@@ -81,7 +83,7 @@ def measure_space(
     measures: Sequence[str] | None = None,
     *,
     seed: int = 0,
-    anchors: int = 5000,
+    anchors: int = ANCHORS,
     exact: bool = False,
     relevance_level: int = 1,
     between: bool = False,

@@ -16,6 +16,7 @@ from anisotropy.report.rows import (
     doubts_of,
     headline_groups,
     title_of,
+    transforms_of,
 )
 from anisotropy.results import Results
 
@@ -62,7 +63,7 @@ def _without_headline(results: Results) -> str:
 
 
 def _opening(results: Results, width: int) -> str:
-    lines = [title_of(results), collection_of(results)]
+    lines = [title_of(results), collection_of(results), *transforms_of(results)]
     lines += [f"IN DOUBT  {label}: {doubt}" for label, doubt in doubts_of(results)]
     return _wrapped(lines, width)
 
