@@ -18,6 +18,7 @@ from anisotropy.report.rows import (
     headline_groups,
     lines_of,
     title_of,
+    transforms_of,
 )
 from anisotropy.results import Difference, Measurement, Results, Similarity
 
@@ -34,6 +35,7 @@ def view_of(results: Results) -> dict[str, Any]:
         "compared": compared,
         "collection": collection_of(results),
         "doubts": doubts_of(results),
+        "transforms": transforms_of(results),
         "headline": _headline(results, compared),
         "changes": _changes(results) if compared else _standing_out(results),
         "families": _families(results, compared),
