@@ -28,6 +28,8 @@ _PUBLIC = {
     "plots": "anisotropy.plots",
     "project": "anisotropy.projection",
     "training": "anisotropy.training",
+    "transform": "anisotropy.transforms",
+    "transforms": "anisotropy.transforms",
 }
 
 __all__ = [
@@ -48,6 +50,8 @@ __all__ = [
     "plots",
     "project",
     "training",
+    "transform",
+    "transforms",
 ]
 
 if TYPE_CHECKING:
@@ -58,6 +62,7 @@ if TYPE_CHECKING:
         measures,
         plots,
         training,
+        transforms,
     )
     from anisotropy.api import analyze, compare, negative_probability, open
     from anisotropy.collection import open_collection
@@ -65,6 +70,7 @@ if TYPE_CHECKING:
     from anisotropy.projection import project
     from anisotropy.results import Results
     from anisotropy.spaces import EmbeddingSpace
+    from anisotropy.transforms import transform
     from anisotropy.workflow import measure
 
 

@@ -125,9 +125,9 @@ class Similarity:
     ci_low: float = math.nan
     ci_high: float = math.nan
     null_mean: float = math.nan
+    n: int = 0
     null_sd: float = math.nan
     null_p: float = math.nan
-    n: int = 0
     space: str = ""
     baseline: str = ""
 

@@ -57,6 +57,10 @@ class AnalysisOptions:
         Smallest grade of a positive, 1 or more.
     exact
         Use every row as an anchor, whatever it costs.
+    sample
+        All-pairs work within a side of more than twice as many rows is done from this many
+        seeded anchors, the same ids in every space, against all rows; negatives are mined
+        from twice as many. None means 5,000. Not together with `exact`.
     """
 
     measures: tuple[str, ...] | None = None
@@ -66,6 +70,7 @@ class AnalysisOptions:
     perplexity: float = 30.0
     relevance_level: int = 1
     exact: bool = False
+    sample: int | None = None
 
     def __post_init__(self) -> None:
         for name in self.projections:
@@ -76,6 +81,10 @@ class AnalysisOptions:
             raise UsageError(f"perplexity: got {self.perplexity}; allowed: a number above 1")
         if self.relevance_level < 1:
             raise UsageError(f"relevance level: got {self.relevance_level}; allowed: 1 or more")
+        if self.sample is not None and self.exact:
+            raise UsageError("sample and exact: exact uses every row as an anchor; give one")
+        if self.sample is not None and self.sample < 2:
+            raise UsageError(f"sample: got {self.sample}; allowed: 2 or more")
         if self.measures is not None:
             from anisotropy.measures import expand
 
@@ -86,7 +95,7 @@ def analyze(
     spaces: Sequence[EmbeddingSpace],
     options: AnalysisOptions | None = None,
     *,
-    baseline: str | None = None,
+    baseline: str | Mapping[str, str] | None = None,
     collection: Collection | None = None,
     config: Mapping[str, Any] | None = None,
     say: Say | None = None,
@@ -100,7 +109,8 @@ def analyze(
     options
         What to measure and draw. Its ``on_mismatch`` is for spaces held against a baseline.
     baseline
-        Label of the space that every other one is held against; None compares nothing.
+        Label of the space that every other one is held against, or the baseline of each label
+        that has one; None compares nothing.
     collection, config
         Provenance for the results.
     say
@@ -119,22 +129,20 @@ def analyze(
     NotComparable
         If two labels are the same, or the baseline is of another collection.
     """
-    from anisotropy.comparison import align_all, compare_with_baseline
+    from anisotropy.comparison import align_all, compare_pairs
 
     options = options or AnalysisOptions()
     _check_labels(spaces)
-    if baseline is not None:
-        check_baseline([space.label for space in spaces], baseline)
+    pairs = baselines([space.label for space in spaces], baseline)
+    if pairs:
         spaces = align_all(spaces, options.on_mismatch)
-    compared = baseline is not None
-    measured = [_measure(space, options, say, between=compared) for space in spaces]
+    measured = [_measure(space, options, say, between=bool(pairs)) for space in spaces]
     results = _gather(spaces, measured, options, collection, config)
-    if baseline is not None:
-        _tell(say, f"testing differences from {baseline}")
-        first = next(one for one in measured if one.space.label == baseline)
-        others = [one for one in measured if one is not first]
-        policy = options.on_mismatch
-        _add_compared(results, compare_with_baseline(first, others, on_mismatch=policy))
+    if pairs:
+        _tell(say, f"testing differences from {', '.join(dict.fromkeys(pairs.values()))}")
+        of = {one.space.label: one for one in measured}
+        held = [(of[first], of[other]) for other, first in pairs.items()]
+        _add_compared(results, compare_pairs(held, on_mismatch=options.on_mismatch))
     for space in spaces:
         _add_maps(results, functools.partial(_maps, [space], options, say))
     return results
@@ -205,12 +213,26 @@ def compare(
     return results
 
 
-def check_baseline(labels: Sequence[str], baseline: str) -> None:
-    """Raise UsageError where no space has this label, or there is nothing to compare it with."""
-    if baseline not in labels:
-        raise UsageError(f"baseline: {one_of(baseline, labels)}")
-    if len(labels) < 2:
-        raise UsageError(f"baseline {baseline!r}: nothing to compare it with; give more spaces")
+def baselines(labels: Sequence[str], baseline: str | Mapping[str, str] | None) -> dict[str, str]:
+    """The baseline of each space that has one.
+
+    Raises
+    ------
+    UsageError
+        If no space has such a label, or there is nothing to compare it with.
+    """
+    if baseline is None:
+        return {}
+    if isinstance(baseline, str):
+        if len(labels) < 2:
+            raise UsageError(
+                f"baseline {baseline!r}: nothing to compare it with; give more spaces"
+            )
+        baseline = {label: baseline for label in labels if label != baseline}
+    for name in (*baseline, *baseline.values()):
+        if name not in labels:
+            raise UsageError(f"baseline: {one_of(name, labels)}")
+    return dict(baseline)
 
 
 def measure(
@@ -294,6 +316,7 @@ def _measure(
     space: EmbeddingSpace, options: AnalysisOptions, say: Say | None, between: bool = False
 ) -> MeasuredSpace:
     from anisotropy.measures import measure_space
+    from anisotropy.measures.run import ANCHORS
 
     _tell(say, f"measuring {space.label}")
     chosen = list(options.measures) if options.measures is not None else None
@@ -302,6 +325,7 @@ def _measure(
         chosen,
         seed=options.seed,
         exact=options.exact,
+        anchors=ANCHORS if options.sample is None else options.sample,
         relevance_level=options.relevance_level,
         between=between,
     )

@@ -26,6 +26,7 @@ ORDER = (
     "neighbors",
     "statistics",
     "measures",
+    "transforms",
     "opening",
     "comparison",
     "projection",

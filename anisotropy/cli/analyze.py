@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anisotropy.cli.options import (
     DATA_DEFAULTS,
@@ -17,13 +17,19 @@ from anisotropy.cli.options import (
     add_encoder_options,
     add_measure_options,
     add_output_options,
+    add_transform_options,
     resolve,
 )
 from anisotropy.errors import UsageError
 
+if TYPE_CHECKING:
+    from anisotropy.spaces import EmbeddingSpace
+    from anisotropy.transforms import Transform
+
 SUMMARY = "what one embedding space looks like, or several side by side"
 DEFAULTS: dict[str, Any] = {
     "spaces": [],
+    "transform": [],
     **DATA_DEFAULTS,
     **ENCODER_DEFAULTS,
     **MEASURE_DEFAULTS,
@@ -49,6 +55,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_data_options(parser)
     add_encoder_options(parser)
     add_measure_options(parser)
+    add_transform_options(parser)
     add_output_options(parser)
 
 
@@ -66,14 +73,15 @@ def run(given: dict[str, Any]) -> int:
     jobs.check_format(options)
     gates = parse_gates(options["fail_if"])
     chosen = jobs.analysis_options(options)
+    interventions = jobs.transforms(options["transform"])
     encode = jobs.encode_options(options)
     labels = distinct_labels([default_label(source) for source in sources])
-    if options["baseline"] is not None:
-        workflow.check_baseline(labels, options["baseline"])
+    baseline = _baseline(labels, interventions, options["baseline"])
+    workflow.baselines(_with_interventions(labels, interventions), baseline)
     folder = Path(options["out"] or f"anisotropy-results/{_name(labels)}")
     jobs.prepare_out(folder)
     collection = jobs.open_data(options, sources)
-    spaces = [
+    opened = [
         open_space(
             source,
             collection,
@@ -84,16 +92,42 @@ def run(given: dict[str, Any]) -> int:
         )
         for source, label in zip(sources, labels, strict=True)
     ]
+    spaces = [space for one in opened for space in (one, *_after(one, interventions))]
     results = workflow.analyze(
         spaces,
         chosen,
-        baseline=options["baseline"],
+        baseline=baseline,
         collection=collection,
         config=options,
         say=jobs.teller(options["quiet"]),
     )
     jobs.deliver(results, folder, options, "analyze")
     return check_gates(results, gates)
+
+
+def _after(space: EmbeddingSpace, interventions: list[Transform]) -> list[EmbeddingSpace]:
+    """The space after each intervention."""
+    from anisotropy.transforms import transform
+
+    return [transform(space, one) for one in interventions]
+
+
+def _with_interventions(labels: list[str], interventions: list[Transform]) -> list[str]:
+    """Labels of all spaces: of each as it is, then after each intervention."""
+    return [name for one in labels for name in (one, *_names_after(one, interventions))]
+
+
+def _names_after(label: str, interventions: list[Transform]) -> list[str]:
+    return [f"{label} | {one}" for one in interventions]
+
+
+def _baseline(
+    labels: list[str], interventions: list[Transform], given: str | None
+) -> str | dict[str, str] | None:
+    """The baseline asked for; else each space as it is, for itself after an intervention."""
+    if given is not None or not interventions:
+        return given
+    return {after: one for one in labels for after in _names_after(one, interventions)}
 
 
 def _series(source: str) -> list[str]:

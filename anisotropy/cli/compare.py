@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anisotropy.cli.options import (
     DATA_DEFAULTS,
@@ -16,12 +16,17 @@ from anisotropy.cli.options import (
     add_encoder_options,
     add_measure_options,
     add_output_options,
+    add_transform_options,
     resolve,
 )
 from anisotropy.errors import UsageError
 
+if TYPE_CHECKING:
+    from anisotropy.transforms import Transform
+
 SUMMARY = "what changed between two checkpoints, and whether it matters for ranking"
-_SIDED = ("recipe", "tokenizer", "backbone")
+_SIDES = ("a", "b")
+_SIDED = ("recipe", "tokenizer", "backbone", "transform")
 DEFAULTS: dict[str, Any] = {
     "a": None,
     "b": None,
@@ -29,7 +34,8 @@ DEFAULTS: dict[str, Any] = {
     **ENCODER_DEFAULTS,
     **MEASURE_DEFAULTS,
     **OUTPUT_DEFAULTS,
-    **{f"{side}_{name}": None for side in ("a", "b") for name in _SIDED},
+    **{f"{side}_{name}": None for side in _SIDES for name in _SIDED},
+    "transform": [],
     "label_a": None,
     "label_b": None,
     "on_mismatch": "error",
@@ -49,6 +55,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_data_options(parser)
     add_encoder_options(parser, sides=True)
     add_measure_options(parser)
+    add_transform_options(parser, sides=True)
     add_output_options(parser)
 
 
@@ -63,13 +70,15 @@ def run(given: dict[str, Any]) -> int:
     from anisotropy.comparison import check_seeds
     from anisotropy.gates import check_gates, parse_gates
     from anisotropy.opening import open_space
+    from anisotropy.transforms import transform
 
     check_seeds(len(sources["a"]), len(sources["b"]))
     jobs.check_format(options)
     gates = parse_gates(options["fail_if"])
     chosen = jobs.analysis_options(options)
     encode = jobs.encode_options(options)
-    labels, names = _labels(sources, options)
+    interventions = _interventions(options)
+    labels, names = _labels(sources, options, interventions)
     folder = Path(options["out"] or f"anisotropy-results/{_slug(names)}")
     jobs.prepare_out(folder)
     collection = jobs.open_data(options, [*sources["a"], *sources["b"]])
@@ -85,8 +94,11 @@ def run(given: dict[str, Any]) -> int:
             )
             for source, label in zip(sources[side], labels[side], strict=True)
         ]
-        for side in ("a", "b")
+        for side in _SIDES
     }
+    for side, one in interventions.items():
+        if one is not None:
+            spaces[side] = [transform(space, one, label=space.label) for space in spaces[side]]
     results = workflow.compare(
         spaces["a"],
         spaces["b"],
@@ -104,21 +116,56 @@ def _listed(sources: str | list[str] | None) -> list[str]:
     return [sources] if isinstance(sources, str) else list(sources or ())
 
 
+def _interventions(options: dict[str, Any]) -> dict[str, Transform | None]:
+    """The transform of each side; ``--a-transform`` goes before ``--transform``."""
+    from anisotropy.cli import jobs
+
+    if len(options["transform"]) > 1:
+        raise UsageError(
+            f"--transform: got {len(options['transform'])} for one comparison; allowed: one "
+            "(join steps by >, as in center>normalize); analyze takes several"
+        )
+    own = {side: options[f"{side}_transform"] for side in _SIDES}
+    chosen = {s: options["transform"] if text is None else [text] for s, text in own.items()}
+    return {side: next(iter(jobs.transforms(texts)), None) for side, texts in chosen.items()}
+
+
 def _labels(
-    sources: dict[str, list[str]], options: dict[str, Any]
+    sources: dict[str, list[str]],
+    options: dict[str, Any],
+    interventions: dict[str, Transform | None],
 ) -> tuple[dict[str, list[str]], tuple[str, str]]:
     """Labels of the spaces of each side, and the names of the sides."""
     from anisotropy.opening import default_label, distinct_labels, side_names
 
     own = {side: [default_label(source) for source in found] for side, found in sources.items()}
-    given = {side: options[f"label_{side}"] for side in ("a", "b")}
-    if len(sources["a"]) > 1:
-        every = distinct_labels([*own["a"], *own["b"]])
-        own = {"a": every[: len(own["a"])], "b": every[len(own["a"]) :]}
-        plain = side_names([own["a"], own["b"]])
-        return own, side_names([[given["a"] or plain[0]], [given["b"] or plain[1]]])
-    names = side_names([[given[side] or own[side][0]] for side in ("a", "b")])
-    return {"a": [names[0]], "b": [names[1]]}, names
+    given = [options[f"label_{side}"] for side in _SIDES]
+    if len(sources["a"]) == 1:
+        first = _told_apart([own[side][0] for side in _SIDES], options, interventions)
+        names = side_names([[label or name] for label, name in zip(given, first, strict=True)])
+        return {side: [name] for side, name in zip(_SIDES, names, strict=True)}, names
+    every = distinct_labels([*own["a"], *own["b"]])
+    own = {"a": every[: len(own["a"])], "b": every[len(own["a"]) :]}
+    plain = _told_apart(list(side_names([own["a"], own["b"]])), options, interventions)
+    labels = {
+        side: [name if one is None else f"{name} | {one}" for name in own[side]]
+        for side, one in interventions.items()
+    }
+    return labels, side_names([[g or name] for g, name in zip(given, plain, strict=True)])
+
+
+def _told_apart(
+    names: list[str], options: dict[str, Any], interventions: dict[str, Transform | None]
+) -> list[str]:
+    """Names of the sides with the recipe, where only it differs, and the intervention."""
+    recipes = [options["a_recipe"], options["b_recipe"]]
+    if names[0] == names[1] and recipes[0] != recipes[1]:
+        recipes = [Path(recipe or options["recipe"] or "own recipe").name for recipe in recipes]
+        names = [f"{name} ({recipe})" for name, recipe in zip(names, recipes, strict=True)]
+    chosen = [interventions[side] for side in _SIDES]
+    if names[0] == names[1] and chosen[0] == chosen[1]:
+        names = [f"{name} ({side})" for name, side in zip(names, _SIDES, strict=True)]
+    return [n if one is None else f"{n} | {one}" for n, one in zip(names, chosen, strict=True)]
 
 
 def _slug(names: tuple[str, str]) -> str:

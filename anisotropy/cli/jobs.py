@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from anisotropy.opening import EncoderOptions, Progress
     from anisotropy.results import Results
     from anisotropy.spaces.encoding import EncodeOptions
+    from anisotropy.transforms import Transform
     from anisotropy.workflow import AnalysisOptions
 
 
@@ -136,7 +137,15 @@ def analysis_options(options: Mapping[str, Any]) -> AnalysisOptions:
         perplexity=options["perplexity"],
         relevance_level=options["relevance_level"],
         exact=options["exact"],
+        sample=options["sample"],
     )
+
+
+def transforms(texts: Sequence[str]) -> list[Transform]:
+    """The transforms that options name, without repeats; unknown ones are refused."""
+    from anisotropy.transforms import parse
+
+    return list(dict.fromkeys(parse(text) for text in texts))
 
 
 def check_format(options: Mapping[str, Any]) -> None:

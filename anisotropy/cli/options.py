@@ -31,9 +31,10 @@ _TYPES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("normalize", "quiet", "verify", "exact"), (bool,)),
     **dict.fromkeys(("temperature", "perplexity"), (int, float)),
     "relevance_level": (int,),
+    "sample": (int,),
     "documents": (int, str),
 }
-_LISTS = ("fail_if", "spaces", "names")
+_LISTS = ("fail_if", "spaces", "names", "transform")
 _ONE_OR_MANY = ("a", "b")
 
 DATA_DEFAULTS: dict[str, Any] = {"data": None, "split": None, "documents": "all"}
@@ -53,6 +54,7 @@ MEASURE_DEFAULTS: dict[str, Any] = {
     "perplexity": 30.0,
     "relevance_level": 1,
     "exact": False,
+    "sample": None,
     "seed": 0,
 }
 OUTPUT_DEFAULTS: dict[str, Any] = {"out": None, "format": "table"}
@@ -116,6 +118,9 @@ def add_measure_options(parser: argparse.ArgumentParser) -> None:
         "--relevance-level", type=int, metavar="N", help="smallest grade that is relevant (1)"
     )
     group.add_argument("--exact", action="store_true", help="every row, no sampled anchors")
+    group.add_argument(
+        "--sample", type=int, metavar="N", help="anchors a side of more than 2N rows (5000)"
+    )
     group.add_argument("--seed", type=int, metavar="N", help="seed of every random choice (0)")
 
 
@@ -130,6 +135,21 @@ def add_comparison_options(parser: argparse.ArgumentParser) -> None:
         metavar="GATE",
         help='exit 1 when true, e.g. "delta[ranking.recipe.nDCG@10] < -0.005" (repeatable)',
     )
+
+
+def add_transform_options(parser: argparse.ArgumentParser, sides: bool = False) -> None:
+    """``--transform``; with `sides`, also ``--a-transform`` and ``--b-transform``."""
+    group = parser.add_argument_group("intervention")
+    what = "applied to both sides of the comparison" if sides else "one more space for each X"
+    group.add_argument(
+        "--transform",
+        action="append",
+        metavar="T",
+        help=f"{what}: steps such as center>normalize, whiten(shrinkage=0.1), "
+        "remove_top_directions(k=3), standardize" + ("" if sides else " (repeatable)"),
+    )
+    for side in ("a", "b") if sides else ():
+        group.add_argument(f"--{side}-transform", metavar="T", help=f"the same, only {side}")
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:

@@ -9,9 +9,9 @@ from anisotropy.comparison.associations import spearman
 from anisotropy.comparison.comparing import (
     Compared,
     check_seeds,
+    compare_pairs,
     compare_sides,
     compare_spaces,
-    compare_with_baseline,
 )
 from anisotropy.comparison.randomization import sign_flip_p
 
@@ -22,9 +22,9 @@ __all__ = [
     "align_spaces",
     "check_seeds",
     "check_twice",
+    "compare_pairs",
     "compare_sides",
     "compare_spaces",
-    "compare_with_baseline",
     "sign_flip_p",
     "spearman",
 ]

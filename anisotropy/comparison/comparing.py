@@ -109,20 +109,20 @@ def compare_sides(
     return found
 
 
-def compare_with_baseline(
-    baseline: MeasuredSpace, others: Sequence[MeasuredSpace], *, on_mismatch: str = "error"
+def compare_pairs(
+    pairs: Sequence[tuple[MeasuredSpace, MeasuredSpace]], *, on_mismatch: str = "error"
 ) -> Compared:
-    """Compare every other space with a baseline.
+    """Compare the second space of every pair with the first, its baseline.
 
-    Holm's family is the fixed headline set times the number of comparisons.
+    Holm's family is the fixed headline set times the number of pairs.
     """
     found = Compared()
     # So many rounds that the smallest possible p stays below 0.01 after the correction.
-    rounds = max(ROUNDS, 100 * family_size(False, False) * len(others))
-    for other in others:
+    rounds = max(ROUNDS, 100 * family_size(False, False) * len(pairs))
+    for baseline, other in pairs:
         names = (baseline.space.label, other.space.label)
         _compare_everything(found, [baseline], [other], names, on_mismatch, rounds)
-    found.differences = adjusted(found.differences, len(others))
+    found.differences = adjusted(found.differences, len(pairs))
     return found
 
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from anisotropy.spaces import EmbeddingSpace
 
 Key = tuple[str, str, str]
+#: Work within a side of more than twice as many rows uses this many seeded anchors.
+ANCHORS = 5000
 
 
 @dataclass(eq=False)
@@ -81,7 +83,7 @@ def measure_space(
     measures: Sequence[str] | None = None,
     *,
     seed: int = 0,
-    anchors: int = 5000,
+    anchors: int = ANCHORS,
     exact: bool = False,
     relevance_level: int = 1,
     between: bool = False,
@@ -139,7 +141,7 @@ def measure_space(
     named = parse_all(text for text in measures or () if text not in GROUPS)
     for measure in _with_scaled(facts, chosen, named):
         _measure(found, measure, by_name=measure in named, default=asked is None)
-    found.warnings[:0] = _oddities(facts)
+    found.warnings[:0] = [*_oddities(facts), *_sampling(found)]
     return found
 
 
@@ -251,6 +253,22 @@ def _oddities(facts: Facts) -> list[str]:
             "the geometry and kept in the ranking"
         )
     return lines
+
+
+def _sampling(found: MeasuredSpace) -> list[str]:
+    """How many documents the rows between documents come from, and the error of that."""
+    rows = [r for r in found.rows if r.side == "documents" and r.estimator == "sampled"]
+    known = [r for r in rows if r.se == r.se and r.value]
+    if not rows:
+        return []
+    anchors = len(found.facts.choose(found.facts.row_ids("documents")))
+    line = f"documents: measures among {len(found.facts.raw('documents'))} rows are sampled from"
+    line += f" {anchors} of them against all"
+    if known:
+        worst = max(known, key=lambda row: row.se / abs(row.value))
+        share = worst.se / abs(worst.value)
+        line += f", relative standard error up to {share:.1%} ({worst.measure} on {worst.on})"
+    return [f"{line}; --sample sets how many, --exact takes every row"]
 
 
 def duplicates(facts: Facts, side: str) -> int:

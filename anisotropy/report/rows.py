@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from anisotropy.errors import UsageError
 from anisotropy.measures import Measure, parse, split_list
@@ -164,5 +165,27 @@ def subcollection_of(results: Results) -> str:
 
 
 def brief(label: str) -> str:
-    """A label of at most 16 letters."""
-    return label if len(label) <= _SHORT else label[: _SHORT - 1] + "…"
+    """A label of at most 16 letters: of a longer one the beginning and the end."""
+    half = _SHORT // 2
+    return label if len(label) <= _SHORT else f"{label[: half - 1]}…{label[-half:]}"
+
+
+def transforms_of(results: Results) -> list[str]:
+    """What was done to embeddings before they were measured, one line a space."""
+    return [
+        f"{space['label']}: {'; '.join(_transform(note, space['label']) for note in done)}"
+        for space in results.spaces
+        if (done := (space.get("recipe") or {}).get("transform"))
+    ]
+
+
+def _transform(note: dict[str, Any], label: str) -> str:
+    named = "" if note["text"] in label else f"{note['text']} "
+    parts = [f"{named}fitted on {int(note['rows']):,} {note['fitted_on']}"]
+    if "query_rows" in note:
+        parts.append(f"and {int(note['query_rows']):,} queries, each side its own map")
+    if "shrinkage" in note:
+        parts.append(f"shrinkage {note['shrinkage']}")
+    if "directions_set_to_zero" in note:
+        parts.append(f"{note['directions_set_to_zero']} directions without variance set to zero")
+    return ", ".join(parts)

@@ -19,6 +19,7 @@ from anisotropy.report.rows import (
     seeds_text,
     shown_groups,
     title_of,
+    transforms_of,
 )
 from anisotropy.results import Results
 
@@ -79,7 +80,7 @@ def _similarities(results: Results, others: bool) -> str:
 
 
 def _opening(results: Results, width: int) -> str:
-    lines = [title_of(results), collection_of(results)]
+    lines = [title_of(results), collection_of(results), *transforms_of(results)]
     lines += [text] if (text := seeds_text(results)) else []
     lines += [f"IN DOUBT  {label}: {doubt}" for label, doubt in doubts_of(results)]
     return _wrapped(lines, width)

@@ -22,6 +22,7 @@ from anisotropy.report.rows import (
     lines_of,
     seeds_text,
     title_of,
+    transforms_of,
 )
 from anisotropy.results import Difference, Measurement, Results, Withheld
 
@@ -42,6 +43,7 @@ def view_of(results: Results) -> dict[str, Any]:
         "seeds": seeds_text(results),
         "collection": collection_of(results),
         "doubts": doubts_of(results),
+        "transforms": transforms_of(results),
         "headlines": [_section(pair, True, len(tested) > 1) for pair in tested]
         or [_section(results, False, False)],
         "families": _families(results, one),
