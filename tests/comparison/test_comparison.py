@@ -43,6 +43,8 @@ def test_a_space_against_its_rotation_shows_nothing() -> None:
     )
     assert withheld == []
     for row in differences:
+        if row.measure == "rogue_dimensions(k=3)":  # follows the axes, on purpose
+            continue
         assert row.delta == pytest.approx(0, abs=1e-6), row
         assert math.isnan(row.p) or row.p > 0.01, row
     for row in similarities:
@@ -154,8 +156,8 @@ def test_other_dimensions_withhold_only_what_is_bound_to_them() -> None:
     differences, similarities, withheld = compare_spaces(measure_space(made), measure_space(wide))
     bound = {"participation_ratio", "effective_rank", "rankme", "stable_rank",
              "wasserstein_uniformity"}  # fmt: skip
-    few = {"variance_explained(k=10)", "spectral_decay"}  # of 8 dimensions
-    assert {w.measure for w in withheld} == bound | few
+    # More than 10 dimensions are needed, which only one of the two has.
+    assert {w.measure for w in withheld} == bound | {"variance_explained(k=10)"}
     assert all("8 and 16" in w.reason for w in withheld if w.measure in bound)
     assert {"mean_cosine", "isoscore", "uniformity(t=2)"} <= {d.measure for d in differences}
     assert {(s.side, s.measure) for s in similarities} == {

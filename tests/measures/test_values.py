@@ -114,7 +114,8 @@ def test_joint_values_are_those_of_the_mixture(made, measured) -> None:
     bias = (np.trace(np.cov(q.T)) ** 2 / len(q) + np.trace(np.cov(d.T)) ** 2 / len(d)) / 4
     ratio = values.sum() ** 2 / ((values**2).sum() - bias)
     assert measured.row("joint", "participation_ratio", "unit").value == pytest.approx(ratio)
-    s = np.sqrt(values)
+    errors = np.cov(q.T) / len(q) + np.cov(d.T) / len(d)
+    s = np.sqrt(np.linalg.eigvalsh(mixture - errors / 4))
     rank = math.exp(-float((s / s.sum() * np.log(s / s.sum())).sum()))
     assert value(made, "effective_rank(n=all)", "joint") == pytest.approx(rank)
 

@@ -110,6 +110,16 @@ def _participation(facts: Facts, measure: Measure, side: str, on: str) -> tuple[
     return pr, relative, dim
 
 
+def _isotropic(facts: Facts, measure: Measure, side: str) -> float:
+    """Participation ratio of isotropic rows: dim, and what sampling leaves of it if plain."""
+    dim = facts.raw("queries").dim
+    if measure.flag("corrected"):
+        return float(dim)
+    sides = [s for s in ("queries", "documents") if side in (s, "joint")]
+    bias = sum(1 / len(facts.raw(s)) for s in sides) / len(sides) ** 2
+    return 1 / (1 / dim + bias)
+
+
 def participation_ratio(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
     """Participation ratio of the centered spectrum."""
     pr, relative, dim = _participation(facts, measure, side, on)
@@ -121,6 +131,7 @@ def participation_ratio(facts: Facts, measure: Measure, side: str, on: str) -> E
         scale="log",
         low=1.0,
         high=float(dim),
+        null_mean=_isotropic(facts, measure, side),
         **over_queries(side),
     )
 
@@ -137,6 +148,7 @@ def isoscore(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
         estimator="corrected" if measure.flag("corrected") else "exact",
         low=0.0,
         high=1.0,
+        null_mean=(_isotropic(facts, measure, side) - 1) / (dim - 1),
         **over_queries(side),
     )
 
@@ -159,10 +171,10 @@ DEFINITIONS = (
         blind="the mean (a cone changes nothing)",
         reference="project definition of the correction: for Gaussian rows the squared trace over "
         "n is what sampling adds to |S|_F^2",
-        note="The plain ratio of n isotropic rows is dim/(1 + dim/n). The correction assumes "
-        "near-Gaussian rows; with heavy-tailed lengths look at unit rows. Clipped to [1, dim]; "
-        "the interval is on the log scale. Bound to the dimension: withheld between spaces of "
-        "different dimensions.",
+        note="The correction assumes near-Gaussian rows; with heavy-tailed lengths look at unit "
+        "rows. Clipped to [1, dim]; the interval is on the log scale. Bound to the dimension: "
+        "withheld between spaces of different dimensions.",
+        null="n isotropic rows: dim, or dim/(1 + dim/n) for the plain ratio",
         needs=("moments",),
         places=_PLACES,
         parameters=(_CORRECTED,),

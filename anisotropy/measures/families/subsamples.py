@@ -152,8 +152,14 @@ def draws(facts: Facts, side: str, on: str, n: int) -> list[Draw]:
 
 def _draws(facts: Facts, side: str, on: str, n: int) -> list[Draw]:
     rows = facts.rows(side, on)
-    parts = facts.once(("windows", side, n), lambda: windows(facts.row_ids(side), n, facts.seed))
+    parts = facts.once(("windows", side, n), lambda: windows(_names(facts, side), n, facts.seed))
     return [Draw(Moments(subset(rows, part)), part) for part in parts]
+
+
+def _names(facts: Facts, side: str) -> Sequence[str]:
+    """Ids of the rows; the first chunk of a document has the id of the document."""
+    names = facts.row_ids(side)
+    return names if facts.units(side) is None else [name.removesuffix("#0") for name in names]
 
 
 def _sides(side: str) -> list[str]:
@@ -166,11 +172,14 @@ def _matrix(parts: Sequence[Draw], kind: Kind) -> np.ndarray:
     each = [m.covariance * (1 if kind == "covariance" else (m.n - 1) / m.n) for m in found]
     if kind == "second":
         each = [s + np.outer(m.mean, m.mean) for s, m in zip(each, found, strict=True)]
-    matrix = np.asarray(sum(each) / len(each))
     if len(found) == 1 or kind == "second":
-        return matrix
+        return np.asarray(sum(each) / len(each))
     offset = found[0].mean - found[1].mean
-    return matrix + np.outer(offset, offset) / 4
+    matrix = (each[0] + each[1]) / 2 + np.outer(offset, offset) / 4
+    if kind == "covariance":
+        # The squared offset is biased up by the errors of the two means.
+        matrix -= sum(s / m.n for s, m in zip(each, found, strict=True)) / 4
+    return np.asarray(matrix)
 
 
 def _decomposed(
@@ -337,8 +346,10 @@ def _monte_carlo(
     facts: Facts, side: str, on: str, n: int, each: np.ndarray
 ) -> tuple[Influence, ...]:
     """Error of having drawn some documents only: the spread between subsamples."""
+    if side == "queries":
+        return ()
     parts = [draw.index for draw in draws(facts, "documents", on, n) if draw.index is not None]
-    if side == "queries" or not parts:
+    if not parts:
         return ()
     keys = [f"subsample {r}" for r in range(len(each))]
     return (Influence(keys, each, shrinkage(parts, len(facts.raw("documents")))),)
