@@ -63,7 +63,9 @@ def equal_sides(facts: Facts, on: str, least: int) -> EqualSides:
 
 def _equal_sides(facts: Facts, on: str, sizes: dict[str, int]) -> EqualSides:
     n = min(sizes.values()) if facts.exact else min(CAP, *sizes.values())
-    ids = {s: facts.row_ids(s) for s in SIDES}
+    # The first chunk of a document goes by its name, so that one chunk each is no chunks.
+    ids = {s: [name.removesuffix("#0") if facts.units(s) is not None else name
+               for name in facts.row_ids(s)] for s in SIDES}  # fmt: skip
     chosen = {s: _lowest(ids[s], n, facts.seed) for s in SIDES}
     blocks = [facts.rows(s, on, "joint").take(chosen[s]) for s in SIDES]
     names = [f"{s}:{ids[s][i]}" for s in SIDES for i in chosen[s]]
