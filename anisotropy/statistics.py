@@ -22,7 +22,9 @@ LEVEL = 0.95
 BLOCKS = 20
 #: Least share of the variance of a jackknife that is kept when second differences are taken off.
 MOST_OFF = 0.25
-Scale = Literal["linear", "square", "log", "share"]
+#: Least share of the variance of a jackknife over neighbors that is kept.
+LEAST_KEPT = 0.1
+Scale = Literal["linear", "square", "log", "share", "skewed"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +69,8 @@ class Estimate:
     scale
         Scale of the influence values and of the interval: ``linear``; ``square`` (intervals of
         the squared value, mapped back and truncated at 0); ``log``; ``share`` (a mean of
-        values between 0 and 1: influence values as they are, Wilson's interval).
+        values between 0 and 1: influence values as they are, Wilson's interval); ``skewed``
+        (linear, the interval corrected for the skewness of the influence values).
     squared
         The estimate of the squared value where `scale` is ``square``; may be negative.
     low, high
@@ -149,6 +152,13 @@ def interval(estimate: Estimate, level: float = LEVEL) -> Interval:
     if estimate.scale == "square":
         low, high = (math.sqrt(max(estimate.squared + s * reach, 0)) for s in (-1, 1))
         return _cut(estimate, Interval(se * _root_slope(estimate, se), low, high))
+    if estimate.scale == "skewed":
+        skew = _skewness(estimate.influences, se)
+        low, high = (
+            estimate.value - se * _unskewed(sign * reach / se, skew) if se > 0 else estimate.value
+            for sign in (1, -1)
+        )
+        return _cut(estimate, Interval(se, low, high))
     return _cut(estimate, Interval(se, estimate.value - reach, estimate.value + reach))
 
 
@@ -167,6 +177,22 @@ def _share_interval(estimate: Estimate, se: float, level: float) -> Interval:
     z2 = student(level, units - 1) ** 2 / trials
     middle, reach = value + z2 / 2, math.sqrt(z2 * spread + z2 * z2 / 4)
     return Interval(se, (middle - reach) / (1 + z2), (middle + reach) / (1 + z2))
+
+
+def _skewness(influences: Sequence[Influence], se: float) -> float:
+    """Skewness of a sum of independent means: the third moments over the cube of the error."""
+    third = sum(
+        float(np.mean((part.values - part.values.mean()) ** 3)) / len(part.values) ** 2
+        for part in influences
+    )
+    return third / se**3 if se > 0 else 0.0
+
+
+def _unskewed(x: float, skew: float) -> float:
+    """Quantile of the t statistic of a skewed mean: inverse of Hall's cubic (1992)."""
+    if abs(skew) < 1e-6:
+        return x
+    return 3 / skew * (math.cbrt(1 + skew * (x - skew / 6)) - 1)
 
 
 def _exp(x: float) -> float:
@@ -332,34 +358,65 @@ def from_left_out(values: np.ndarray) -> Influence:
     return Influence(list(range(len(values))), -(len(values) - 1) * centered)
 
 
-def from_blocks(
-    value: float, block: np.ndarray, statistic: Callable[[np.ndarray], float]
-) -> Influence:
-    """Influence values of blocks for a statistic of neighbors, which the jackknife overrates.
+@dataclass(frozen=True, eq=False)
+class Displaced:
+    """What leaving out a unit does to the lists of others, summed over the lists that hold it.
 
-    What two units do together is counted twice by leaving one of them out. Half the variance
-    of the second differences, blocks left out by twos, is taken off (Efron and Stein 1981).
+    Attributes
+    ----------
+    change, square, count
+        Shape (units,): sum of the changes, of their squares, and how many lists.
+    """
+
+    change: np.ndarray
+    square: np.ndarray
+    count: np.ndarray
+
+    @classmethod
+    def of(cls, index: np.ndarray, change: np.ndarray, units: int) -> Displaced:
+        """From entries of lists (the unit at each, and the change without it)."""
+        where, values = index.ravel(), change.ravel()
+        change, square = (np.bincount(where, w, units) for w in (values, values**2))
+        return cls(change, square, np.bincount(where, minlength=units))
+
+    def part(self, units: slice) -> Displaced:
+        """Those of some units."""
+        return Displaced(self.change[units], self.square[units], self.count[units])
+
+    @property
+    def scatter(self) -> np.ndarray:
+        """Variance of the sum of a unit's changes, taken as independent around their mean."""
+        lists = np.maximum(self.count, 2)
+        around = np.maximum(self.square - self.change**2 / lists, 0)
+        return np.where(self.count > 1, around * lists / (lists - 1), 0.0)
+
+
+def neighbor_influence(
+    keys: Sequence[str], own: np.ndarray, displaced: Displaced, *, once: bool = True
+) -> Influence:
+    """Influence values of a mean over lists of neighbors, each unit left out exactly.
+
+    The jackknife counts twice what a pair of units does together: in the own list of the one,
+    and in what the other displaces. With `once` the scatter of what a unit displaces, around
+    its mean, is taken off the variance (the second-order term of Efron and Stein 1981).
 
     Parameters
     ----------
-    value
-        The statistic of all units.
-    block
-        Shape (n,): block of each unit; units of a negative block are never left out.
-    statistic
-        Function of a mask of the units that stay, shape (n,).
+    keys
+        Ids of the units.
+    own
+        Shape (units,): value of the own list of each unit, 0 where units have none.
+    displaced
+        Changes of the lists of others, on the scale of `own`.
+    once
+        Only where the owners of the lists are as random as the units.
     """
-    count = int(block.max()) + 1
-    without = np.empty((count, count))
-    for i in range(count):
-        for j in range(i, count):
-            without[i, j] = without[j, i] = statistic((block != i) & (block != j))
-    one = np.diag(without)
-    found = from_left_out(one)
-    second = count * value - (count - 1) * (one[:, None] + one) + (count - 2) * without
-    excess = float(np.var(second[np.triu_indices(count, 1)])) / 2
-    kept = max(1 - excess / found.variance, MOST_OFF) if found.variance > 0 else 1.0
-    return Influence(found.keys, found.values, math.sqrt(kept))
+    found = Influence(keys, own - displaced.change)
+    if not once or not found.variance > 0:
+        return found
+    excess = float(displaced.scatter.sum()) / len(own) ** 2
+    kept = max(1 - excess / found.variance, LEAST_KEPT)
+    return Influence(keys, found.values, math.sqrt(kept))
 
 
 def ratio_influence(total: np.ndarray, weight: np.ndarray) -> tuple[float, np.ndarray]:

@@ -16,6 +16,9 @@ from anisotropy.statistics import Influence, holm
 from tests.measures import twins
 from tests.measures.making import remade, rotation, space, unit
 
+#: Similarities of two spaces in the default set.
+LIKENESSES = {"cka", "procrustes", "mutual_knn(k=10)", "rbo(p=0.9)"}
+
 
 def noisy(made: EmbeddingSpace, amount: float, seed: int, label: str) -> EmbeddingSpace:
     """A rotated encoding of the same rows with noise."""
@@ -48,7 +51,8 @@ def test_a_space_against_its_rotation_shows_nothing() -> None:
         assert row.delta == pytest.approx(0, abs=1e-6), row
         assert math.isnan(row.p) or row.p > 0.01, row
     for row in similarities:
-        assert row.value == pytest.approx(1), row
+        expected = 0 if row.measure == "procrustes" else 1
+        assert row.value == pytest.approx(expected, abs=1e-9, rel=1e-6), row
 
 
 def test_every_row_is_compared_and_the_headline_is_marked(pair) -> None:
@@ -155,13 +159,14 @@ def test_other_dimensions_withhold_only_what_is_bound_to_them() -> None:
                   np.pad(made.documents, ((0, 0), (0, 8))), label="wide")  # fmt: skip
     differences, similarities, withheld = compare_spaces(measure_space(made), measure_space(wide))
     bound = {"participation_ratio", "effective_rank", "rankme", "stable_rank",
-             "wasserstein_uniformity"}  # fmt: skip
+             "wasserstein_uniformity", "procrustes"}  # fmt: skip
     # More than 10 dimensions are needed, which only one of the two has.
     assert {w.measure for w in withheld} == bound | {"variance_explained(k=10)"}
     assert all("8 and 16" in w.reason for w in withheld if w.measure in bound)
     assert {"mean_cosine", "isoscore", "uniformity(t=2)"} <= {d.measure for d in differences}
     assert {(s.side, s.measure) for s in similarities} == {
-        (side, m) for side in ("queries", "documents") for m in ("cka", "mutual_knn(k=10)")
+        *((side, m) for side in ("queries", "documents") for m in ("cka", "mutual_knn(k=10)")),
+        ("ranking", "rbo(p=0.9)"),
     }
 
 
@@ -332,8 +337,8 @@ def test_different_collections_with_the_same_ids_stop_the_run() -> None:
 @pytest.mark.parametrize(
     ("measures", "expected"),
     [
-        (None, {"cka", "mutual_knn(k=10)"}),
-        (["all"], {"cka", "mutual_knn(k=10)"}),
+        (None, LIKENESSES),
+        (["all"], LIKENESSES),
         (["cka"], {"cka"}),
         (["mutual_knn(k=25)"], {"mutual_knn(k=25)"}),
         (["gap"], set()),

@@ -130,7 +130,8 @@ def test_all_and_default_stand_for_many() -> None:
     assert set(default) <= set(whole)
     assert len(set(whole)) == len(whole)
     assert "cka" not in whole
-    assert set(expand(["all"], between=True)) - set(whole) == {"cka", "mutual_knn(k=10)"}
+    likenesses = {"cka", "procrustes", "mutual_knn(k=10)", "rbo(p=0.9)"}
+    assert set(expand(["all"], between=True)) - set(whole) == likenesses
     assert expand(["cka", " uniformity( t = 2.0 ) "]) == ["cka", "uniformity(t=2)"]
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from anisotropy.files import hash_ids
 from anisotropy.measures.base import Impossible
 from anisotropy.measures.facts import Facts
-from anisotropy.statistics import BLOCKS, blocks_of
 
 #: Rows a side beyond which both sides are thinned: these measures cost n^2 or a classifier.
 CAP = 2000
@@ -64,7 +63,9 @@ def equal_sides(facts: Facts, on: str, least: int) -> EqualSides:
 
 def _equal_sides(facts: Facts, on: str, sizes: dict[str, int]) -> EqualSides:
     n = min(sizes.values()) if facts.exact else min(CAP, *sizes.values())
-    ids = {s: facts.row_ids(s) for s in SIDES}
+    # The first chunk of a document goes by its name, so that one chunk each is no chunks.
+    ids = {s: [name.removesuffix("#0") if facts.units(s) is not None else name
+               for name in facts.row_ids(s)] for s in SIDES}  # fmt: skip
     chosen = {s: _lowest(ids[s], n, facts.seed) for s in SIDES}
     blocks = [facts.rows(s, on, "joint").take(chosen[s]) for s in SIDES]
     names = [f"{s}:{ids[s][i]}" for s in SIDES for i in chosen[s]]
@@ -74,13 +75,3 @@ def _equal_sides(facts: Facts, on: str, sizes: dict[str, int]) -> EqualSides:
 def _lowest(ids: Sequence[str], n: int, seed: int) -> np.ndarray:
     """Rows with the n smallest hashes, in their own order."""
     return np.sort(np.argsort(hash_ids(ids, seed), kind="stable")[:n])
-
-
-def pool_blocks(facts: Facts, pool: EqualSides, side: str) -> np.ndarray:
-    """Block of each row of one side of the pool, documents whole, shape (n,)."""
-    units = facts.units(side)
-    chosen = pool.chosen[side]
-    owner = chosen if units is None else units[chosen]
-    known, of_row = np.unique(owner, return_inverse=True)
-    ids = facts.ids(side)
-    return blocks_of([ids[i] for i in known], BLOCKS, facts.seed + 1)[of_row]

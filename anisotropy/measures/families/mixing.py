@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from dataclasses import dataclass
 
@@ -11,15 +10,21 @@ import numpy as np
 from anisotropy.backend import Rows
 from anisotropy.files import hash_ids
 from anisotropy.measures.base import Definition, Impossible, Measure, Parameter
-from anisotropy.measures.facts import Facts, spare_depth
+from anisotropy.measures.facts import Facts
 from anisotropy.measures.families.equal_sides import (
     SIDES,
     EqualSides,
     equal_sides,
-    pool_blocks,
 )
 from anisotropy.neighbors import Items, TopK, sweep
-from anisotropy.statistics import Estimate, Influence, from_blocks, null_z, simulated_null
+from anisotropy.statistics import (
+    Displaced,
+    Estimate,
+    Influence,
+    neighbor_influence,
+    null_z,
+    simulated_null,
+)
 
 #: Random labelings behind the spread of the null.
 PERMUTATIONS = 200
@@ -34,33 +39,20 @@ class Pool:
     sides
         The rows.
     index
-        Shape (2 n, depth): nearest other rows, some deeper than asked.
+        Shape (2 n, k + 1): nearest other rows, and the one that follows.
     """
 
     sides: EqualSides
     index: np.ndarray
 
-    def share(self, side: str, k: int, labels: np.ndarray, stays: np.ndarray) -> float:
-        """Share of the k nearest from the other side, over its expectation.
+    def share(self, side: str, k: int, labels: np.ndarray) -> float:
+        """Share of the k nearest of a side from the other one, over its expectation.
 
-        Parameters
-        ----------
-        side
-            Whose neighbors.
-        k
-            Neighbors counted.
-        labels
-            Shape (2 n,), bool: rows that are documents.
-        stays
-            Shape (2 n,), bool: rows that are there.
+        `labels` of shape (2 n,), bool, say which rows are documents.
         """
-        mine = labels == (side == "documents")
-        lists = self.index[mine & stays]
-        kept = stays[lists] & (lists >= 0)
-        kept &= np.cumsum(kept, axis=1) <= k
-        other = kept & (labels[lists] != (side == "documents"))
-        expected = np.count_nonzero(stays & ~mine) / (np.count_nonzero(stays) - 1)
-        return float(other.sum() / kept.sum() / expected)
+        lists = self.index[labels == (side == "documents"), :k]
+        n = self.sides.n
+        return float(np.mean(labels[lists] != (side == "documents"))) * (2 * n - 1) / n
 
 
 def pooled(facts: Facts, on: str, k: int) -> Pool:
@@ -81,7 +73,7 @@ def _pooled(facts: Facts, on: str, k: int) -> Pool:
     facts.progress(f"both sides pooled ({on}): {len(sides.rows)} x {len(sides.rows)}")
     chosen = np.arange(len(sides.rows))
     ties = np.argsort(np.argsort(hash_ids(sides.ids, facts.seed), kind="stable"))
-    lists = TopK(len(chosen), min(spare_depth(k), len(chosen) - 1), ties)
+    lists = TopK(len(chosen), k + 1, ties)
     items = Items(Rows(sides.rows))
     sweep(items, chosen, items, [lists], own=chosen)
     return Pool(sides, lists.neighbors(chosen).index)
@@ -93,16 +85,15 @@ def mixing(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
     pool = pooled(facts, on, k)
     n = pool.sides.n
     labels = np.arange(2 * n) >= n
-    everything = np.ones(2 * n, dtype=bool)
-    value = pool.share(side, k, labels, everything)
+    value = pool.share(side, k, labels)
     _, spread = simulated_null(
-        lambda rng: pool.share(side, k, rng.permutation(labels), everything),
+        lambda rng: pool.share(side, k, rng.permutation(labels)),
         PERMUTATIONS,
         facts.seed,
     )
     return Estimate(
         value,
-        _influences(facts, pool, side, k, labels, value),
+        _influences(facts, pool, side, k),
         n=n,
         unit="query",
         population="queries",
@@ -116,23 +107,24 @@ def mixing(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
     )
 
 
-def _influences(
-    facts: Facts, pool: Pool, side: str, k: int, labels: np.ndarray, value: float
-) -> tuple[Influence, ...]:
-    """Blocks of queries left out; of documents too, where they were drawn from more."""
+def _influences(facts: Facts, pool: Pool, side: str, k: int) -> tuple[Influence, ...]:
+    """Each query left out; each document too, where the documents were drawn from more."""
+    n = pool.sides.n
+    first = 0 if side == "queries" else n
+    lists = pool.index[first : first + n, : k + 1]
+    other = ((lists >= n) != (side == "documents")) * (2 * n - 1) / n
+    change = (other[:, k:] - other[:, :k]) / k
+    displaced = Displaced.of(lists[:, :k], change, 2 * n)
+    own = np.zeros(2 * n)
+    own[first : first + n] = other[:, :k].mean(axis=1) - other[:, :k].mean()
     parts = []
-    for one in SIDES:
-        drawn = pool.sides.drawn(facts, one)
-        if one == "documents" and drawn == 1:
-            continue
-        block = np.full(len(labels), -1)
-        block[labels == (one == "documents")] = pool_blocks(facts, pool.sides, one)
-        left = functools.partial(pool.share, side, k, labels)
-        found = from_blocks(value, block, left)
-        shrink = math.sqrt(1 - drawn) if one == "documents" else 1.0
-        parts.append(
-            Influence([f"{one} {key}" for key in found.keys], found.values, found.shrink * shrink)
-        )
+    drawn = pool.sides.drawn(facts, "documents")
+    for part, random in ((slice(0, n), 1.0), (slice(n, 2 * n), math.sqrt(1 - drawn))):
+        if random:
+            mine = displaced.part(part)
+            once = side == "queries" or drawn < 1
+            found = neighbor_influence(pool.sides.ids[part], own[part], mine, once=once)
+            parts.append(Influence(found.keys, found.values, found.shrink * random))
     return tuple(parts)
 
 
@@ -153,7 +145,9 @@ DEFINITIONS = (
         note="Cosine. Equally many rows of both sides, drawn by a seeded hash of the ids, at most "
         "2,000 of each unless exact; an estimate for this n and k. Centered rows: by the joint "
         "mean, which leaves an offset of the sides. Null: permuted labels on the same neighbors. "
-        "The interval leaves out blocks of queries, and of documents where these were drawn.",
+        "The interval leaves out each query, and each document where these were drawn; what two "
+        "rows do together is counted once. Simulated at 100 and 300 queries it covers 94-99%; of "
+        "fixed documents around the documents 98% on average.",
         needs=("neighbors",),
         places=tuple((side, on) for on in ("unit", "center>unit") for side in SIDES),
         parameters=(Parameter("k", 10, always=True, low=1),),

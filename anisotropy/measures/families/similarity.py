@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ from anisotropy.measures.facts import Facts
 from anisotropy.neighbors import Items, TopK, sweep
 from anisotropy.results import Similarity
 from anisotropy.statistics import (
+    Displaced,
     Influence,
-    blocks_of,
-    from_blocks,
+    neighbor_influence,
     null_z,
     simulated_null,
     student,
@@ -30,7 +29,6 @@ FAMILY = Family(
     "whether two spaces place the same items alike, up to a rotation",
     "whether either of them is any good",
 )
-BLOCKS = 20
 #: Random matchings behind the spread of a null.
 PERMUTATIONS = 50
 
@@ -185,9 +183,7 @@ def mutual_knn(a: Facts, b: Facts, measure: Measure, side: str) -> Similarity:
     value = float(np.mean(_overlap(x[:, :k], y[:, :k]))) / k
     low = high = math.nan
     if side == "queries":
-        block = blocks_of(a.space.query_ids, BLOCKS, a.seed)
-        left = functools.partial(_overlap_left, x, y, chosen, k)
-        low, high = reach(value, from_blocks(value, block, left), 0.0)
+        low, high = reach(value, _overlap_influence(a.space.query_ids, x, y, chosen, k), 0.0)
     chance = k / (n - 1)
     spread = _matched_at_random(x[:, :k], y[:, :k], chosen, n, a.seed)
     return Similarity(side, measure.text, value, low, high, chance, len(chosen), spread,
@@ -233,20 +229,26 @@ def _overlap(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return counts
 
 
-def _overlap_left(
-    x: np.ndarray, y: np.ndarray, chosen: np.ndarray, k: int, stays: np.ndarray
-) -> float:
-    """Mean overlap of the items that stay, among these."""
-    rows = stays[chosen]
-    first = [_first_left(lists[rows], stays, k) for lists in (x, y)]
-    return float(np.mean(_overlap(first[0], first[1]))) / k
-
-
-def _first_left(lists: np.ndarray, stays: np.ndarray, k: int) -> np.ndarray:
-    """The lists with what does not stay, and what lies beyond k, set to -1."""
-    kept = stays[lists] & (lists >= 0)
-    kept &= np.cumsum(kept, axis=1) <= k
-    return np.where(kept, lists, -1)
+def _overlap_influence(
+    ids: Sequence[str], x: np.ndarray, y: np.ndarray, chosen: np.ndarray, k: int
+) -> Influence:
+    """Each item left out of both lists, whose place the one that follows them takes."""
+    n = len(ids)
+    same = x[:, :k, None] == y[:, None, :k]
+    in_y, in_x = same.any(axis=2), same.any(axis=1)
+    next_x, next_y = x[:, k : k + 1], y[:, k : k + 1]
+    gain_x = (next_x == y[:, :k]).any(axis=1, keepdims=True)
+    gain_y = (next_y == x[:, :k]).any(axis=1, keepdims=True)
+    both = -1.0 + gain_x + gain_y + (next_x == next_y)
+    # An item of both lists is counted once, in that of x.
+    lists = np.concatenate([x[:, :k], np.where(in_x, n, y[:, :k])], axis=1)
+    change = np.concatenate([np.where(in_y, both, gain_x), np.where(in_x, 0.0, gain_y)], axis=1)
+    weight = n / (k * len(chosen))
+    found = Displaced.of(lists, change * weight, n + 1)
+    overlap = in_y.sum(axis=1)
+    own = np.zeros(n)
+    own[chosen] = (overlap - overlap.mean()) * weight
+    return neighbor_influence(ids, own, found.part(slice(0, n)))
 
 
 _PLACES = (("queries", "unit"), ("documents", "unit"))
@@ -278,8 +280,10 @@ DEFINITIONS = (
         sees="whether an item keeps its nearest neighbors",
         blind="distances, and everything farther than the k nearest",
         reference="Huh et al. 2024 (arXiv 2405.07987)",
-        note="Cosine. The interval leaves out blocks of queries. Large document sets are seen "
-        "from seeded anchors. Falls with n: the k nearest of a denser set are nearer.",
+        note="Cosine. The interval leaves out each query, what two of them do together counted "
+        "once: 92-99% in simulations of 100 and 300 queries, 99-100% where clusters are smaller "
+        "than k. Large document sets are seen from seeded anchors. Falls with n: the k nearest of "
+        "a denser set are nearer.",
         null="items matched at random: k/(n - 1), its spread that of 50 random matchings",
         needs=("neighbors",),
         places=_PLACES,
