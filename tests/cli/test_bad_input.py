@@ -189,7 +189,7 @@ CASES: dict[str, tuple[Callable[[Path], None] | None, list[str], str]] = {
         "'split'",
     ),
     "config with a list for a text": (
-        write("c.toml", 'a = ["store"]\n'),
+        write("c.toml", 'label_a = ["store"]\n'),
         ["compare", "--config", "c.toml"],
         "needed: str",
     ),
