@@ -177,7 +177,7 @@ def test_a_fix_that_helps_ranking_is_seen_to_help() -> None:
     results = an.compare(space, fixed, measures=["nDCG@10", "mean_cosine"], projections=())
     (row,) = [r for r in results.deltas if (r.side, r.measure) == ("ranking", "nDCG@10")]
     assert row.ci_low > 0.2
-    assert row.p < 1e-6
+    assert row.p < 0.001
     # And where nothing is wrong, a rotation-like step changes nothing.
     plain = an.EmbeddingSpace(queries, latent, qrels=qrels, label="y")
     same = an.transform(plain, "normalize")
