@@ -219,8 +219,9 @@ _NOTE = (
     "Scores as the recipe defines them, compared as 32-bit floats; equal scores by id "
     "descending, as trec_eval. Queries without a positive are left out, judged queries missing "
     "from a run count 0. dual_ranking: reversed judgments, the positive documents rank the "
-    "queries of the evaluated split, which are taken as they are. The interval is Wilson's at the "
-    "effective number of queries: it stays honest near 0 and 1, where a symmetric one does not."
+    "queries of the evaluated split, which are taken as they are. The interval is that of a "
+    "binomial share at the effective number of queries (Korn and Graubard 1998): it stays honest "
+    "near 0 and 1, where a symmetric one does not."
 )
 
 
