@@ -176,9 +176,9 @@ DEFINITIONS = (
         "which differs little between dimensions (-3.875 at 64, -3.990 at 768 for t=2), so it "
         "is compared across them. Cross is centered by the joint mean. Centered queries "
         "and centered cross carry no interval: the center is the sample's own, and the bias it "
-        "makes is up to 1.5 standard deviations (simulated, isotropic, n = 250: 84%). Sides of many "
-        "rows are worked on from seeded anchors; for documents the interval is then that of the choice "
-        "of anchors.",
+        "makes is up to 1.5 standard deviations (simulated, isotropic, n = 250: 84%). Sides "
+        "of many rows are worked on from seeded anchors; for documents the interval is then that "
+        "of the choice of anchors.",
         needs=("pairs",),
         places=tuple((side, "unit") for side in _SIDES)
         + tuple((side, "center>unit") for side in ("queries", "documents", "cross")),
