@@ -69,8 +69,8 @@ class Estimate:
     scale
         Scale of the influence values and of the interval: ``linear``; ``square`` (intervals of
         the squared value, mapped back and truncated at 0); ``log``; ``share`` (a mean of
-        values between 0 and 1: influence values as they are, Wilson's interval); ``skewed``
-        (linear, the interval corrected for the skewness of the influence values).
+        values between 0 and 1: influence values as they are, interval of a binomial share);
+        ``skewed`` (linear, the interval corrected for the skewness of the influence values).
     squared
         The estimate of the squared value where `scale` is ``square``; may be negative.
     low, high
@@ -163,20 +163,25 @@ def interval(estimate: Estimate, level: float = LEVEL) -> Interval:
 
 
 def _share_interval(estimate: Estimate, se: float, level: float) -> Interval:
-    """Wilson's interval at the effective sample size v (1 - v)/se^2.
+    """Clopper and Pearson's interval at the effective sample size v (1 - v)/se^2.
 
-    That is the number of trials at which a share would have this standard error (Korn and
-    Graubard 1998). Where every unit has the same 0 or 1 there is no error to go by, and the
-    units are the trials.
+    That is the number of trials at which a share would have this standard error, less what
+    Student's t adds to the normal quantile (Korn and Graubard 1998). Where every unit has the
+    same 0 or 1 there is no error to go by, and the units are the trials.
     """
+    from scipy.special import betaincinv, ndtri
+
     value, units = estimate.value, sum(len(part.values) for part in estimate.influences)
     spread = max(value * (1 - value), 0.0)
     if se == 0 and spread > 1e-12:
         return Interval(se, value, value)
     trials = spread / se**2 if se > 0 and spread > 0 else float(units)
-    z2 = student(level, units - 1) ** 2 / trials
-    middle, reach = value + z2 / 2, math.sqrt(z2 * spread + z2 * z2 / 4)
-    return Interval(se, (middle - reach) / (1 + z2), (middle + reach) / (1 + z2))
+    tail = (1 - level) / 2
+    trials *= (float(ndtri(tail)) / student(level, units - 1)) ** 2
+    hits, misses = value * trials, (1 - value) * trials
+    low = float(betaincinv(hits, misses + 1, tail)) if hits > 1e-9 else 0.0
+    high = float(betaincinv(hits + 1, misses, 1 - tail)) if misses > 1e-9 else 1.0
+    return Interval(se, low, high)
 
 
 def _skewness(influences: Sequence[Influence], se: float) -> float:

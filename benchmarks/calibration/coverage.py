@@ -14,11 +14,20 @@ LOWEST, HIGHEST = 0.93, 0.985
 #: Where the first-order influence vanishes in truth: measures, scenario, and why.
 DEGENERATE = (
     (
-        ("mean_cosine", "mean_norm"),
+        ("mean_cosine", "mean_norm", "partition_isotropy", "gap", "relative_gap"),
         "isotropic",
-        "mean_cosine and mean_norm at isotropy: the mean row is zero",
+        "at isotropy the means of the rows are zero, and their squares have no first-order term",
     ),
-    (("gap", "relative_gap"), "isotropic", "gap where the centers agree"),
+    (
+        ("participation_ratio", "isoscore", "effective_rank"),
+        "isotropic",
+        "at isotropy the spectrum is flat: the spread is at its maximum, where slopes vanish",
+    ),
+    (
+        ("uniformity",),
+        "isotropic",
+        "at isotropy every row has the same mean kernel: uniformity is at its optimum",
+    ),
 )
 
 

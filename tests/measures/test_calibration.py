@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
+from anisotropy.measures import measure_space
 from anisotropy.measures.registry import registry
+from anisotropy.spaces import EmbeddingSpace
 from anisotropy.statistics import Estimate, Influence, interval
 from benchmarks.calibration import targets
 from benchmarks.calibration.coverage import Covered, covered, wilson
@@ -81,11 +83,30 @@ def share(values: list[float]) -> tuple[float, float]:
 
 
 def test_the_interval_of_a_share() -> None:
-    """Zeros and ones give Wilson's interval of a proportion (t for z, n - 1 for n)."""
+    """Zeros and ones: Clopper and Pearson's interval of a proportion, a little wider by t."""
+    exact = binomtest(90, 100).proportion_ci(method="exact")
     low, high = share([1.0] * 90 + [0.0] * 10)
-    assert (low, high) == pytest.approx((0.825, 0.945), abs=2e-3)
+    assert (low, high) == pytest.approx((exact.low, exact.high), abs=2e-3)
+    assert low < exact.low
     low, high = share([1.0] * 100)
     assert high == 1
-    assert 0.95 < low < 0.97
+    assert low == pytest.approx(binomtest(100, 100).proportion_ci(method="exact").low, abs=2e-3)
     assert share([0.5] * 10) == (0.5, 0.5)
-    assert all(not math.isnan(x) for x in share([0.0] * 5))
+    assert share([0.0] * 5)[0] == 0
+
+
+def test_anchors_of_queries_count_both_errors() -> None:
+    """The spread over draws of queries and of anchors is what the interval says it is."""
+    rng = np.random.default_rng(5)
+    values, errors = [], []
+    for seed in range(150):
+        rows = rng.standard_normal((120, 4)) + np.eye(4)[0]
+        space = EmbeddingSpace(rows, rows[:3])
+        row = measure_space(space, ["uniformity(t=2)"], anchors=40, seed=seed).row(
+            "queries", "uniformity(t=2)", "unit"
+        )
+        assert row is not None
+        assert row.estimator == "sampled"
+        values.append(row.value)
+        errors.append(row.se)
+    assert np.mean(errors) / np.std(values) == pytest.approx(1, abs=0.2)

@@ -222,8 +222,8 @@ _NOTE = (
     "from a run count 0. dual_ranking: reversed judgments, the positive documents rank the "
     "queries of the evaluated split, which are taken as they are. Depths up to 200 cost nothing "
     "more; deeper ones, such as R@1000, deepen every list of the run and are taken only by name. "
-    "The interval is Wilson's at the effective number of queries: it stays honest near 0 and 1, "
-    "where a symmetric one does not."
+    "The interval is that of a binomial share at the effective number of queries (Korn and "
+    "Graubard 1998): it stays honest near 0 and 1, where a symmetric one does not."
 )
 
 
