@@ -17,8 +17,10 @@ from anisotropy.measures import (
     similarity_measures,
 )
 from anisotropy.measures.base import Impossible
-from anisotropy.measures.families.negatives import pool_size
+from anisotropy.measures.families.negatives import other_scores
 from anisotropy.measures.headline import RANKING
+from anisotropy.measures.mining import pool_size
+from anisotropy.measures.registry import parse
 from anisotropy.measures.run import Key
 from anisotropy.results import Difference, Similarity, Withheld
 from anisotropy.statistics import holm, paired_difference
@@ -188,6 +190,8 @@ def _reason(a: MeasuredSpace, b: MeasuredSpace, key: Key, pools: str) -> str:
         return f"raw rows have length 1 in {unit.space.label!r} only; compare on unit"
     if definition.family == "negatives" and pools:
         return pools
+    if scores := other_scores(parse(measure), a.space, b.space):
+        return scores
     sizes = _sizes(a, side, definition), _sizes(b, side, definition)
     if definition.size_bound and sizes[0] != sizes[1]:
         return f"depends on the number of rows, which is {sizes[0]} and {sizes[1]}"

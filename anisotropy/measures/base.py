@@ -118,6 +118,8 @@ class Definition:
         Values of different dimensions must not be compared.
     size_bound
         Values of different numbers of rows must not be compared.
+    where
+        Of a measure and a place: whether it is measured there; None: at every place.
     default
         Whether it belongs to the default set.
     defaults
@@ -145,6 +147,7 @@ class Definition:
     between: Callable[[Facts, Facts, Measure, str], Similarity] | None = None
     dimension_bound: bool = False
     size_bound: bool = False
+    where: Callable[[Measure, Place], bool] | None = None
     default: bool = True
     defaults: tuple[Mapping[str, Value], ...] = ({},)
     unit: str = "query"
@@ -179,7 +182,11 @@ class Definition:
     def places_of(self, measure: Measure) -> tuple[Place, ...]:
         """Places of one measure: those of its role, where it has roles."""
         role = measure.values.get("role")
-        return tuple(place for place in self.places if role in (None, place[0]))
+        return tuple(
+            place
+            for place in self.places
+            if role in (None, place[0]) and (self.where is None or self.where(measure, place))
+        )
 
 
 @dataclass(frozen=True)

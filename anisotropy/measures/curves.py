@@ -10,9 +10,9 @@ import numpy as np
 from anisotropy.files import hash_ids
 from anisotropy.measures.base import Impossible
 from anisotropy.measures.facts import Facts
-from anisotropy.measures.families.negatives import ROLES, headline_k, mined, probabilities
 from anisotropy.measures.families.query_document import pair_percentiles
 from anisotropy.measures.families.ranking import judged_ranking, ndcg, recall, reciprocal_rank
+from anisotropy.measures.mining import ROLES, Law, headline_k, mined, probabilities
 from anisotropy.results import Curve
 
 BINS = 100
@@ -92,7 +92,7 @@ def _negatives(facts: Facts, role: str) -> Iterator[Curve]:
     k = headline_k(facts, role)
     if found.n <= k:
         return
-    p = np.sort(probabilities(found, k))[::-1]
+    p = np.sort(probabilities(found, Law(k)))[::-1]
     cumulative = np.cumsum(p)
     shown = np.unique(np.linspace(0, len(p) - 1, min(POINTS, len(p))).round().astype(int))
     columns = {

@@ -9,7 +9,7 @@ import numpy as np
 from anisotropy.errors import UsageError, one_of
 from anisotropy.measures.base import Impossible
 from anisotropy.measures.facts import Facts, Plan
-from anisotropy.measures.families.negatives import MINING_K, ROLES, mined, probabilities
+from anisotropy.measures.mining import MINING_K, ROLES, Law, mined, probabilities
 
 if TYPE_CHECKING:
     from anisotropy.spaces import EmbeddingSpace
@@ -48,4 +48,4 @@ def negative_probabilities(
     except Impossible as reason:
         raise UsageError(f"{space.label}: no negative-sampling probabilities: {reason}") from None
     ids = space.mining.query_ids if role == "queries" else space.doc_ids
-    return list(ids), probabilities(found, k)
+    return list(ids), probabilities(found, Law(k))

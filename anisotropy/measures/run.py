@@ -13,8 +13,8 @@ from anisotropy.errors import UsageError
 from anisotropy.measures.base import Definition, Impossible, Measure, make
 from anisotropy.measures.curves import curves
 from anisotropy.measures.facts import Facts, Plan
-from anisotropy.measures.families.negatives import MINING_K, headline_k
 from anisotropy.measures.headline import headline_of
+from anisotropy.measures.mining import MINING_K, headline_k
 from anisotropy.measures.registry import (
     GROUPS,
     default_measures,

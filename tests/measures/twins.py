@@ -104,3 +104,14 @@ def ndcg(run: Mapping[str, float], judged: Mapping[str, int], cutoff: int) -> fl
     gained = sum(judged.get(d, 0) / math.log2(i + 2) for i, d in enumerate(ranked))
     best = sorted(judged.values(), reverse=True)[:cutoff]
     return gained / sum(g / math.log2(i + 2) for i, g in enumerate(best))
+
+
+def robin_hood(counts: np.ndarray) -> float:
+    mean = sum(counts) / len(counts)
+    return float(sum(abs(c - mean) for c in counts)) / (2 * float(sum(counts)))
+
+
+def skewness(counts: np.ndarray) -> float:
+    mean = sum(counts) / len(counts)
+    second, third = (sum((c - mean) ** p for c in counts) / len(counts) for p in (2, 3))
+    return float(third / second**1.5)
