@@ -12,12 +12,12 @@ from anisotropy.measures.base import Impossible
 from anisotropy.measures.facts import Facts
 from anisotropy.measures.families.query_document import pair_percentiles
 from anisotropy.measures.families.ranking import judged_ranking, ndcg, recall, reciprocal_rank
-from anisotropy.measures.mining import ROLES, Law, headline_k, mined, probabilities
+from anisotropy.measures.mining import ROLES
+from anisotropy.measures.negative_curves import negative_curves
 from anisotropy.results import Curve
 
 BINS = 100
 SAMPLE = 1000
-POINTS = 2000
 
 
 def curves(facts: Facts) -> list[Curve]:
@@ -25,7 +25,7 @@ def curves(facts: Facts) -> list[Curve]:
     makers = (
         *(_spectrum(facts, side) for side in ("queries", "documents")),
         _distances(facts),
-        *(_negatives(facts, role) for role in ROLES),
+        *(negative_curves(facts, role) for role in ROLES),
         _queries(facts),
     )
     found: list[Curve] = []
@@ -84,24 +84,6 @@ def nearest_distances(facts: Facts) -> np.ndarray:
     """Distance of each query to its nearest document on unit rows, shape (queries,)."""
     best = facts.cross("unit").neighbors.scores[:, 0].astype(float)
     return np.asarray(np.sqrt(np.maximum(2 - 2 * best, 0)))
-
-
-def _negatives(facts: Facts, role: str) -> Iterator[Curve]:
-    """Sorted probabilities at the k of the headline row, at most 2000 evenly spaced ranks."""
-    found = mined(facts, role, "none")
-    k = headline_k(facts, role)
-    if found.n <= k:
-        return
-    p = np.sort(probabilities(found, Law(k)))[::-1]
-    cumulative = np.cumsum(p)
-    shown = np.unique(np.linspace(0, len(p) - 1, min(POINTS, len(p))).round().astype(int))
-    columns = {
-        "item_rank": shown + 1,
-        "share_of_items": (shown + 1) / len(p),
-        "probability": p[shown],
-        "cumulative": cumulative[shown],
-    }
-    yield Curve("negative_probability", facts.space.label, role, columns)
 
 
 def _queries(facts: Facts) -> Iterator[Curve]:

@@ -23,6 +23,7 @@ from anisotropy.measures.registry import (
     parse_all,
     similarity_measures,
 )
+from anisotropy.measures.repeats import first_of_its_kind
 from anisotropy.results import Curve, Measurement, Withheld
 from anisotropy.statistics import LEVEL, Estimate, interval
 
@@ -149,7 +150,8 @@ def _plan(measures: Sequence[Measure]) -> Plan:
     mining = [m.whole("k") for m in measures if definition_of(m).family == "negatives"]
     ranking = [m.whole("cutoff") for m in measures if "cutoff" in m.values]
     pairwise = [*similarity_measures(), *(m for m in measures if definition_of(m).between)]
-    local += [m.whole("k") for m in pairwise if "k" in m.values]
+    near = [m for m in pairwise if definition_of(m).family != "negatives"]
+    local += [m.whole("k") for m in near if "k" in m.values]
     # The curves need the ranking to 100 and the mining to 200 whatever was asked.
     return Plan(tuple(ts), max(local), max([MINING_K, *mining, *ranking]))
 
@@ -254,8 +256,4 @@ def _oddities(facts: Facts) -> list[str]:
 
 def duplicates(facts: Facts, side: str) -> int:
     """How many rows repeat an earlier row exactly."""
-    seen: set[int] = set()
-    rows = facts.raw(side)
-    for _, block in rows.blocks():
-        seen.update(hash(row.tobytes()) for row in block)
-    return len(rows) - len(seen)
+    return int(np.count_nonzero(~first_of_its_kind(facts, side)))

@@ -120,5 +120,3 @@ def anchors_left_out(found: Mined, law: Law) -> dict[str, np.ndarray]:
 
 def _xlogx(x: np.ndarray) -> np.ndarray:
     return np.asarray(x * np.log(np.maximum(x, 1e-300)))
-
-

@@ -113,7 +113,9 @@ def test_nulls_in_closed_form(draws, n, k, expected) -> None:
     assert found == pytest.approx(expected, rel=0.002, abs=6e-4)
     counts = np.random.default_rng(0).binomial(draws, p, size=n)
     for name, value in zip(names, found, strict=True):
-        assert STATISTICS[name](counts) == pytest.approx(value, abs=0.12 if "skew" in name else 0.005)
+        assert STATISTICS[name](counts) == pytest.approx(
+            value, abs=0.12 if "skew" in name else 0.005
+        )
 
 
 def test_the_null_stands_beside_the_value() -> None:
@@ -188,16 +190,14 @@ def test_blocks_left_out_are_those_of_the_smaller_set(out) -> None:
     np.fill_diagonal(scores, -np.inf)
     order = np.argsort(-scores, axis=1)
     block = np.arange(40) % 5
-    found = occurrences_without(
-        order[:, :32], 6, 40, out, anchor_block=block, target_block=block
-    )
+    found = occurrences_without(order[:, :32], 6, 40, out, anchor_block=block, target_block=block)
     keep = np.flatnonzero(~np.isin(block, out))
     small = np.argsort(-scores[np.ix_(keep, keep)], axis=1)
     np.testing.assert_array_equal(found, occurrences(small, 6, len(keep)))
 
 
 def test_interactions_are_taken_off_the_variance() -> None:
-    """A pure interaction, x_i x_j over pairs: its jackknife is twice too wide; a mean's is right."""
+    """A pure interaction, x_i x_j: its jackknife variance is twice too large; a mean's right."""
     rng = np.random.default_rng(0)
     ratios: dict[str, list[float]] = {"pairs": [], "mean": []}
     for _ in range(200):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,15 +10,16 @@ import numpy as np
 
 from anisotropy.backend import Rows
 from anisotropy.measures.base import Definition, Impossible, Measure, Parameter
-from anisotropy.measures.facts import Facts
+from anisotropy.measures.facts import Facts, spare_depth
 from anisotropy.measures.families.cone import need_rows
 from anisotropy.measures.jackknife import block_influence, left_out
+from anisotropy.measures.repeats import first_of_its_kind
 from anisotropy.neighbors import Items, TopK, sweep
-from anisotropy.statistics import BLOCKS, Estimate, blocks_of
+from anisotropy.statistics import BLOCKS, Estimate, Influence, blocks_of
 
+Estimator = Callable[[np.ndarray], float]
 _BLOCK = 1 << 22
 _FEWEST = 10
-_SHORT = 0.01
 
 
 def two_nn(first: np.ndarray, second: np.ndarray, dropped: float = 0.1) -> float:
@@ -37,11 +39,9 @@ def two_nn(first: np.ndarray, second: np.ndarray, dropped: float = 0.1) -> float
         Facco et al., Scientific Reports 7:12140, 2017.
     """
     logs = np.sort(np.log(second / first))
-    kept = int(len(logs) * (1 - dropped))
-    rise = -np.log1p(-np.arange(1, kept + 1) / len(logs)) if kept < len(logs) else (
-        -np.log1p(-np.arange(kept) / len(logs))
-    )  # fmt: skip
-    x = logs[:kept]
+    # The last ratio has the height infinity and takes no part.
+    x = logs[: min(int(len(logs) * (1 - dropped)), len(logs) - 1)]
+    rise = -np.log1p(-np.arange(1, len(x) + 1) / len(logs))
     return float(x @ rise / (x @ x)) if x.any() else float("inf")
 
 
@@ -91,65 +91,69 @@ def near(facts: Facts, side: str, k: int) -> Near:
     """Neighbors of a side on unit rows, rows that repeat another left out."""
     need_rows(facts, side)
     shared = facts.one_set(side, "unit")
-    first = _first_of_its_kind(facts, side)
+    first = first_of_its_kind(facts, side)
     repeats = int(np.count_nonzero(~first))
-    found = _filtered(facts, side, shared.chosen, shared.neighbors.index, first)
-    short = np.count_nonzero(~np.isfinite(found[2][:, :k]).all(axis=1))
-    if found[2].shape[1] < k or short > _SHORT * len(found[0]):
-        found = _searched(facts, side, first, k)
-    enough = np.isfinite(found[2][:, :k]).all(axis=1)
+    anchors = shared.chosen[first[shared.chosen]]
+    index = shared.neighbors.index[first[shared.chosen]]
+    index, distance = _filtered(facts, side, anchors, index, first)
+    enough = _enough(distance, k)
+    if not enough.all():
+        deeper = _searched(facts, side, anchors[~enough], first, k)
+        index, distance = (
+            _put(old, ~enough, new, fill)
+            for old, new, fill in zip((index, distance), deeper, (-1, np.inf), strict=True)
+        )
+        enough = _enough(distance, k)
     if np.count_nonzero(enough) < _FEWEST:
         raise Impossible(
             f"{side}: {np.count_nonzero(enough)} row(s) with {k} others at a distance, at least "
             f"{_FEWEST} are needed"
         )
-    anchors, index, distance = (x[enough] for x in found)
-    return Near(anchors, index, distance, repeats, shared.sampled)
+    return Near(anchors[enough], index[enough], distance[enough], repeats, shared.sampled)
 
 
-def _first_of_its_kind(facts: Facts, side: str) -> np.ndarray:
-    """Whether a row is the first with its bytes, shape (rows,)."""
-    rows, seen = facts.raw(side), set[bytes]()
-    first = np.ones(len(rows), dtype=bool)
-    for part, block in rows.blocks():
-        for i, row in enumerate(block, part.start):
-            key = hash(row.tobytes()).to_bytes(8, "big", signed=True)
-            first[i] = key not in seen
-            seen.add(key)
-    return first
+def _enough(distance: np.ndarray, k: int) -> np.ndarray:
+    """Whether a row has k others at a distance, shape (rows,)."""
+    return np.asarray(np.isfinite(distance).sum(axis=1) >= k)
+
+
+def _put(old: np.ndarray, rows: np.ndarray, new: np.ndarray, fill: float) -> np.ndarray:
+    """The lists with some of them replaced by ones of another length."""
+    width = max(old.shape[1], new.shape[1])
+    out = np.full((len(old), width), fill, dtype=old.dtype)
+    out[:, : old.shape[1]] = old
+    out[rows] = fill
+    out[rows, : new.shape[1]] = new
+    return out
 
 
 def _filtered(
     facts: Facts, side: str, anchors: np.ndarray, index: np.ndarray, first: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lists of the anchors that repeat no other row, less the repeats in them."""
-    keep = first[anchors]
-    anchors, index = anchors[keep], index[keep]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Neighbors less the repeats among them, nearest first, and their distances."""
     distance = exact_distances(facts.raw(side), anchors, index)
     distance[(index < 0) | ~first[index] | (distance <= 0)] = np.inf
     order = np.argsort(distance, axis=1, kind="stable")
     index, distance = (np.take_along_axis(x, order, axis=1) for x in (index, distance))
-    return anchors, np.where(np.isfinite(distance), index, -1), distance
+    return np.where(np.isfinite(distance), index, -1), distance
 
 
 def _searched(
-    facts: Facts, side: str, first: np.ndarray, k: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lists over the rows that repeat no other, for many repeats."""
+    facts: Facts, side: str, anchors: np.ndarray, first: np.ndarray, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Neighbors of anchors whose lists hold too many repeats, among the rows that are none."""
     rows, kept = facts.rows(side, "unit"), np.flatnonzero(first)
     keep = kept if rows.keep is None else rows.keep[kept]
     scale = None if rows.scale is None else rows.scale[kept]
     items = Items(Rows(rows.data, keep, rows.shift, scale))
-    chosen = np.flatnonzero(np.isin(kept, facts.choose(facts.row_ids(side))))
-    depth = min(2 * k + 8, len(kept) - 1)
-    if depth < k:
+    if len(kept) <= k:
         raise Impossible(f"{side}: {len(kept)} different row(s), more than k={k} are needed")
     place = np.empty(len(kept), dtype=np.int64)
     place[np.argsort(facts.ties(side, rows=True)[kept], kind="stable")] = np.arange(len(kept))
-    lists = TopK(len(chosen), depth, place)
+    chosen = np.searchsorted(kept, anchors)
+    lists = TopK(len(chosen), min(spare_depth(k), len(kept) - 1), place)
     sweep(items, chosen, items, [lists], own=chosen)
-    index = kept[lists.neighbors(chosen).index]
-    return _filtered(facts, side, kept[chosen], index, first)
+    return _filtered(facts, side, anchors, kept[lists.neighbors(chosen).index], first)
 
 
 def exact_distances(rows: Rows, anchors: np.ndarray, index: np.ndarray) -> np.ndarray:
@@ -182,6 +186,8 @@ def intrinsic_dimension(facts: Facts, measure: Measure, side: str, on: str) -> E
         raise Impossible("k belongs to method=mle; twonn uses the two nearest")
     if method == "mle" and measure.number("dropped") != _DROPPED:
         raise Impossible("dropped belongs to method=twonn")
+    if measure.number("dropped") >= 1:
+        raise Impossible(f"dropped: got {measure.number('dropped')}; allowed: below 1")
     depth = 2 if method == "twonn" else k
     found = facts.once(("near", side, depth), lambda: near(facts, side, depth))
 
@@ -191,11 +197,10 @@ def intrinsic_dimension(facts: Facts, measure: Measure, side: str, on: str) -> E
         return maximum_likelihood(distance[:, :k])
 
     value = estimate(found.distance)
-    influences = ()
-    notes = () if not found.repeats else (
-        f"intrinsic dimension of {side}: {found.repeats} row(s) that repeat another are left "
-        "out",
-    )  # fmt: skip
+    influences: tuple[Influence, ...] = ()
+    notes: tuple[str, ...] = ()
+    if found.repeats:
+        notes = (f"intrinsic dimension of {side}: {found.repeats} repeated row(s) left out",)
     if side == "queries":
         influences = (_influence(facts, found, depth, estimate),)
     return Estimate(
@@ -211,7 +216,7 @@ def intrinsic_dimension(facts: Facts, measure: Measure, side: str, on: str) -> E
     )
 
 
-def _influence(facts: Facts, found: Near, depth: int, estimate: Any) -> Any:
+def _influence(facts: Facts, found: Near, depth: int, estimate: Estimator) -> Influence:
     """Blocks of queries left out, as anchors and as neighbors."""
     block = blocks_of(facts.space.query_ids, BLOCKS, facts.seed)
 

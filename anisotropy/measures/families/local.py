@@ -118,8 +118,8 @@ def _influences(
     facts: Facts, measure: Measure, place: tuple[str, str, str], table: Neighbors, sampled: bool
 ) -> tuple[Influence, ...]:
     """Queries are resampled, as anchors, as targets, or as both; documents stay."""
-    side, on, _ = place
-    if not _covers(measure.name, side, on) or (side == "documents" and not sampled):
+    side = place[0]
+    if not _covers(measure.name, *place) or (side == "documents" and not sampled):
         return ()
     k, n = measure.whole("k"), table.n_targets
     key = ("hubness without", k, *place)
@@ -135,10 +135,10 @@ def _influences(
     return (corrected(single, excess[column] * shrink**2),)
 
 
-def _covers(name: str, side: str, on: str) -> bool:
+def _covers(name: str, side: str, on: str, center: str) -> bool:
     """Whether the interval covers, by simulation."""
     if side in ("ranking", "documents"):
-        return name in CERTAIN
+        return name in CERTAIN and (name != "antihub_share" or center == "none")
     return name in CERTAIN and name != "antihub_share" and on == "unit"
 
 
@@ -199,7 +199,7 @@ _INTERVAL = (
     "Within queries and on dual_ranking blocks of queries are left out, on ranking single "
     "queries; but for dual_ranking, interactions of pairs of blocks are taken off the variance. "
     "Within queries and on dual_ranking, centered rows and the share of antihubs carry no "
-    "interval: simulated, it does not cover."
+    "interval, nor does that share under center=sides: simulated, it does not cover."
 )
 _COMMON: dict[str, Any] = {
     "family": "local",

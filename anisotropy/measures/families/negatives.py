@@ -79,14 +79,15 @@ def negative_probability(facts: Facts, measure: Measure, side: str, on: str) -> 
     p = pool.once(key, lambda: probabilities(found, law))
     value, estimator = _estimate(pool, found, law, key, p, name)
     mean, sd, null_p = _null(pool, found, law, name, value)
+    influences = _influences(pool, found, law, key, name)
     return Estimate(
         value,
-        (_influence(pool, found, law, key, name),),
+        influences,
         n=len(found.keys) if role == "documents" else found.n,
         unit="query",
         population="queries",
         estimator=estimator,
-        method="jackknife",
+        method="jackknife" if influences else None,
         low=0.0,
         high=math.log(found.n) if name == "kl" else 1.0,
         null_mean=mean,
@@ -124,14 +125,19 @@ def _notes(facts: Facts, found: Mined, measure: Measure) -> tuple[str, ...]:
     )
 
 
-def _influence(facts: Facts, found: Mined, law: Law, key: Any, name: str) -> Influence:
+def _influences(
+    facts: Facts, found: Mined, law: Law, key: Any, name: str
+) -> tuple[Influence, ...]:
     """Resample queries: as anchors one by one, or with their positives by blocks."""
+    if key[1] == "queries" and name == "coverage":
+        return ()
     column = list(STATISTICS).index(name)
     values, excess = facts.once(("without", key), lambda: _without_blocks(facts, found, law, key))
     if key[1] == "queries":
-        return block_influence(values[:, column], excess[column])
+        return (block_influence(values[:, column], excess[column]),)
     singles = facts.once(("singles", key), lambda: anchors_left_out(found, law))[name]
-    return corrected(Influence(found.keys, -(len(singles) - 1) * singles), excess[column])
+    single = Influence(found.keys, -(len(singles) - 1) * singles)
+    return (corrected(single, excess[column]),)
 
 
 def _without_blocks(
@@ -237,9 +243,7 @@ def _observed(rng: np.random.Generator, found: Mined, law: Law, kept: int) -> np
     chosen = np.take_along_axis(weight > 0, order, axis=1)
     even = draw_weights(np.zeros(chosen.shape), chosen, replace(law, law="uniform"))
     items = np.take_along_axis(index, order, axis=1)
-    drawn = np.bincount(
-        items.ravel(), weights=(even * anchor[:, None]).ravel(), minlength=found.n
-    )
+    drawn = np.bincount(items.ravel(), weights=(even * anchor[:, None]).ravel(), minlength=found.n)
     return np.asarray(drawn / drawn.sum())
 
 
@@ -276,8 +280,9 @@ _NOTE = (
     "statistic of the counts when each anchor keeps 20 of its list; its interval is Monte-Carlo "
     "error alone. Entropies over sampled anchors are corrected for their bias by the jackknife. "
     "role=queries leaves blocks of queries out, role=documents single queries; interactions of "
-    "pairs of blocks are taken off the variance. center=sides subtracts each side's mean first, "
-    "the control for unevenness made by an offset alone."
+    "pairs of blocks are taken off the variance; the coverage of queries, often all of them, "
+    "carries no interval: simulated, it does not cover. center=sides subtracts each side's "
+    "mean first, the control for unevenness made by an offset alone."
 )
 _COMMON: dict[str, Any] = {
     "family": "negatives",
