@@ -21,7 +21,7 @@ from anisotropy.measures.families.negatives import other_scores
 from anisotropy.measures.headline import RANKING
 from anisotropy.measures.mining import pool_size
 from anisotropy.measures.registry import parse
-from anisotropy.measures.run import Key
+from anisotropy.measures.run import Key, deciding
 from anisotropy.results import Difference, Similarity, Withheld
 from anisotropy.statistics import holm, paired_difference
 
@@ -270,9 +270,11 @@ def _family_size(ranking: bool) -> int:
 
 def _similarities(a: MeasuredSpace, b: MeasuredSpace) -> tuple[list[Similarity], list[Withheld]]:
     found, withheld = [], []
-    for measure in _similarities_asked(a, b):
-        definition: Definition = definition_of(measure)
+    named, by_name = _similarities_asked(a, b)
+    for one in named:
+        definition: Definition = definition_of(one)
         for side, on in definition.places:
+            measure = one if by_name else deciding(a.facts, one, side)
             try:
                 if definition.between is not None:
                     found.append(definition.between(a.facts, b.facts, measure, side))
@@ -281,9 +283,9 @@ def _similarities(a: MeasuredSpace, b: MeasuredSpace) -> tuple[list[Similarity],
     return found, withheld
 
 
-def _similarities_asked(a: MeasuredSpace, b: MeasuredSpace) -> list[Measure]:
-    """Those asked for in either space; all where neither was asked about two spaces."""
+def _similarities_asked(a: MeasuredSpace, b: MeasuredSpace) -> tuple[list[Measure], bool]:
+    """Those asked for in either space, and True; all where neither was asked about two spaces."""
     asked = [one.similarities for one in (a, b) if one.similarities is not None]
     if not asked:
-        return similarity_measures()
-    return list(dict.fromkeys(measure for measures in asked for measure in measures))
+        return similarity_measures(), False
+    return list(dict.fromkeys(measure for measures in asked for measure in measures)), True

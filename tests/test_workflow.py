@@ -56,7 +56,8 @@ def test_everything_promised_is_written(here: Path) -> None:
     assert len(frame) == len(content["measurements"])
     for curve in content["curves"]:
         assert len(pd.read_parquet(out / curve["file"])) > 0
-    assert {"spectrum", "distances", "negative_probability", "queries", "coordinates"} == {
+    negatives = {"negative_probability", "items", "negative_profile", "mining"}
+    assert {"spectrum", "distances", "queries", "coordinates"} | negatives == {
         curve["name"] for curve in content["curves"]
     }
     figures = {path.name for path in (out / "figures").iterdir()}

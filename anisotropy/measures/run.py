@@ -171,6 +171,13 @@ def _with_scaled(
     return result
 
 
+def deciding(facts: Facts, measure: Measure, side: str) -> Measure:
+    """A similarity of the default set, at the depth of mining that decides for the pool."""
+    if definition_of(measure).family != "negatives":
+        return measure
+    return make(definition_of(measure), {**measure.values, "k": headline_k(facts, side)})
+
+
 def _measure(found: MeasuredSpace, measure: Measure, by_name: bool) -> None:
     definition = definition_of(measure)
     if definition.compute is None:

@@ -130,7 +130,12 @@ def test_all_and_default_stand_for_many() -> None:
     assert set(default) <= set(whole)
     assert len(set(whole)) == len(whole)
     assert "cka" not in whole
-    assert set(expand(["all"], between=True)) - set(whole) == {"cka", "mutual_knn(k=10)"}
+    assert set(expand(["all"], between=True)) - set(whole) == {
+        "cka",
+        "mutual_knn(k=10)",
+        "negative_probability_shift(k=200)",
+        "negative_probability_agreement(k=200)",
+    }
     assert expand(["cka", " uniformity( t = 2.0 ) "]) == ["cka", "uniformity(t=2)"]
 
 

@@ -97,7 +97,7 @@ def test_small_distances_of_narrow_rows_are_kept() -> None:
 
 def test_what_cannot_be_measured_is_said() -> None:
     made = space(n_queries=8, n_documents=12)
-    with pytest.raises(UsageError, match="20 others"):
+    with pytest.raises(UsageError, match="8 different row"):
         measure_space(made, [MLE])
     with pytest.raises(UsageError, match="k belongs to method=mle"):
         measure_space(space(), ["intrinsic_dimension(method=twonn,k=5)"])
