@@ -223,12 +223,18 @@ def probabilities(
     block
         Block of each item, where the items are the queries.
     """
-    index, weight, anchor = spread(found, law, out, block)
-    total = float(anchor[weight.any(axis=1)].sum())
-    drawn = np.bincount(
-        index.ravel(), weights=(weight * anchor[:, None]).ravel(), minlength=found.n
-    )
-    return np.asarray(drawn / total if total > 0 else drawn)
+    if law.law != "uniform":
+        index, weight, anchor = spread(found, law, out, block)
+        drawn = (weight * anchor[:, None]).ravel()
+        listed, total = index.ravel(), float(anchor[weight.any(axis=1)].sum())
+    else:
+        rows, anchor = _rows(found, law, out, block)
+        index, taken = _entries(found, law.k, rows, out, block)
+        sizes = taken.sum(axis=1)
+        drawn = np.repeat(anchor / np.maximum(sizes, 1), sizes)
+        listed, total = index[taken], float(anchor[sizes > 0].sum())
+    mass = np.bincount(listed, weights=drawn, minlength=found.n)
+    return np.asarray(mass / total if total > 0 else mass)
 
 
 def spread(
@@ -242,20 +248,38 @@ def spread(
         Shapes (anchors, depth), (anchors, depth), rows summing to 1 (0 for an empty list), and
         (anchors,). Items that cannot be drawn have probability 0.
     """
+    rows, anchor = _rows(found, law, out, block)
+    index, taken = _entries(found, law.k, rows, out, block)
+    score = found.score[rows, : index.shape[1]]
+    return np.maximum(index, 0), draw_weights(score, taken, law), anchor
+
+
+def _rows(
+    found: Mined, law: Law, out: Sequence[int], block: np.ndarray | None
+) -> tuple[slice | np.ndarray, np.ndarray]:
+    """The lists that stay, and the weights of their anchors."""
     anchor = found.weights(law.anchors, out)
     if block is None or not len(out):
-        index, score, positive = (
-            x[:, : law.k] for x in (found.index, found.score, found.positive)
-        )
-        taken = index >= 0
-    else:
-        stays = anchor > 0
-        index, score, positive = (x[stays] for x in (found.index, found.score, found.positive))
-        anchor = anchor[stays]
-        taken = ~np.isin(block, out)[index] & (index >= 0)
-        taken &= np.cumsum(taken, axis=1, dtype=np.int32) <= law.k
-    taken = taken & ~positive
-    return np.maximum(index, 0), draw_weights(score, taken, law), anchor
+        return slice(None), anchor
+    rows = np.flatnonzero(anchor > 0)
+    return rows, anchor[rows]
+
+
+def _entries(
+    found: Mined,
+    k: int,
+    rows: slice | np.ndarray,
+    out: Sequence[int],
+    block: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Items of the lists, and whether each can be drawn: within k of those that stay."""
+    if block is None or not len(out):
+        index = found.index[rows, :k]
+        return index, (index >= 0) & ~found.positive[rows, :k]
+    index = found.index[rows]
+    taken = ~np.isin(block, out)[index] & (index >= 0)
+    taken &= np.cumsum(taken, axis=1, dtype=np.int32) <= k
+    return index, taken & ~found.positive[rows]
 
 
 def draw_weights(score: np.ndarray, taken: np.ndarray, law: Law) -> np.ndarray:

@@ -20,6 +20,7 @@ from anisotropy.statistics import BLOCKS, Estimate, Influence, blocks_of
 Estimator = Callable[[np.ndarray], float]
 _BLOCK = 1 << 22
 _FEWEST = 10
+_SPARE = 5
 
 
 def two_nn(first: np.ndarray, second: np.ndarray, dropped: float = 0.1) -> float:
@@ -94,8 +95,14 @@ def near(facts: Facts, side: str, k: int) -> Near:
     first = first_of_its_kind(facts, side)
     repeats = int(np.count_nonzero(~first))
     anchors = shared.chosen[first[shared.chosen]]
-    index = shared.neighbors.index[first[shared.chosen]]
-    index, distance = _filtered(facts, side, anchors, index, first)
+    # Queries are left out by blocks, which takes deeper lists.
+    width = shared.neighbors.index.shape[1] if side == "queries" else k + _SPARE
+    index, distance = facts.once(
+        ("near lists", side, width),
+        lambda: _filtered(
+            facts, side, anchors, shared.neighbors.index[first[shared.chosen], :width], first
+        ),
+    )
     enough = _enough(distance, k)
     if not enough.all():
         deeper = _searched(facts, side, anchors[~enough], first, k)
