@@ -23,6 +23,7 @@ _PUBLIC = {
     "measure": "anisotropy.workflow",
     "measures": "anisotropy.measures",
     "negative_probability": "anisotropy.api",
+    "observed_negatives": "anisotropy.measures",
     "open": "anisotropy.api",
     "open_collection": "anisotropy.collection",
     "plots": "anisotropy.plots",
@@ -45,6 +46,7 @@ __all__ = [
     "measure",
     "measures",
     "negative_probability",
+    "observed_negatives",
     "open",
     "open_collection",
     "plots",
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
     from anisotropy.api import analyze, compare, negative_probability, open
     from anisotropy.collection import open_collection
     from anisotropy.errors import AnisotropyError
+    from anisotropy.measures import observed_negatives
     from anisotropy.projection import project
     from anisotropy.results import Results
     from anisotropy.spaces import EmbeddingSpace

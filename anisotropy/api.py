@@ -157,8 +157,11 @@ def negative_probability(
     role: Literal["queries", "documents"] = "queries",
     *,
     k: int = 200,
+    center: Literal["none", "sides"] = "none",
+    law: Literal["uniform", "softmax", "softmax_standardized"] = "uniform",
+    anchors: Literal["documents", "pairs"] = "documents",
 ) -> pd.DataFrame:
-    """Probability of each item to be drawn as a negative under ANCE's mining law.
+    """Probability of each item to be drawn as a negative; by default ANCE's mining law.
 
     Parameters
     ----------
@@ -168,6 +171,12 @@ def negative_probability(
         ``queries`` as negatives of documents, or ``documents`` as negatives of queries.
     k
         Depth from which an anchor's negatives are drawn; 1 or more.
+    center
+        ``sides`` subtracts each side's mean first.
+    law
+        How an anchor spreads its probability over its list: evenly, or by a softmax of scores.
+    anchors
+        Whether an anchor counts once, or as often as it is judged.
 
     Returns
     -------
@@ -178,7 +187,9 @@ def negative_probability(
 
     from anisotropy.measures import negative_probabilities
 
-    ids, probability = negative_probabilities(space, role, k=k)
+    ids, probability = negative_probabilities(
+        space, role, k=k, center=center, law=law, anchors=anchors
+    )
     return pd.DataFrame({"id": ids, "probability": probability})
 
 

@@ -56,8 +56,9 @@ def test_everything_promised_is_written(here: Path) -> None:
     assert len(frame) == len(content["measurements"])
     for curve in content["curves"]:
         assert len(pd.read_parquet(out / curve["file"])) > 0
-    names = {"spectrum", "distances", "negative_probability", "queries", "coordinates", "changes"}
-    assert names == {curve["name"] for curve in content["curves"]}
+    negatives = {"negative_probability", "items", "negative_profile", "mining"}
+    names = {"spectrum", "dimensions", "distances", "queries", "coordinates", "changes"}
+    assert names | negatives == {curve["name"] for curve in content["curves"]}
     figures = {path.name for path in (out / "figures").iterdir()}
     assert {"spectrum.pdf", "distances.png", "negative_probability.pdf", "tsne.png"} <= figures
     assert "b = " in (out / "config.toml").read_text()

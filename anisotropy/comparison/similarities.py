@@ -11,6 +11,7 @@ import numpy as np
 from anisotropy.measures import Definition, Measure, MeasuredSpace, definition_of
 from anisotropy.measures.base import Impossible
 from anisotropy.measures.registry import similarity_measures
+from anisotropy.measures.run import deciding
 from anisotropy.results import Similarity, Withheld
 
 
@@ -23,9 +24,11 @@ def similarity_rows(
     interval.
     """
     found, withheld = [], []
-    for measure in _asked([*a, *b]):
-        definition: Definition = definition_of(measure)
+    asked, by_name = _asked([*a, *b])
+    for one in asked:
+        definition: Definition = definition_of(one)
         for side, on in definition.places:
+            measure = one if by_name else deciding(a[0].facts, one, side)
             try:
                 found.append(_similarity(a, b, definition, measure, side))
             except Impossible as reason:
@@ -34,11 +37,12 @@ def similarity_rows(
     return [replace(row, baseline=names[0], space=names[1]) for row in found], withheld
 
 
-def _asked(spaces: Sequence[MeasuredSpace]) -> list[Measure]:
+def _asked(spaces: Sequence[MeasuredSpace]) -> tuple[list[Measure], bool]:
+    """The similarities, and whether they were asked for by name."""
     asked = [one.similarities for one in spaces if one.similarities is not None]
     if not asked:
-        return similarity_measures()
-    return list(dict.fromkeys(measure for measures in asked for measure in measures))
+        return similarity_measures(), False
+    return list(dict.fromkeys(measure for measures in asked for measure in measures)), True
 
 
 def _similarity(

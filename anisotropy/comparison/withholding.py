@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from anisotropy.measures import Definition, MeasuredSpace, definition_of, parse
-from anisotropy.measures.families.negatives import pool_size
+from anisotropy.measures.families.negatives import other_scores
+from anisotropy.measures.mining import pool_size
 from anisotropy.measures.run import Key
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def _reason(a: MeasuredSpace, b: MeasuredSpace, key: Key, pools: str) -> str:
         return f"raw rows have length 1 in {unit.space.label!r} only; compare on unit"
     if definition.family == "negatives" and pools:
         return pools
+    if scores := other_scores(parse(measure), a.space, b.space):
+        return scores
     if definition.score_bound and (reason := _other_scores(a.space, b.space)):
         return reason
     sizes = _sizes(a, key, definition), _sizes(b, key, definition)

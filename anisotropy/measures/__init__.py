@@ -5,6 +5,7 @@ from anisotropy.measures.facts import Facts
 from anisotropy.measures.families.ranking import effectiveness
 from anisotropy.measures.headline import HEADLINE, Headline, headline_of
 from anisotropy.measures.law import negative_probabilities
+from anisotropy.measures.observed import ObservedNegatives, observed_negatives
 from anisotropy.measures.registry import (
     default_measures,
     definition_of,
@@ -26,6 +27,7 @@ __all__ = [
     "Headline",
     "Measure",
     "MeasuredSpace",
+    "ObservedNegatives",
     "Parameter",
     "default_measures",
     "definition_of",
@@ -35,6 +37,7 @@ __all__ = [
     "headline_of",
     "measure_space",
     "negative_probabilities",
+    "observed_negatives",
     "parse",
     "parse_all",
     "registry",

@@ -139,6 +139,8 @@ class Definition:
     score_bound
         In units of the recipe's score: values of different similarities or temperatures must
         not be compared.
+    where
+        Of a measure and a place: whether it is measured there; None: at every place.
     default
         Whether it belongs to the default set.
     defaults
@@ -170,6 +172,7 @@ class Definition:
     dimension_bound: bool = False
     size_bound: bool = False
     score_bound: bool = False
+    where: Callable[[Measure, Place], bool] | None = None
     default: bool = True
     defaults: tuple[Mapping[str, Value], ...] = ({},)
     unit: str = "query"
@@ -205,7 +208,11 @@ class Definition:
     def places_of(self, measure: Measure) -> tuple[Place, ...]:
         """Places of one measure: those of its role, where it has roles."""
         role = measure.values.get("role")
-        return tuple(place for place in self.places if role in (None, place[0]))
+        return tuple(
+            place
+            for place in self.places
+            if role in (None, place[0]) and (self.where is None or self.where(measure, place))
+        )
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,15 @@ from anisotropy.measures.families.nearest import (
     pair_margins,
     positive_scores,
 )
-from anisotropy.measures.families.negatives import ROLES, headline_k, mined, probabilities
 from anisotropy.measures.families.query_document import pair_percentiles
 from anisotropy.measures.families.ranking import judged_ranking, ndcg, recall, reciprocal_rank
 from anisotropy.measures.families.rogue import clear_cosine, contributions
+from anisotropy.measures.mining import ROLES
+from anisotropy.measures.negative_curves import negative_curves
 from anisotropy.results import Curve
 
 BINS = 100
 SAMPLE = 1000
-POINTS = 2000
 
 
 def curves(facts: Facts) -> list[Curve]:
@@ -32,7 +32,7 @@ def curves(facts: Facts) -> list[Curve]:
         *(_spectrum(facts, side) for side in ("queries", "documents")),
         *(_dimensions(facts, side) for side in ("queries", "documents")),
         _distances(facts),
-        *(_negatives(facts, role) for role in ROLES),
+        *(negative_curves(facts, role) for role in ROLES),
         _queries(facts),
     )
     found: list[Curve] = []
@@ -102,24 +102,6 @@ def _random_distances(facts: Facts) -> np.ndarray:
     queries, _ = facts.items("queries", "unit").take(_some(facts, "queries"))
     documents, _ = facts.items("documents", "unit").take(_some(facts, "documents"))
     return np.asarray(np.sqrt(np.maximum(2 - 2 * queries @ documents.T, 0)).ravel())
-
-
-def _negatives(facts: Facts, role: str) -> Iterator[Curve]:
-    """Sorted probabilities at the k of the headline row, at most 2000 evenly spaced ranks."""
-    found = mined(facts, role, "none")
-    k = headline_k(facts, role)
-    if found.n <= k:
-        return
-    p = np.sort(probabilities(found, k))[::-1]
-    cumulative = np.cumsum(p)
-    shown = np.unique(np.linspace(0, len(p) - 1, min(POINTS, len(p))).round().astype(int))
-    columns = {
-        "item_rank": shown + 1,
-        "share_of_items": (shown + 1) / len(p),
-        "probability": p[shown],
-        "cumulative": cumulative[shown],
-    }
-    yield Curve("negative_probability", facts.space.label, role, columns)
 
 
 def _queries(facts: Facts) -> Iterator[Curve]:

@@ -331,6 +331,6 @@ def check_grades(qrels: Mapping[str, Mapping[str, int]]) -> None:
 
 
 def spare_depth(k: int, blocks: int = 20) -> int:
-    """Depth at which a list still holds `k` items when one block of them is left out."""
-    share = k / blocks
+    """Depth at which a list still holds `k` items when two blocks of them are left out."""
+    share = 2 * k / blocks
     return k + int(np.ceil(share + 6 * np.sqrt(share) + 3)) if k else 0

@@ -13,8 +13,8 @@ from anisotropy.errors import UsageError
 from anisotropy.measures.base import Definition, Impossible, Measure, make
 from anisotropy.measures.curves import curves
 from anisotropy.measures.facts import Facts, Plan
-from anisotropy.measures.families.negatives import MINING_K, headline_k
 from anisotropy.measures.headline import headline_of
+from anisotropy.measures.mining import MINING_K, headline_k
 from anisotropy.measures.registry import (
     GROUPS,
     default_measures,
@@ -23,6 +23,7 @@ from anisotropy.measures.registry import (
     parse_all,
     similarity_measures,
 )
+from anisotropy.measures.repeats import first_of_its_kind
 from anisotropy.results import Curve, Measurement, Withheld
 from anisotropy.statistics import LEVEL, Estimate, interval
 
@@ -151,7 +152,8 @@ def _plan(measures: Sequence[Measure]) -> Plan:
     mining = [m.whole("k") for m in measures if definition_of(m).family == "negatives"]
     ranking = [m.whole("cutoff") for m in measures if "cutoff" in m.values]
     pairwise = [*similarity_measures(), *(m for m in measures if definition_of(m).between)]
-    local += [m.whole("k") for m in pairwise if "k" in m.values]
+    near = [m for m in pairwise if definition_of(m).family != "negatives"]
+    local += [m.whole("k") for m in near if "k" in m.values]
     # The curves need the ranking to 100 and the mining to 200 whatever was asked.
     return Plan(tuple(ts), max(local), max([MINING_K, *mining, *ranking]))
 
@@ -169,6 +171,13 @@ def _with_scaled(
         if k != measure.whole("k"):
             result.append(make(definition_of(measure), {**measure.values, "k": k}))
     return result
+
+
+def deciding(facts: Facts, measure: Measure, side: str) -> Measure:
+    """A similarity of the default set, at the depth of mining that decides for the pool."""
+    if definition_of(measure).family != "negatives":
+        return measure
+    return make(definition_of(measure), {**measure.values, "k": headline_k(facts, side)})
 
 
 def _measure(found: MeasuredSpace, measure: Measure, by_name: bool, default: bool) -> None:
@@ -273,8 +282,4 @@ def _sampling(found: MeasuredSpace) -> list[str]:
 
 def duplicates(facts: Facts, side: str) -> int:
     """How many rows repeat an earlier row exactly."""
-    seen: set[int] = set()
-    rows = facts.raw(side)
-    for _, block in rows.blocks():
-        seen.update(hash(row.tobytes()) for row in block)
-    return len(rows) - len(seen)
+    return int(np.count_nonzero(~first_of_its_kind(facts, side)))

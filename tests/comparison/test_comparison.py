@@ -38,6 +38,10 @@ def pair():
     return tuple(measure_space(noisy(made, a, s, n)) for a, s, n in [(0.1, 1, "a"), (0.6, 2, "b")])
 
 
+MOVED = ("negative_probability_shift(k=10)", "negative_probability_agreement(k=10)")
+SIMILARITIES = ("cka", "mutual_knn(k=10)", *MOVED)
+
+
 def test_a_space_against_its_rotation_shows_nothing() -> None:
     made = space(n_queries=80)
     turned = remade(made, made.queries @ rotation(8), made.documents @ rotation(8), label="b")
@@ -51,8 +55,8 @@ def test_a_space_against_its_rotation_shows_nothing() -> None:
         assert row.delta == pytest.approx(0, abs=1e-6), row
         assert math.isnan(row.p) or row.p > 0.01, row
     for row in similarities:
-        expected = 0 if row.measure == "procrustes" else 1
-        assert row.value == pytest.approx(expected, abs=1e-9, rel=1e-6), row
+        same = 0 if "shift" in row.measure or row.measure == "procrustes" else 1
+        assert row.value == pytest.approx(same, abs=1e-6), row
 
 
 def test_every_row_is_compared_and_the_headline_is_marked(pair) -> None:
@@ -165,7 +169,7 @@ def test_other_dimensions_withhold_only_what_is_bound_to_them() -> None:
     assert all("8 and 16" in w.reason for w in withheld if w.measure in bound)
     assert {"mean_cosine", "isoscore", "uniformity(t=2)"} <= {d.measure for d in differences}
     assert {(s.side, s.measure) for s in similarities} == {
-        *((side, m) for side in ("queries", "documents") for m in ("cka", "mutual_knn(k=10)")),
+        *((side, m) for side in ("queries", "documents") for m in SIMILARITIES),
         ("ranking", "rbo(p=0.9)"),
     }
 
@@ -214,7 +218,9 @@ def test_unrelated_spaces_have_no_similarity() -> None:
     other = remade(a, b.queries, b.documents, label="other")
     _, found, _ = compare_spaces(measure_space(a, ["gap"]), measure_space(other, ["gap"]))
     for row in found:
-        assert abs(row.value - row.null_mean) < 0.03, row
+        # Ranks of 150 documents or 300 queries differ from chance by their own noise.
+        mined = row.measure.startswith("negative")
+        assert abs(row.value - row.null_mean) < (0.2 if mined else 0.03), row
 
 
 def test_holm() -> None:
@@ -274,11 +280,11 @@ def test_negatives_of_other_pools_are_withheld() -> None:
     a, b = (measure_space(one, [*LAWS, "gap"]) for one in (few, many))
     differences, _, withheld = compare_spaces(a, b)
     assert {row.measure for row in differences} == {"gap"}
-    assert {row.measure for row in withheld} == set(LAWS)
+    assert {row.measure for row in withheld} == {*LAWS, *MOVED}
     expected = (
         "mined from other queries: 60 in the pool of 'few', 300 in that of 'many', 0 in both"
     )
-    assert {row.reason for row in withheld} == {expected}
+    assert {row.reason for row in withheld if row.measure in LAWS} == {expected}
 
 
 def test_negatives_of_the_same_pool_are_compared_in_any_order() -> None:
@@ -295,7 +301,7 @@ def test_negatives_of_the_same_pool_are_compared_in_any_order() -> None:
     few = remade(turned, turned.queries, turned.documents, qrels={"t0": {"d0": 1}})
     other = remade(made, made.queries, made.documents, training=few, label="c")
     _, _, withheld = compare_spaces(a, measure_space(other, LAWS))
-    assert {row.reason for row in withheld} == {
+    assert {row.reason for row in withheld if row.measure in LAWS} == {
         "the judgments of the mining pools of 'a' and 'c' differ"
     }
 
@@ -337,7 +343,7 @@ def test_different_collections_with_the_same_ids_stop_the_run() -> None:
 @pytest.mark.parametrize(
     ("measures", "expected"),
     [
-        (None, LIKENESSES),
+        (None, LIKENESSES | set(MOVED)),
         (["all"], LIKENESSES),
         (["cka"], {"cka"}),
         (["mutual_knn(k=25)"], {"mutual_knn(k=25)"}),

@@ -130,7 +130,9 @@ def test_all_and_default_stand_for_many() -> None:
     assert set(default) <= set(whole)
     assert len(set(whole)) == len(whole)
     assert "cka" not in whole
-    likenesses = {"cka", "procrustes", "mutual_knn(k=10)", "rbo(p=0.9)"}
+    likenesses = {"cka", "procrustes", "mutual_knn(k=10)", "rbo(p=0.9)",
+                  "negative_probability_shift(k=200)",
+                  "negative_probability_agreement(k=200)"}  # fmt: skip
     assert set(expand(["all"], between=True)) - set(whole) == likenesses
     assert expand(["cka", " uniformity( t = 2.0 ) "]) == ["cka", "uniformity(t=2)"]
 

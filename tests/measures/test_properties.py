@@ -202,7 +202,7 @@ def test_small_pools_get_the_scaled_k_and_the_headline_follows() -> None:
     assert rows["negative_probability_kl(k=10)"].headline
     assert rows["negative_probability_kl(k=200, role=documents)"].headline
     assert "negative_probability_kl(k=10, role=documents)" not in rows
-    assert any("most uneven possible: Gini 0.333" in line for line in found.warnings)
+    assert any("saturates it (largest Gini 0.333" in line for line in found.warnings)
 
 
 def test_curves_have_their_columns(found) -> None:

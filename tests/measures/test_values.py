@@ -142,26 +142,8 @@ def test_uniformity_and_alignment_are_those_of_their_authors(made, measured) -> 
     assert measured.row("positives", "alignment(alpha=2)", "unit").value == pytest.approx(theirs)
 
 
-@pytest.mark.parametrize("on", ["unit", "center>unit"])
-@pytest.mark.parametrize("measure", ["hubness_gini(k=10)", "antihub_share(k=10)"])
-def test_hubness(made, measured, measure, on) -> None:
-    q, d = made.queries, made.documents
-    statistic = twins.gini if "gini" in measure else (lambda c: float(np.mean(c == 0)))
-    for side, rows in (("queries", q), ("documents", d)):
-        u = unit(rows - rows.mean(0)) if on != "unit" else unit(rows)
-        scores = u @ u.T
-        np.fill_diagonal(scores, -np.inf)
-        expected = statistic(twins.occurrences(scores, 10))
-        assert measured.row(side, measure, on).value == pytest.approx(expected)
-    center = (q.mean(0) + d.mean(0)) / 2 if on != "unit" else 0
-    scores = unit(q - center) @ unit(d - center).T
-    for side, table in (("ranking", scores), ("dual_ranking", scores.T)):
-        expected = statistic(twins.occurrences(table, 10))
-        assert measured.row(side, measure, on).value == pytest.approx(expected)
-
-
 def test_gini_against_sklearn_free_formula() -> None:
-    from anisotropy.measures.families.local import gini
+    from anisotropy.measures.counts import gini
 
     assert gini(np.array([0, 0, 0, 4])) == pytest.approx(0.75)
     assert gini(np.ones(7)) == pytest.approx(0)
@@ -202,41 +184,6 @@ def test_ties_count_half() -> None:
     made = space(n_queries=5, n_documents=6, positives=1)
     same = np.tile(made.documents[:1], (6, 1))
     assert value(remade(made, made.queries, same), "positive_percentile", "positives") == 0.5
-
-
-@pytest.mark.parametrize("center", ["none", "sides"])
-@pytest.mark.parametrize("role", ["queries", "documents"])
-@pytest.mark.parametrize("similarity", ["dot", "cosine", "euclidean"])
-def test_mining(role, center, similarity) -> None:
-    made = space(similarity=similarity)
-    q, d = made.queries, made.documents
-    if center == "sides":
-        q, d = q - q.mean(0), d - d.mean(0)
-    if similarity == "cosine":
-        q, d = unit(q), unit(d)
-    scores = q @ d.T
-    if similarity == "euclidean":
-        scores = -((q[:, None] - d[None]) ** 2).sum(-1)
-    positive = np.zeros(scores.shape, dtype=bool)
-    for a, judged in made.qrels.items():
-        for b in judged:
-            positive[int(a[1:]), int(b[1:])] = True
-    if role == "queries":
-        anchors = np.flatnonzero(positive.any(0))
-        p = twins.mining(scores.T[anchors], positive.T[anchors], 12)
-    else:
-        p = twins.mining(scores, positive, 12)
-    inside = ", ".join(
-        ["k=12"]
-        + ["role=documents"] * (role == "documents")
-        + ["center=sides"] * (center == "sides")
-    )
-    names = [f"negative_probability_{name}({inside})" for name in ("kl", "entropy", "gini")]
-    found = measure_space(made, names)
-    kl, entropy, gini = (found.row(role, name, "recipe").value for name in names)
-    assert kl == pytest.approx(twins.kl(p))
-    assert entropy == pytest.approx(1 - twins.kl(p) / math.log(len(p)))
-    assert gini == pytest.approx(twins.gini(p))
 
 
 def test_the_pool_is_the_training_queries() -> None:
@@ -285,66 +232,6 @@ def test_every_leave_one_out_value_is_that_of_the_smaller_space() -> None:
         row = whole.row("queries", name, "unit")
         assert row.se == pytest.approx(jackknife, rel=0.12), name
         assert len(estimate.influences[0].values) == 12
-
-
-def test_anchors_left_out_are_exact() -> None:
-    from anisotropy.measures.families.local import (
-        anchors_left_out,
-        antihub_share,
-        gini,
-        occurrences,
-    )
-
-    rng = np.random.default_rng(0)
-    index = np.array([rng.choice(15, 4, replace=False) for _ in range(9)])
-    for name, statistic in (("hubness_gini", gini), ("antihub_share", antihub_share)):
-        exact = [
-            statistic(occurrences(np.delete(index, i, axis=0), 4, 15)) for i in range(len(index))
-        ]
-        values = anchors_left_out(index, 4, 15, name)
-        np.testing.assert_allclose(
-            values - values.mean(), -8 * (exact - np.mean(exact)), atol=1e-9
-        )
-
-
-def test_mining_anchors_left_out_are_exact_for_entropies() -> None:
-    from anisotropy.measures.families.negatives import (
-        STATISTICS,
-        Mined,
-        _anchors_left_out,
-        probabilities,
-    )
-
-    rng = np.random.default_rng(0)
-    index = np.array([rng.choice(15, 6, replace=False) for _ in range(9)])
-    positive = rng.random(index.shape) < 0.2
-    found = Mined(index, positive, 15, [str(i) for i in range(9)], False, np.zeros(0, dtype=int))
-    p = probabilities(found, 5)
-    for name, statistic in STATISTICS.items():
-        exact = []
-        for i in range(9):
-            less = Mined(np.delete(index, i, 0), np.delete(positive, i, 0), 15, [], False, p)
-            exact.append(statistic(probabilities(less, 5)))
-        values = _anchors_left_out(found, 5, p, name)
-        tolerance = 0.02 if name.endswith("gini") else 1e-9
-        jackknife = -8 * (exact - np.mean(exact))
-        np.testing.assert_allclose(values - values.mean(), jackknife, atol=tolerance * 8)
-
-
-def test_blocks_left_out_are_those_of_the_smaller_set() -> None:
-    from anisotropy.measures.families.local import gini, occurrences, without_blocks
-
-    rng = np.random.default_rng(1)
-    u = unit(rng.standard_normal((40, 5)))
-    scores = u @ u.T
-    np.fill_diagonal(scores, -np.inf)
-    order = np.argsort(-scores, axis=1)
-    block = np.arange(40) % 5
-    found = without_blocks(order[:, :25], 6, 40, gini, anchor_block=block, target_block=block)
-    for out in range(5):
-        keep = np.flatnonzero(block != out)
-        small = np.argsort(-scores[np.ix_(keep, keep)], axis=1)
-        assert found[out] == pytest.approx(gini(occurrences(small, 6, len(keep))))
 
 
 @pytest.mark.parametrize(("dim", "best2", "best5"), [(2, -1.5750, -2.0570), (3, -2.0798, -2.9957),
@@ -399,29 +286,6 @@ def test_bias_and_correction_of_the_spectrum() -> None:
     assert get("isoscore(corrected=False)") == pytest.approx(0.333, abs=0.004)
     assert get("effective_rank(n=all)") == pytest.approx(355, abs=1.5)
     assert get("participation_ratio") == pytest.approx(766, abs=25)
-
-
-def test_null_of_occurrence() -> None:
-    """5000 anchors and targets, k=10: antihubs 0.00004; here 400 and 2000: (1 - p)^A."""
-    made = space(n_queries=400, n_documents=2000, dim=16, positives=1)
-    row = measure_space(made, ["antihub_share(k=10)"]).row(
-        "ranking", "antihub_share(k=10)", "unit"
-    )
-    assert row.null_mean == pytest.approx((1 - 10 / 2000) ** 400, abs=0.005)
-    assert row.null_sd > 0
-
-
-def test_saturated_pool_has_its_largest_gini() -> None:
-    """A pool whose anchors all agree reaches the attainable maximum that is printed."""
-    from anisotropy.measures.families.local import gini
-    from anisotropy.measures.families.negatives import entropy, kl, largest, normalized_entropy
-
-    p = np.zeros(50)
-    p[:8] = 1 / 8
-    assert gini(p) == pytest.approx(largest("negative_probability_gini", 50, 8))
-    assert kl(p) == pytest.approx(largest("negative_probability_kl", 50, 8))
-    assert normalized_entropy(p) == pytest.approx(largest("negative_probability_entropy", 50, 8))
-    assert entropy(p) == pytest.approx(math.log(8))
 
 
 def test_order_of_pairs_does_not_depend_on_how_judgments_are_listed() -> None:

@@ -104,3 +104,71 @@ def ndcg(run: Mapping[str, float], judged: Mapping[str, int], cutoff: int) -> fl
     gained = sum(judged.get(d, 0) / math.log2(i + 2) for i, d in enumerate(ranked))
     best = sorted(judged.values(), reverse=True)[:cutoff]
     return gained / sum(g / math.log2(i + 2) for i, g in enumerate(best))
+
+
+def robin_hood(counts: np.ndarray) -> float:
+    mean = sum(counts) / len(counts)
+    return float(sum(abs(c - mean) for c in counts)) / (2 * float(sum(counts)))
+
+
+def skewness(counts: np.ndarray) -> float:
+    mean = sum(counts) / len(counts)
+    second, third = (sum((c - mean) ** p for c in counts) / len(counts) for p in (2, 3))
+    return float(third / second**1.5)
+
+
+def law(
+    scores: np.ndarray,
+    positive: np.ndarray,
+    k: int,
+    name: str,
+    temperature: float,
+    weights: np.ndarray,
+) -> np.ndarray:
+    """Rows are anchors: each spreads its weight over its k best columns that are not positive."""
+    p = np.zeros(scores.shape[1])
+    for row, mine, weight in zip(scores, positive, weights, strict=True):
+        best = [j for j in sorted(range(len(row)), key=lambda j: -row[j])[:k] if not mine[j]]
+        mean = sum(row[j] for j in best) / len(best)
+        sd = math.sqrt(sum((row[j] - mean) ** 2 for j in best) / len(best))
+        share = {
+            "uniform": lambda j: 1.0,
+            "softmax": lambda j, row=row: math.exp(row[j] / temperature),
+            "softmax_standardized": lambda j, row=row, mean=mean, sd=sd: math.exp(
+                (row[j] - mean) / sd
+            ),
+        }[name]
+        total = sum(share(j) for j in best)
+        for j in best:
+            p[j] += weight * share(j) / total
+    return p / p.sum()
+
+
+def kept(
+    scores: np.ndarray, positive: np.ndarray, k: int, number: int, rounds: int
+) -> list[float]:
+    """KL of the counts when every anchor keeps some of its list, a value a round."""
+    rng = np.random.default_rng(99)
+    values = []
+    for _ in range(rounds):
+        p = np.zeros(scores.shape[1])
+        for row, mine in zip(scores, positive, strict=True):
+            best = [j for j in sorted(range(len(row)), key=lambda j: -row[j])[:k] if not mine[j]]
+            for j in rng.choice(best, min(number, len(best)), replace=False):
+                p[j] += 1 / min(number, len(best))
+        values.append(kl(p / p.sum()))
+    return values
+
+
+def positive_share(scores: np.ndarray, positive: np.ndarray, k: int, role: str) -> float:
+    """Each positive of a query is the recorded, and dropped, one with equal chance."""
+    chance = positive / np.maximum(positive.sum(1, keepdims=True), 1)
+    if role == "queries":
+        scores, positive, chance = scores.T, positive.T, chance.T
+    shares = []
+    for row, mine, dropped in zip(scores, positive, chance, strict=True):
+        if mine.any():
+            best = sorted(range(len(row)), key=lambda j: -row[j])[:k]
+            gone = sum(dropped[j] for j in best)
+            shares.append((sum(mine[j] for j in best) - gone) / (len(best) - gone))
+    return float(np.mean(shares))

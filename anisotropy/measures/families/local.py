@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from anisotropy.measures.base import Definition, Family, Impossible, Measure, Parameter
+from anisotropy.measures.base import Definition, Family, Impossible, Measure, Parameter, Place
+from anisotropy.measures.counts import (
+    CLOSED,
+    STATISTICS,
+    anchors_left_out,
+    occurrences,
+    occurrences_without,
+)
 from anisotropy.measures.facts import Facts
 from anisotropy.measures.families.cone import need_rows
+from anisotropy.measures.jackknife import block_influence, corrected, left_out
+from anisotropy.measures.mining import mined
 from anisotropy.neighbors import Neighbors
 from anisotropy.statistics import (
+    BLOCKS,
     Estimate,
     Influence,
     blocks_of,
-    from_left_out,
     null_z,
     simulated_null,
 )
@@ -26,103 +35,22 @@ FAMILY = Family(
     "hubs and rows that are nobody's neighbor",
     "anything that leaves the order of neighbors as it is",
 )
-Statistic = Callable[[np.ndarray], float]
-BLOCKS = 20
-
-
-def gini(counts: np.ndarray) -> float:
-    """Gini coefficient of non-negative counts, shape (n,): sum (2i - n - 1) N_(i)/(n sum N)."""
-    n, total = len(counts), float(counts.sum())
-    if total <= 0:
-        return math.nan
-    weights = 2 * np.arange(1, n + 1) - n - 1
-    return float(weights @ np.sort(counts)) / (n * total)
-
-
-def antihub_share(counts: np.ndarray) -> float:
-    """Share of items that never occur."""
-    return float(np.mean(counts == 0))
-
-
-def occurrences(index: np.ndarray, k: int, n: int) -> np.ndarray:
-    """How many anchors have each of n targets among their k nearest, shape (n,)."""
-    counts: np.ndarray = np.bincount(index[:, :k].ravel(), minlength=n)
-    return counts
-
-
-def without_blocks(
-    index: np.ndarray,
-    k: int,
-    n: int,
-    statistic: Statistic,
-    *,
-    anchor_block: np.ndarray | None = None,
-    target_block: np.ndarray | None = None,
-) -> np.ndarray:
-    """The statistic with each block of anchors, of targets, or of both left out.
-
-    Parameters
-    ----------
-    index
-        Shape (anchors, depth): lists some items deeper than k, so that k are left.
-    k, n
-        Neighbors counted, and number of targets.
-    statistic
-        Of the counts of the targets that stay.
-    anchor_block, target_block
-        Block of each anchor and of each target; None: all stay.
-    """
-    blocks = [b for b in (anchor_block, target_block) if b is not None]
-    values = np.empty(int(blocks[0].max()) + 1)
-    for block in range(len(values)):
-        lists = index if anchor_block is None else index[anchor_block != block]
-        if target_block is None:
-            values[block] = statistic(occurrences(lists, k, n))
-            continue
-        stays = target_block != block
-        kept = stays[lists] & (lists >= 0)
-        kept &= np.cumsum(kept, axis=1, dtype=np.int32) <= k
-        values[block] = statistic(np.bincount(lists[kept], minlength=n)[stays])
-    return values
-
-
-def anchors_left_out(index: np.ndarray, k: int, n: int, measure: str) -> np.ndarray:
-    """Exact jackknife values of a statistic of the counts, an anchor left out at a time."""
-    lists, anchors = index[:, :k], len(index)
-    counts = occurrences(index, k, n)
-    if measure == "antihub_share":
-        return np.asarray(-(anchors - 1) * (counts[lists] == 1).sum(axis=1) / n)
-    # A target that loses one occurrence moves to the bottom of its group of equal counts.
-    bottom = np.searchsorted(np.sort(counts), counts)
-    ranks = np.sort(bottom[lists], axis=1)
-    ranks = ranks + np.arange(k) - _first_equal(ranks)
-    loss = (2 * ranks + 1 - n).sum(axis=1)
-    total, weighted = k * anchors, gini(counts) * n * k * anchors
-    left_out = (weighted - loss) / (n * (total - k))
-    return np.asarray(-(anchors - 1) * left_out)
-
-
-def _first_equal(ranks: np.ndarray) -> np.ndarray:
-    """Column at which the run of equal values begins, for rows sorted ascending."""
-    columns = np.broadcast_to(np.arange(ranks.shape[1]), ranks.shape)
-    new = np.concatenate(
-        [np.ones((len(ranks), 1), dtype=bool), ranks[:, 1:] != ranks[:, :-1]], axis=1
-    )
-    return np.maximum.accumulate(np.where(new, columns, 0), axis=1)
-
-
-STATISTICS: dict[str, Statistic] = {"hubness_gini": gini, "antihub_share": antihub_share}
+ONE_SET = ("queries", "documents")
+#: Statistics that carry an interval; the skewness varies too much between samples.
+CERTAIN = tuple(name for name in STATISTICS if name != "hubness_skewness")
 
 
 def hubness(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
     """Statistic of the k-occurrence within a side, or of one side among the other."""
     k = measure.whole("k")
-    statistic = STATISTICS[measure.name]
-    table, sampled = _table(facts, side, on)
-    _need_targets(table, k, side, one_set=side in ("queries", "documents"))
-    value = statistic(occurrences(table.index, k, table.n_targets))
-    influences = _influences(facts, measure, (side, on), table, sampled)
-    mean, sd, p = _null(facts, table, k, side, statistic, value)
+    place = (side, on, measure.word("center"))
+    table, sampled = neighbor_table(facts, *place)
+    _need_targets(table, k, side)
+    value = STATISTICS[measure.name](occurrences(table.index, k, table.n_targets))
+    if math.isnan(value):
+        raise Impossible(f"{side}: every row occurs equally often, which has no skewness")
+    influences = _influences(facts, measure, place, table, sampled)
+    mean, sd, p = _null(facts, table, k, side, measure.name, value)
     queries = side != "documents"
     return Estimate(
         value,
@@ -132,125 +60,212 @@ def hubness(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
         population="queries" if queries else "none",
         estimator="sampled" if sampled else "exact",
         method="jackknife" if influences else None,
-        low=0.0,
-        high=1.0,
+        low=-math.inf if measure.name == "hubness_skewness" else 0.0,
+        high=math.inf if measure.name == "hubness_skewness" else 1.0,
         null_mean=mean,
         null_sd=sd,
         null_p=p,
     )
 
 
-def _need_targets(table: Neighbors, k: int, side: str, one_set: bool) -> None:
-    available = table.n_targets - one_set
+def _need_targets(table: Neighbors, k: int, side: str) -> None:
+    available = table.n_targets - (side in ONE_SET)
     if available <= k:
         raise Impossible(f"{side}: {available} possible neighbors, more than k={k} are needed")
     if len(table.anchors) < 2:
         raise Impossible(f"{side}: {len(table.anchors)} anchor(s), at least 2 are needed")
 
 
-def _table(facts: Facts, side: str, on: str) -> tuple[Neighbors, bool]:
-    if side in ("queries", "documents"):
+def neighbor_table(facts: Facts, side: str, on: str, center: str) -> tuple[Neighbors, bool]:
+    """Nearest targets of the anchors of a side, and whether the anchors are a sample.
+
+    Parameters
+    ----------
+    facts
+        The shared facts.
+    side, on
+        ``queries`` and ``documents`` among themselves; ``ranking``: documents of queries;
+        ``dual_ranking``: queries of documents.
+    center
+        ``sides``: of two sides each is centered by its own mean, not by the joint one.
+    """
+    if side in ONE_SET:
         need_rows(facts, side)
         found = facts.one_set(side, on)
         return found.neighbors, found.sampled
     need_rows(facts, "cross", 1)
-    if side == "ranking":
-        return facts.cross(on).neighbors, False
-    return facts.dual(on)
+    if side == "dual_ranking":
+        return facts.dual(on, "own" if center == "sides" else "joint")
+    if center == "sides":
+        return _mined_table(facts) or facts.cross(on, "own").neighbors, False
+    return facts.cross(on).neighbors, False
+
+
+def _mined_table(facts: Facts) -> Neighbors | None:
+    """The lists of mining, where they are the nearest documents of centered queries."""
+    padded = facts.space.padding is not None and np.any(facts.space.padding)
+    if facts.space.similarity != "cosine" or padded or facts.mining is not facts:
+        return None
+    if not facts.pairs.positive.any() or facts.plan.depth < facts.plan.local_k:
+        return None
+    found = mined(facts, "documents", "sides")
+    if found.sampled:
+        return None
+    return Neighbors(np.arange(len(found.index)), found.index, found.score, found.n)
 
 
 def _influences(
-    facts: Facts, measure: Measure, place: tuple[str, str], table: Neighbors, sampled: bool
+    facts: Facts, measure: Measure, place: tuple[str, str, str], table: Neighbors, sampled: bool
 ) -> tuple[Influence, ...]:
     """Queries are resampled, as anchors, as targets, or as both; documents stay."""
-    side, on = place
-    k, n, statistic = measure.whole("k"), table.n_targets, STATISTICS[measure.name]
-    if side == "ranking" or (side == "documents" and sampled):
-        values = anchors_left_out(table.index, k, n, measure.name)
-        if side == "ranking":
-            return (Influence(facts.space.query_ids, values),)
-        ids = facts.row_ids("documents")
-        keys = [ids[i] for i in table.anchors]
-        return (Influence(keys, values, math.sqrt(1 - len(keys) / n)),)
-    if side == "documents" or on != "unit" or measure.name == "antihub_share":
+    side = place[0]
+    if not _covers(measure.name, *place) or (side == "documents" and not sampled):
         return ()
-    block = blocks_of(facts.space.query_ids, BLOCKS, facts.seed)
-    anchors = block[table.anchors] if side == "queries" else None
-    left_out = without_blocks(
-        table.index, k, n, statistic, anchor_block=anchors, target_block=block
-    )
-    return (from_left_out(left_out),)
+    k, n = measure.whole("k"), table.n_targets
+    key = ("hubness without", k, *place)
+    values, excess = facts.once(key, lambda: _without_blocks(facts, table, side, k))
+    column = CERTAIN.index(measure.name)
+    if side in ("queries", "dual_ranking"):
+        # Where only targets are resampled the jackknife is right as it is.
+        return (block_influence(values[:, column], excess[column] * (side == "queries")),)
+    ids = facts.space.query_ids if side == "ranking" else facts.row_ids("documents")
+    keys = [ids[i] for i in table.anchors]
+    shrink = 1.0 if side == "ranking" else math.sqrt(1 - len(keys) / n)
+    single = Influence(keys, anchors_left_out(table.index, k, n, measure.name), shrink)
+    return (corrected(single, excess[column] * shrink**2),)
+
+
+def _covers(name: str, side: str, on: str, center: str) -> bool:
+    """Whether the interval covers, by simulation."""
+    if side in ("ranking", "documents"):
+        return name in CERTAIN and (name != "antihub_share" or center == "none")
+    return name in CERTAIN and name != "antihub_share" and on == "unit"
+
+
+def _without_blocks(
+    facts: Facts, table: Neighbors, side: str, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """All statistics without blocks of queries (of sampled documents: as anchors)."""
+    ids = facts.row_ids("documents") if side == "documents" else facts.space.query_ids
+    block = blocks_of(ids, BLOCKS, facts.seed)
+    anchors = None if side == "dual_ranking" else block[table.anchors]
+    targets = block if side in ("queries", "dual_ranking") else None
+
+    def without(out: Any) -> np.ndarray:
+        counts = occurrences_without(
+            table.index, k, table.n_targets, out, anchor_block=anchors, target_block=targets
+        )
+        return np.array([STATISTICS[name](counts) for name in CERTAIN])
+
+    return left_out(without(()), without, int(block.max()) + 1)
 
 
 def _null(
-    facts: Facts, table: Neighbors, k: int, side: str, statistic: Statistic, value: float
+    facts: Facts, table: Neighbors, k: int, side: str, name: str, value: float
 ) -> tuple[float, float, float]:
-    """Anchors that choose at random: binomial counts."""
-    one_set = side in ("queries", "documents")
+    """Anchors that choose at random: binomial counts; the mean in closed form where it has one."""
+    one_set = side in ONE_SET
     n, available = table.n_targets, table.n_targets - one_set
     draws = len(table.anchors) - (one_set and len(table.anchors) == n)
     rounds = int(np.clip(400_000 // n, 8, 100))
 
     def draw(rng: np.random.Generator) -> float:
-        return statistic(rng.binomial(draws, k / available, size=n))
+        return STATISTICS[name](rng.binomial(draws, k / available, size=n))
 
-    key = ("null", statistic, n, draws, k)
+    key = ("null", name, n, draws, k, available)
     mean, sd = facts.once(key, lambda: simulated_null(draw, rounds, facts.seed))
+    if name in CLOSED:
+        mean = CLOSED[name](draws, k / available)
     return mean, sd, null_z(value, mean, sd)
 
 
-_SIDES = ("queries", "documents", "ranking", "dual_ranking")
+def _taken(measure: Measure, place: Place) -> bool:
+    """center=sides is another measurement than the joint mean only where two sides meet."""
+    return measure.word("center") == "none" or place in _CROSS
+
+
+_CROSS = tuple((side, "center>unit") for side in ("ranking", "dual_ranking"))
+_SIDES = (*ONE_SET, "ranking", "dual_ranking")
 _PLACES = tuple((side, on) for on in ("unit", "center>unit") for side in _SIDES)
-_K = (Parameter("k", 10, always=True, low=1, meaning="nearest neighbors counted of each anchor"),)
-_NULL = "anchors that choose their k at random: binomial counts, simulated"
 _NOTE = (
-    "Depends on n, k and the number of anchors: read it against its null, which is "
-    "beside it. ranking: documents as neighbors of queries; "
-    "dual_ranking: queries as neighbors of documents; cosine, best chunk, centered by the joint "
-    "mean. Large document sets are seen from seeded anchors. Within queries and on dual_ranking "
-    "blocks of queries are left out; on ranking single queries. There, centered rows and the "
-    "share of antihubs carry no interval: simulated, it does not cover."
+    "Depends on n, k and the number of anchors: read it against its null. ranking: documents as "
+    "neighbors of queries; dual_ranking: queries as neighbors of documents; cosine, best chunk. "
+    "There centered rows are centered by the joint mean; center=sides subtracts each side's own "
+    "mean and is the control for hubs made by an offset between the sides. Large document sets "
+    "are seen from seeded anchors. "
 )
+_INTERVAL = (
+    "Within queries and on dual_ranking blocks of queries are left out, on ranking single "
+    "queries; but for dual_ranking, interactions of pairs of blocks are taken off the variance. "
+    "Within queries and on dual_ranking, centered rows and the share of antihubs carry no "
+    "interval, nor does that share under center=sides: simulated, it does not cover."
+)
+_COMMON: dict[str, Any] = {
+    "family": "local",
+    "low": 0.0,
+    "high": 1.0,
+    "better": "down",
+    "word": "more even",
+    "null": "anchors that choose their k at random: binomial counts",
+    "needs": ("neighbors",),
+    "places": _PLACES,
+    "where": _taken,
+    "parameters": (
+        Parameter("k", 10, always=True, low=1, meaning="nearest neighbors counted of each anchor"),
+        Parameter(
+            "center",
+            "none",
+            choices=("none", "sides"),
+            meaning="sides subtracts the mean of each side from its rows, not the joint mean",
+        ),
+    ),
+    "defaults": ({}, {"center": "sides"}),
+    "compute": hubness,
+    "size_bound": True,
+}
+_BLIND = "whether hubs come from the space or from an offset between the sides"
+_RADOVANOVIC = "Radovanovic et al., JMLR 11:2487-2531, 2010"
 DEFINITIONS = (
     Definition(
         name="hubness_gini",
-        family="local",
         formula="sum_i (2i - n - 1) N_(i)/(n sum N), N the k-occurrence sorted ascending",
-        low=0.0,
-        high=1.0,
         up="hubs",
-        better="down",
-        word="more even",
         sees="how unevenly rows occur among the k nearest of others",
-        blind="whether hubs come from the space or from an offset between the sides",
-        reference="k-occurrence: Radovanovic et al. 2010; Gini in place of the skewness, which "
+        blind=_BLIND,
+        reference=f"k-occurrence: {_RADOVANOVIC}; Gini in place of the skewness, which "
         "varies by a factor of two between seeds",
-        note=_NOTE,
-        null=_NULL,
-        needs=("neighbors",),
-        places=_PLACES,
-        parameters=_K,
-        compute=hubness,
-        size_bound=True,
+        note=_NOTE + _INTERVAL,
+        **_COMMON,
+    ),
+    Definition(
+        name="hubness_robin_hood",
+        formula="0.5 sum |N - mean N|/sum N",
+        up="hubs",
+        sees="the share of the occurrences that would have to move to make all rows equal",
+        blind=_BLIND,
+        reference=f"k-occurrence: {_RADOVANOVIC}; Robin Hood index: Feldbauer et al. 2018",
+        note=_NOTE + _INTERVAL,
+        **_COMMON,
+    ),
+    Definition(
+        name="hubness_skewness",
+        formula="E(N - mean N)^3/sd^3, N the k-occurrence",
+        up="hubs",
+        sees="few rows that are among the k nearest of very many",
+        blind=_BLIND + "; rows that nobody reaches",
+        reference=_RADOVANOVIC,
+        note=_NOTE + "With hubs present seeds differ by a factor of two: compare models on the "
+        "Gini, the Robin Hood index or the share of antihubs; no interval.",
+        **(_COMMON | {"low": -math.inf, "high": math.inf}),
     ),
     Definition(
         name="antihub_share",
-        family="local",
         formula="share of rows with N = 0",
-        low=0.0,
-        high=1.0,
         up="rows that nobody reaches",
-        better="down",
-        word="more even",
         sees="rows that are among the k nearest of none",
         blind="how the occurrences are shared among the rows that are reached",
-        reference="Radovanovic et al. 2010",
-        note=_NOTE,
-        null=_NULL,
-        needs=("neighbors",),
-        places=_PLACES,
-        parameters=_K,
-        compute=hubness,
-        size_bound=True,
+        reference=_RADOVANOVIC,
+        note=_NOTE + _INTERVAL,
+        **_COMMON,
     ),
 )

@@ -1,34 +1,52 @@
-"""Negatives: how evenly hard-negative mining draws the queries or the documents.
-
-The law is that of ANCE: each anchor spreads the probability 1 evenly over its top k under the
-recipe's scores, its positives removed. ``role=queries``: queries as negatives of documents,
-anchors are the distinct positive documents of the mining pool. ``role=documents``: documents
-as negatives of queries, anchors are the queries of the pool. The pool is the training queries
-where there are any.
-"""
+"""Negatives: how evenly hard-negative mining draws the queries or the documents."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from anisotropy.measures.base import Definition, Family, Impossible, Measure, Parameter
-from anisotropy.measures.facts import Facts, spare_depth
-from anisotropy.measures.families.cone import need_rows
-from anisotropy.measures.families.local import gini
-from anisotropy.neighbors import TopK, sweep
+from anisotropy.measures.facts import Facts
+from anisotropy.measures.jackknife import block_influence, corrected, left_out
+from anisotropy.measures.mining import (
+    ANCHORS,
+    LARGEST_SHARE,
+    LAWS,
+    MINING_K,
+    ROLES,
+    Law,
+    Mined,
+    draw_weights,
+    headline_k,
+    mined,
+    probabilities,
+    spread,
+    temperature_of,
+)
+from anisotropy.measures.unevenness import (
+    OF_ENTROPY,
+    PREFIX,
+    STATISTICS,
+    anchors_left_out,
+    entropy,
+    every,
+    largest,
+    missing_entropy,
+)
 from anisotropy.statistics import (
+    BLOCKS,
     Estimate,
     Influence,
     blocks_of,
-    from_left_out,
     null_z,
     simulated_null,
 )
+
+if TYPE_CHECKING:
+    from anisotropy.spaces import EmbeddingSpace
 
 FAMILY = Family(
     "negatives",
@@ -37,190 +55,14 @@ FAMILY = Family(
     "whether unevenness comes from the space or from an offset between the sides (compare "
     "center=sides); how hard the negatives are",
 )
-MINING_K = 200
-MS_MARCO_QUERIES = 367_013
-LARGEST_SHARE = 0.05
-SMALLEST_K = 10
-BLOCKS = 20
-ROLES = ("queries", "documents")
+ROUNDS = 20
 
 
-@dataclass(frozen=True, eq=False)
-class Mined:
-    """The lists of one role.
-
-    Attributes
-    ----------
-    index
-        Shape (anchors, depth): items, best first; -1 where there are none.
-    positive
-        Same shape, bool: whether the item is a positive of the anchor.
-    n
-        Number of items.
-    keys
-        Id of each anchor.
-    sampled
-        Whether the anchors are a sample of those there are.
-    owners
-        Block of queries to which an anchor belongs wholly, else -1; empty for queries.
-    """
-
-    index: np.ndarray
-    positive: np.ndarray
-    n: int
-    keys: list[str]
-    sampled: bool
-    owners: np.ndarray
-
-
-def scaled_k(n: int) -> int:
-    """MS MARCO's ratio of k to queries at n items: 200/367,013 of them, at least 10."""
-    return max(SMALLEST_K, round(n * MINING_K / MS_MARCO_QUERIES))
-
-
-def pool_size(facts: Facts, role: str) -> int:
-    """Number of items of a role."""
-    space = facts.mining.space
-    return len(space.query_ids if role == "queries" else space.doc_ids)
-
-
-def headline_k(facts: Facts, role: str) -> int:
-    """200, or the scaled k where 200 is more than 5% of the items."""
-    n = pool_size(facts, role)
-    return MINING_K if LARGEST_SHARE * n >= MINING_K else scaled_k(n)
-
-
-def mined(facts: Facts, role: str, center: str) -> Mined:
-    """The lists of a role, computed once."""
-    pool = facts.mining
-    return pool.once(("mined", role, center), lambda: _mine(pool, role, center))
-
-
-def _mine(facts: Facts, role: str, center: str) -> Mined:
-    need_rows(facts, "cross", 2)
-    pairs = facts.positives
-    if role == "documents":
-        return _documents_mined(facts, center)
-    anchors = np.unique(pairs.document)
-    ids = [facts.space.doc_ids[i] for i in anchors]
-    kept = _cap(facts, ids)
-    anchors, ids = anchors[kept], [ids[i] for i in kept]
-    index = _search(facts, "documents", "queries", anchors, center)
-    positive = _is_pair(facts, index, anchors[:, None])
-    n = len(facts.space.query_ids)
-    return Mined(index, positive, n, ids, len(kept) < len(np.unique(pairs.document)),
-                 _owners(facts, anchors))  # fmt: skip
-
-
-def _documents_mined(facts: Facts, center: str) -> Mined:
-    queries = list(facts.space.query_ids)
-    kept = _cap(facts, queries)
-    if center == "none" and len(kept) == len(queries) and facts.plan.depth >= MINING_K:
-        index = facts.cross("recipe").neighbors.index
-    else:
-        index = _search(facts, "queries", "documents", kept, center)
-    positive = _is_pair(facts, kept[:, None], index)
-    n = len(facts.space.doc_ids)
-    keys = [queries[i] for i in kept]
-    return Mined(index, positive, n, keys, len(kept) < len(queries), np.zeros(0, dtype=int))
-
-
-def _cap(facts: Facts, ids: list[str]) -> np.ndarray:
-    """All anchors up to four times the limit of the other measures."""
-    pool = Facts(facts.space, facts.plan, seed=facts.seed, anchors=2 * facts.anchors,
-                 exact=facts.exact)  # fmt: skip
-    return pool.choose(ids)
-
-
-def _search(
-    facts: Facts, anchor_side: str, target_side: str, anchors: np.ndarray, center: str
-) -> np.ndarray:
-    left, right = facts.scored(anchor_side, center), facts.scored(target_side, center)
-    facts.progress(f"mining {target_side}: {len(anchors)} x {len(right)}")
-    deep = spare_depth(facts.plan.depth) if target_side == "queries" else facts.plan.depth
-    lists = TopK(len(anchors), min(max(deep, 1), len(right)), facts.ties(target_side))
-    sweep(left, anchors, right, [lists], product=facts.product)
-    return lists.neighbors(anchors).index
-
-
-def _is_pair(facts: Facts, query: np.ndarray, document: np.ndarray) -> np.ndarray:
-    """Whether pairs (broadcast against each other) are judged positive."""
-    n, pairs = len(facts.space.doc_ids), facts.positives
-    known = np.sort(pairs.query * n + pairs.document)
-    wanted = query * n + document
-    place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
-    return np.asarray((known[place] == wanted) & (query >= 0) & (document >= 0))
-
-
-def _owners(facts: Facts, anchors: np.ndarray) -> np.ndarray:
-    """Block of the queries of which an anchor is a positive, if they share one, else -1."""
-    block = blocks_of(facts.space.query_ids, BLOCKS, facts.seed)
-    pairs, n = facts.positives, len(facts.space.doc_ids)
-    least, most = np.full(n, BLOCKS), np.full(n, -1)
-    np.minimum.at(least, pairs.document, block[pairs.query])
-    np.maximum.at(most, pairs.document, block[pairs.query])
-    return np.asarray(np.where(least == most, least, -1)[anchors])
-
-
-def probabilities(found: Mined, k: int, leave_out: int = -1, block: Any = None) -> np.ndarray:
-    """Probability of each item to be drawn, shape (n,), sum 1.
-
-    Parameters
-    ----------
-    found
-        The lists.
-    k
-        Depth of mining.
-    leave_out, block
-        Leave a block of queries out: as items, and the anchors that are positives of its
-        queries only.
-    """
-    index, taken = found.index, found.index >= 0
-    positive = found.positive
-    if leave_out >= 0:
-        stays = found.owners != leave_out
-        index, positive, taken = index[stays], positive[stays], taken[stays]
-        taken = taken & (block != leave_out)[index]
-        taken &= np.cumsum(taken, axis=1, dtype=np.int32) <= k
-    else:
-        index, positive, taken = index[:, :k], positive[:, :k], taken[:, :k]
-    taken = taken & ~positive
-    sizes = taken.sum(axis=1)
-    weight = np.repeat(1 / np.maximum(sizes, 1), sizes)
-    drawn = np.bincount(index[taken], weights=weight, minlength=found.n)
-    return np.asarray(drawn / max(int(np.count_nonzero(sizes)), 1))
-
-
-def entropy(p: np.ndarray) -> float:
-    """Entropy of a distribution in nats, zeros allowed."""
-    kept = p[p > 0]
-    return -float((kept * np.log(kept)).sum())
-
-
-def kl(p: np.ndarray) -> float:
-    """Divergence from the uniform distribution over all items, zeros included."""
-    return max(math.log(len(p)) - entropy(p), 0.0)
-
-
-def normalized_entropy(p: np.ndarray) -> float:
-    """Entropy over its maximum."""
-    return entropy(p) / math.log(len(p))
-
-
-STATISTICS: dict[str, Callable[[np.ndarray], float]] = {
-    "negative_probability_kl": kl,
-    "negative_probability_entropy": normalized_entropy,
-    "negative_probability_gini": gini,
-}
-
-
-def largest(name: str, n: int, k: int) -> float:
-    """Most uneven value that a law over the top k can take."""
-    return {
-        "negative_probability_kl": math.log(n / k),
-        "negative_probability_entropy": math.log(k) / math.log(n),
-        "negative_probability_gini": 1 - k / n,
-    }[name]
+def law_of(facts: Facts, measure: Measure) -> Law:
+    """The law that the parameters of a measure name."""
+    return Law(
+        measure.whole("k"), measure.word("law"), measure.word("anchors"), temperature_of(facts)
+    )
 
 
 def negative_probability(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
@@ -230,20 +72,24 @@ def negative_probability(facts: Facts, measure: Measure, side: str, on: str) -> 
     found = mined(facts, role, measure.word("center"))
     if found.n <= k:
         raise Impossible(f"the pool of {found.n} {role} is not larger than k={k}")
-    statistic = STATISTICS[measure.name]
-    p = pool.once(("law", role, measure.word("center"), k), lambda: probabilities(found, k))
-    value = statistic(p)
-    mean, sd, null_p = _null(pool, found, k, measure.name, value)
+    if measure.whole("kept"):
+        return _kept(pool, found, measure)
+    law, name = law_of(pool, measure), measure.name.removeprefix(PREFIX)
+    key = ("law", role, measure.word("center"), law)
+    p = pool.once(key, lambda: probabilities(found, law))
+    value, estimator = _estimate(pool, found, law, key, p, name)
+    mean, sd, null_p = _null(pool, found, law, name, value)
+    influences = _influences(pool, found, law, key, name)
     return Estimate(
         value,
-        (_left_out(pool, found, measure, statistic),),
+        influences,
         n=len(found.keys) if role == "documents" else found.n,
         unit="query",
         population="queries",
-        estimator="sampled" if found.sampled else "exact",
-        method="jackknife",
+        estimator=estimator,
+        method="jackknife" if influences else None,
         low=0.0,
-        high=math.log(found.n) if measure.name.endswith("_kl") else 1.0,
+        high=math.log(found.n) if name == "kl" else 1.0,
         null_mean=mean,
         null_sd=sd,
         null_p=null_p,
@@ -251,80 +97,167 @@ def negative_probability(facts: Facts, measure: Measure, side: str, on: str) -> 
     )
 
 
+def _estimate(
+    facts: Facts, found: Mined, law: Law, key: Any, p: np.ndarray, name: str
+) -> tuple[float, str]:
+    """The value, entropies over sampled anchors corrected for their bias."""
+    if not found.sampled:
+        return STATISTICS[name](p), "exact"
+    if name not in OF_ENTROPY:
+        return STATISTICS[name](p), "sampled"
+    missing = facts.once(("missing", key), lambda: missing_entropy(found, law))
+    most = min(entropy(p) + missing, math.log(found.n))
+    return OF_ENTROPY[name](most, found.n), "corrected"
+
+
 def _notes(facts: Facts, found: Mined, measure: Measure) -> tuple[str, ...]:
-    """One line a role and k: what the value rests on, and the most uneven it can be."""
+    """One line a role where k is too large a part of the pool."""
     k, role = measure.whole("k"), measure.word("role")
-    if measure.word("center") != "none" or not measure.name.endswith("_kl"):
-        return ()
     share = k / found.n
-    text = (
-        f"negative sampling, role={role}, k={k}: {found.n} {role}, {len(found.keys)} anchors, "
-        f"k/N = {share:.2%}; most uneven possible: Gini {1 - share:.3f}, "
-        f"KL {math.log(1 / share):.3f}"
+    if measure.word("center") != "none" or share <= LARGEST_SHARE:
+        return ()
+    decisive = headline_k(facts, role)
+    return (
+        f"negative sampling, role={role}, k={k}: k is {share:.1%} of the pool of {found.n} and "
+        f"saturates it (largest Gini {largest('gini', found.n, k):.3f}, KL "
+        f"{largest('kl', found.n, k):.3f}, {found.total} anchors)"
+        + (f"; decide by k={decisive}" if decisive != k else ""),
     )
-    if share > LARGEST_SHARE:
-        text += f"; k is above {LARGEST_SHARE:.0%} of the pool and saturates it"
-        text += f": decide by k={headline_k(facts, role)}" if k != headline_k(facts, role) else ""
-    return (text,)
 
 
-def _left_out(
-    facts: Facts, found: Mined, measure: Measure, statistic: Callable[[np.ndarray], float]
-) -> Influence:
+def _influences(
+    facts: Facts, found: Mined, law: Law, key: Any, name: str
+) -> tuple[Influence, ...]:
     """Resample queries: as anchors one by one, or with their positives by blocks."""
-    k, center = measure.whole("k"), measure.word("center")
-    if measure.word("role") == "documents":
-        law = facts.once(("law", "documents", center, k), lambda: probabilities(found, k))
-        return Influence(found.keys, _anchors_left_out(found, k, law, measure.name))
-    laws = facts.once(("left out", center, k), lambda: _block_laws(facts, found, k))
-    return from_left_out(np.array([statistic(p) for p in laws]))
+    if key[1] == "queries" and name == "coverage":
+        return ()
+    column = list(STATISTICS).index(name)
+    values, excess = facts.once(("without", key), lambda: _without_blocks(facts, found, law, key))
+    if key[1] == "queries":
+        return (block_influence(values[:, column], excess[column]),)
+    singles = facts.once(("singles", key), lambda: anchors_left_out(found, law))[name]
+    single = Influence(found.keys, -(len(singles) - 1) * singles)
+    return (corrected(single, excess[column]),)
 
 
-def _block_laws(facts: Facts, found: Mined, k: int) -> list[np.ndarray]:
-    block = blocks_of(facts.space.query_ids, BLOCKS, facts.seed)
-    return [
-        probabilities(found, k, out, block)[block != out] for out in range(int(block.max()) + 1)
-    ]
+def _without_blocks(
+    facts: Facts, found: Mined, law: Law, key: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """All statistics without each block of queries, and their excess."""
+    blocks = found.pairs.shape[1]
+    if key[1] == "queries":
+        block = blocks_of(facts.space.query_ids, BLOCKS, facts.seed)
+
+        def without(out: Any) -> np.ndarray:
+            return every(probabilities(found, law, out, block)[~np.isin(block, out)])
+    else:
+        mass, total = _mass_of_blocks(found, law)
+
+        def without(out: Any) -> np.ndarray:
+            stays = ~np.isin(np.arange(blocks), out)
+            return every(mass[stays].sum(axis=0) / total[stays].sum())
+
+    return left_out(without(()), without, blocks)
 
 
-def _anchors_left_out(found: Mined, k: int, p: np.ndarray, name: str) -> np.ndarray:
-    """Jackknife values by single anchors: exact for entropies, by ranks for the Gini."""
-    index, taken = found.index[:, :k], (found.index >= 0)[:, :k] & ~found.positive[:, :k]
-    anchors, n = len(index), found.n
-    sizes = np.maximum(taken.sum(axis=1), 1)
-    weight = (1 / sizes)[:, None]
-    if name == "negative_probability_gini":
-        steps = np.round(p * anchors, 9)  # sums in another order are the same step
-        bottom = np.searchsorted(np.sort(steps), steps)
-        loss = ((2 * bottom[index] + 1 - n) * weight * taken).sum(axis=1)
-        left_out = (gini(p) * n * anchors - loss) / (n * (anchors - 1))
-        return np.asarray(-(anchors - 1) * left_out)
-    mass = p * anchors
-    before = _xlogx(mass)
-    drop = ((before[index] - _xlogx(np.maximum(mass[index] - weight, 0))) * taken).sum(axis=1)
-    negative_entropy = (before.sum() - drop) / (anchors - 1) - math.log(anchors - 1)
-    scale = -math.log(n) if name == "negative_probability_entropy" else 1.0
-    return np.asarray(-(anchors - 1) * negative_entropy / scale)
-
-
-def _xlogx(x: np.ndarray) -> np.ndarray:
-    return np.asarray(x * np.log(np.maximum(x, 1e-300)))
+def _mass_of_blocks(found: Mined, law: Law) -> tuple[np.ndarray, np.ndarray]:
+    """Of the anchors in each block of queries: probability of each item, and their weight."""
+    index, weight, anchor = spread(found, law)
+    anchor = anchor * weight.any(axis=1)
+    blocks = found.there.shape[1]
+    mass, total = np.zeros((blocks, found.n)), np.zeros(blocks)
+    for block in range(blocks):
+        rows = found.there[:, block]
+        drawn = (weight[rows] * anchor[rows, None]).ravel()
+        mass[block] = np.bincount(index[rows].ravel(), weights=drawn, minlength=found.n)
+        total[block] = anchor[rows].sum()
+    return mass, total
 
 
 def _null(
-    facts: Facts, found: Mined, k: int, name: str, value: float
+    facts: Facts, found: Mined, law: Law, name: str, value: float
 ) -> tuple[float, float, float]:
-    """Anchors that draw their k items at random."""
-    statistic, anchors = STATISTICS[name], len(found.index)
+    """Anchors that draw their k items at random: all of them where the value is of all."""
+    anchors = found.total if name in OF_ENTROPY else len(found.keys)
+    plain = law.law == "uniform" and law.anchors == "documents"
 
     def draw(rng: np.random.Generator) -> float:
-        counts = rng.binomial(anchors, k / found.n, size=found.n).astype(float)
-        return statistic(counts / max(counts.sum(), 1))
+        counts = (
+            rng.binomial(anchors, law.k / found.n, size=found.n).astype(float)
+            if plain
+            else _at_random(rng, found, law)
+        )
+        return STATISTICS[name](counts / max(counts.sum(), 1e-300))
 
-    rounds = int(np.clip(400_000 // found.n, 8, 100))
-    key = ("null", name, anchors, found.n, k)
+    rounds = int(np.clip(400_000 // found.n, 8, 100)) if plain else 8
+    key = ("null", name, anchors, found.n, law)
     mean, sd = facts.once(key, lambda: simulated_null(draw, rounds, facts.seed))
     return mean, sd, null_z(value, mean, sd)
+
+
+def _at_random(rng: np.random.Generator, found: Mined, law: Law) -> np.ndarray:
+    """The lists as they are, their items exchanged for random ones."""
+    _, weight, anchor = spread(found, law)
+    items = rng.integers(0, found.n, size=weight.shape)
+    drawn = (weight * anchor[:, None]).ravel()
+    return np.bincount(items.ravel(), weights=drawn, minlength=found.n)
+
+
+def _kept(facts: Facts, found: Mined, measure: Measure) -> Estimate:
+    """Mean over seeded rounds in which each anchor keeps some of its list.
+
+    The interval is the Monte-Carlo error of these rounds alone.
+    """
+    law, kept = law_of(facts, measure), measure.whole("kept")
+    name = measure.name.removeprefix(PREFIX)
+    if law.law != "uniform":
+        raise Impossible("kept: items are kept uniformly; use it with law=uniform")
+    rng = np.random.default_rng(facts.seed)
+    values = np.array([STATISTICS[name](_observed(rng, found, law, kept)) for _ in range(ROUNDS)])
+    value = float(values.mean())
+    anchors = len(found.keys)
+
+    def draw(rng: np.random.Generator) -> float:
+        counts = rng.binomial(anchors, min(kept, law.k) / found.n, size=found.n).astype(float)
+        return STATISTICS[name](counts / max(counts.sum(), 1))
+
+    mean, sd = simulated_null(draw, int(np.clip(400_000 // found.n, 8, 100)), facts.seed)
+    return Estimate(
+        value,
+        (Influence(list(range(ROUNDS)), values),),
+        n=ROUNDS,
+        estimator="sampled",
+        method="subsample",
+        low=0.0,
+        high=math.log(found.n) if name == "kl" else 1.0,
+        null_mean=mean,
+        null_sd=sd,
+        null_p=null_z(value, mean, sd),
+    )
+
+
+def _observed(rng: np.random.Generator, found: Mined, law: Law, kept: int) -> np.ndarray:
+    """Shares of the items when each anchor keeps a sample, drawn without replacement."""
+    index, weight, anchor = spread(found, law)
+    order = np.argsort(np.where(weight > 0, rng.random(weight.shape), 2.0), axis=1)[:, :kept]
+    chosen = np.take_along_axis(weight > 0, order, axis=1)
+    even = draw_weights(np.zeros(chosen.shape), chosen, replace(law, law="uniform"))
+    items = np.take_along_axis(index, order, axis=1)
+    drawn = np.bincount(items.ravel(), weights=(even * anchor[:, None]).ravel(), minlength=found.n)
+    return np.asarray(drawn / drawn.sum())
+
+
+def other_scores(measure: Measure, a: EmbeddingSpace, b: EmbeddingSpace) -> str:
+    """How the scores of a softmax law differ in two spaces; empty where values compare."""
+    if measure.values.get("law") != "softmax":
+        return ""
+    left, right = ((s.mining.similarity, s.mining.temperature) for s in (a, b))
+    if left == right:
+        return ""
+    return (
+        f"softmax of scores in other units ({left[0]}/{left[1]:g} and {right[0]}/{right[1]:g}); "
+        "use law=softmax_standardized"
+    )
 
 
 _PARAMETERS = (
@@ -336,14 +269,40 @@ _PARAMETERS = (
         choices=("none", "sides"),
         meaning="sides subtracts the mean of each side from its rows first",
     ),
+    Parameter(
+        "law",
+        "uniform",
+        choices=LAWS,
+        meaning="how an anchor draws from its list: evenly, or by the softmax of the scores",
+    ),
+    Parameter(
+        "kept",
+        0,
+        low=0,
+        meaning="negatives that an anchor keeps of its list; 0: the expectation over all draws",
+    ),
+    Parameter(
+        "anchors",
+        "documents",
+        choices=ANCHORS,
+        meaning="distinct positive documents, or as many times as judged in pairs",
+    ),
 )
 _NOTE = (
-    "Anchors are distinct. The pool is the training queries where there are any. k saturates "
-    "small pools: the largest Gini is 1 - k/N, the largest KL log(N/k); above k/N = 5% the value "
-    "at 200/367,013 of the pool (at least 10) stands beside it and is the one to read. Even "
-    "draws look uneven in counts: read it against its null. role=queries leaves blocks of queries "
-    "out, role=documents single queries. center=sides subtracts each side's mean first, the "
-    "control for unevenness made by an offset alone."
+    "Anchors are distinct (anchors=pairs: as often as judged, as training weighs them). The pool "
+    "is the training queries where there are any. k saturates small pools: the largest Gini is 1 "
+    "- k/N, the largest KL log(N/k), the smallest effective share and coverage k/N; above k/N = "
+    "5% the value at 200/367,013 of the pool (at least 10) stands beside it and is the one to "
+    "read. Even draws look uneven in counts: read it against its null. law=softmax is over the "
+    "top k, with the recipe's temperature (1 for dot products), and compares only at equal "
+    "similarity and temperature; softmax_standardized divides the scores of a list by their "
+    "standard deviation first. kept=20 is the expected statistic of the counts when each anchor "
+    "keeps 20 of its list; its interval is Monte-Carlo error alone. Entropies over sampled "
+    "anchors are corrected for their bias by the jackknife. role=queries leaves blocks of queries"
+    " out, role=documents single queries; interactions of pairs of blocks are taken off the "
+    "variance; the coverage of queries, often all of them, carries no interval: simulated, it "
+    "does not cover. center=sides subtracts each side's mean first, the control for unevenness "
+    "made by an offset alone."
 )
 _COMMON: dict[str, Any] = {
     "family": "negatives",
@@ -361,29 +320,23 @@ _COMMON: dict[str, Any] = {
     "word": "more even",
 }
 _LAW = "P(item) = mean over anchors of 1[item in S]/|S|, S = top k less positives; "
+
+
+def _statistic(name: str, formula: str, uneven: bool, high: float = 1.0) -> Definition:
+    return Definition(
+        name=PREFIX + name,
+        formula=_LAW + formula,
+        high=high,
+        up="uneven" if uneven else "even",
+        better="down" if uneven else "up",
+        **_COMMON,
+    )
+
+
 DEFINITIONS = (
-    Definition(
-        name="negative_probability_kl",
-        formula=_LAW + "log N - H(P)",
-        high=math.inf,
-        up="uneven",
-        better="down",
-        **_COMMON,
-    ),
-    Definition(
-        name="negative_probability_entropy",
-        formula=_LAW + "H(P)/log N",
-        high=1.0,
-        up="even",
-        better="up",
-        **_COMMON,
-    ),
-    Definition(
-        name="negative_probability_gini",
-        formula=_LAW + "Gini coefficient of P",
-        high=1.0,
-        up="uneven",
-        better="down",
-        **_COMMON,
-    ),
+    _statistic("kl", "log N - H(P)", True, math.inf),
+    _statistic("entropy", "H(P)/log N", False),
+    _statistic("gini", "Gini coefficient of P", True),
+    _statistic("effective", "exp(H(P))/N", False),
+    _statistic("coverage", "share of the N items with P > 0", False),
 )

@@ -1,0 +1,280 @@
+"""The observed distribution: what the files of a mining run say was drawn as negatives.
+
+A line is ``query <tab> positive <tab> document,document,...`` and, where the task was trained
+both ways, ``<tab> query,query,...``: what ANCE and DANCE write as ``ann_training_data_<n>``.
+Ids are those of the collection, or row numbers of a preprocessed folder that a map turns back.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from anisotropy.collection.lines import BadLine, broken, read_lines, shown
+from anisotropy.encoders.safe_pickle import RestrictedUnpickler
+from anisotropy.errors import CollectionError, UsageError, one_of
+from anisotropy.measures.mining import ANCHORS, ROLES
+from anisotropy.measures.unevenness import PREFIX, STATISTICS, largest
+from anisotropy.statistics import null_z, simulated_null
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from anisotropy.spaces import EmbeddingSpace
+
+Role = Literal["queries", "documents"]
+Offsets = str | Path | Mapping[Any, int] | Sequence[Any]
+_COLUMN = {"documents": 2, "queries": 3}
+_LARGEST_MAP = 2 * 2**30
+
+
+class DrawnLine(NamedTuple):
+    """Query, positive and negatives of a line, as written."""
+
+    number: int
+    query: str
+    positive: str
+    negatives: list[str]
+
+
+@dataclass(frozen=True, eq=False)
+class ObservedNegatives:
+    """How often each item was drawn.
+
+    Attributes
+    ----------
+    role
+        ``queries`` or ``documents``: what the items are.
+    ids, texts
+        Ids of the items, and their texts where they are known.
+    counts
+        Shape (items,): in how many lists an item stands.
+    anchors
+        Number of lists.
+    """
+
+    role: str
+    ids: list[str]
+    counts: np.ndarray
+    anchors: int
+    texts: list[str] | None = None
+
+    @property
+    def probability(self) -> np.ndarray:
+        """Shares of the draws, shape (items,), sum 1."""
+        return np.asarray(self.counts / self.counts.sum())
+
+    @property
+    def draws(self) -> float:
+        """Mean draws an item."""
+        return float(self.counts.sum()) / len(self.ids)
+
+    def statistics(self, seed: int = 0) -> pd.DataFrame:
+        """The statistics of the shares, each with its null and the most uneven value.
+
+        Parameters
+        ----------
+        seed
+            Of the simulated null: the same number of draws, all items equally likely.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns measure, value, null_mean, null_sd, null_p, most_uneven, items, anchors,
+            draws (mean draws an item).
+        """
+        import pandas as pd
+
+        n, k = len(self.ids), max(int(self.counts.sum()) // max(self.anchors, 1), 1)
+        rows = []
+        for name, statistic in STATISTICS.items():
+            value = statistic(self.probability)
+            mean, sd = draws_null(name, n, self.draws, seed)
+            rows.append({
+                "measure": PREFIX + name, "value": value, "null_mean": mean, "null_sd": sd,
+                "null_p": null_z(value, mean, sd), "most_uneven": largest(name, n, k),
+                "items": n, "anchors": self.anchors, "draws": self.draws,
+            })  # fmt: skip
+        return pd.DataFrame(rows)
+
+    def items(self) -> pd.DataFrame:
+        """One row an item, most drawn first: id, count, probability, rank, text."""
+        import pandas as pd
+
+        frame = pd.DataFrame({
+            "item_id": self.ids, "count": self.counts, "probability": self.probability,
+            "text": self.texts if self.texts is not None else [None] * len(self.ids),
+        })  # fmt: skip
+        frame = frame.sort_values("count", ascending=False, kind="stable", ignore_index=True)
+        frame.insert(3, "rank", np.arange(1, len(frame) + 1))
+        return frame
+
+
+def draws_null(name: str, n: int, draws: float, seed: int = 0) -> tuple[float, float]:
+    """Mean and sd of a statistic of n counts whose draws fall on all items alike.
+
+    Parameters
+    ----------
+    name
+        Of :data:`anisotropy.measures.unevenness.STATISTICS`.
+    n, draws
+        Number of items and mean draws of one.
+    seed
+        Of the simulation.
+    """
+    total = round(n * draws)
+
+    def draw(rng: np.random.Generator) -> float:
+        return STATISTICS[name](rng.multinomial(total, np.full(n, 1 / n)) / total)
+
+    return simulated_null(draw, int(np.clip(400_000 // n, 8, 100)), seed)
+
+
+def observed_negatives(
+    path: str | Path,
+    space: EmbeddingSpace,
+    role: Role = "queries",
+    *,
+    offsets: Offsets | None = None,
+    anchors: Literal["documents", "pairs"] = "documents",
+) -> ObservedNegatives:
+    """Count how often each item was drawn as a negative, from a file of a mining run.
+
+    Parameters
+    ----------
+    path
+        ``ann_training_data_<n>`` or a file of its form, plain or gzip.
+    space
+        The queries of its mining pool (training queries where it has them) and its documents
+        are the items.
+    role
+        ``queries`` (fourth column) or ``documents`` (third column).
+    offsets
+        What turns the numbers of the file into ids of the items drawn: a mapping from id to row
+        number, or a file of it (``pid2offset.pickle``, ``..._qid2offset.pickle``), or the ids
+        in row order as a sequence or ``.npy`` file. None: the file holds ids.
+    anchors
+        Of queries, ``documents`` counts the list of a positive document once, ``pairs`` at each
+        of its lines, as training meets it.
+
+    Returns
+    -------
+    ObservedNegatives
+        With ``statistics()`` and ``items()``.
+
+    Raises
+    ------
+    UsageError
+        If `role` or `anchors` is another word.
+    CollectionError
+        If the file or the map cannot be read; a line is named by its number.
+    """
+    if role not in ROLES:
+        raise UsageError(f"role: {one_of(role, ROLES)}")
+    if anchors not in ANCHORS:
+        raise UsageError(f"anchors: {one_of(anchors, ANCHORS)}")
+    path, pool = Path(path), space.mining
+    ids = list(pool.query_ids if role == "queries" else space.doc_ids)
+    place = _places(ids, offsets)
+    counts, seen, lists = np.zeros(len(ids), dtype=np.int64), set[str](), 0
+    for line in drawn_lines(path, role):
+        if role == "queries" and anchors == "documents":
+            if line.positive in seen:
+                continue
+            seen.add(line.positive)
+        for item in line.negatives:
+            if item not in place:
+                raise broken(path, line.number, f"{shown(item)} is none of the {len(ids)} {role}")
+            counts[place[item]] += 1
+        lists += bool(line.negatives)
+    if not counts.any():
+        raise CollectionError(f"{path}: no negatives of role {role} in it")
+    return ObservedNegatives(role, ids, counts, lists, _texts(pool if role == "queries" else space,
+                                                              role))  # fmt: skip
+
+
+def drawn_lines(path: Path, role: str) -> Iterator[DrawnLine]:
+    """Stream the lines of a file of drawn negatives.
+
+    Raises
+    ------
+    CollectionError
+        If a line has not the form; it is named by its number.
+    """
+    column = _COLUMN[role]
+    for line in read_lines(path):
+        try:
+            yield _parse(line.number, line.text, column, role)
+        except BadLine as problem:
+            raise broken(path, line.number, problem) from None
+
+
+def _parse(number: int, text: str, column: int, role: str) -> DrawnLine:
+    if text.lstrip().startswith("{"):
+        raise BadLine("grouped data in JSON; give the plain ann_training_data file")
+    parts = text.split("\t")
+    if not 3 <= len(parts) <= 4:
+        raise BadLine(
+            f"{len(parts)} tab-separated column(s); needed: query, positive, documents and "
+            "perhaps queries"
+        )
+    if len(parts) <= column:
+        raise BadLine(f"no column of negative {role}")
+    query, positive = (part.strip() for part in parts[:2])
+    if not query or not positive:
+        raise BadLine("an empty query or positive")
+    negatives = (
+        [item.strip() for item in parts[column].split(",")] if parts[column].strip() else []
+    )
+    if "" in negatives:
+        raise BadLine("an empty id among the negatives")
+    if len(set(negatives)) < len(negatives):
+        raise BadLine("an item twice among the negatives")
+    return DrawnLine(number, query, positive, negatives)
+
+
+def _places(ids: list[str], offsets: Offsets | None) -> dict[str, int]:
+    """Position of each item by what the file calls it."""
+    own = {name: i for i, name in enumerate(ids)}
+    if offsets is None:
+        return own
+    named = _read_offsets(Path(offsets)) if isinstance(offsets, str | Path) else offsets
+    pairs = named.items() if isinstance(named, Mapping) else zip(named, range(len(named)),
+                                                                 strict=True)  # fmt: skip
+    found = {}
+    for name, row in pairs:
+        place = own.get(str(name), own.get(f"D{name}", -1))
+        if place >= 0:
+            found[str(int(row))] = place
+    if not found:
+        raise CollectionError(f"offsets: none of its {len(named)} ids is one of the {len(ids)}")
+    return found
+
+
+def _read_offsets(path: Path) -> Mapping[Any, int] | Sequence[Any]:
+    try:
+        if path.stat().st_size > _LARGEST_MAP:
+            raise CollectionError(f"{path}: larger than {_LARGEST_MAP} bytes; not read")
+        if path.suffix == ".npy":
+            rows: list[Any] = np.load(path, allow_pickle=False).tolist()
+            return rows
+        named = RestrictedUnpickler(io.BytesIO(path.read_bytes()), {}).load()
+    except OSError as error:
+        raise CollectionError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (pickle.UnpicklingError, ValueError, EOFError, IndexError, KeyError, TypeError,
+            AttributeError, ImportError, MemoryError) as error:  # fmt: skip
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise CollectionError(f"{path}: not readable as a map of offsets ({reason})") from None
+    if not isinstance(named, dict) or not all(type(row) is int for row in named.values()):
+        raise CollectionError(f"{path}: holds no map from ids to row numbers")
+    return named
+
+
+def _texts(space: EmbeddingSpace, role: str) -> list[str] | None:
+    return space.query_texts if role == "queries" else space.doc_texts
