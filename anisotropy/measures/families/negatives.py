@@ -115,8 +115,8 @@ def _mine(facts: Facts, role: str, center: str) -> Mined:
 def _documents_mined(facts: Facts, center: str) -> Mined:
     queries = list(facts.space.query_ids)
     kept = _cap(facts, queries)
-    if center == "none" and len(kept) == len(queries) and facts.plan.depth >= MINING_K:
-        index = facts.cross("recipe").neighbors.index
+    if len(kept) == len(queries) and facts.plan.depth >= MINING_K:
+        index = facts.cross("recipe", "own" if center == "sides" else "none").neighbors.index
     else:
         index = _search(facts, "queries", "documents", kept, center)
     positive = _is_pair(facts, kept[:, None], index)
