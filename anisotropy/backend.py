@@ -6,12 +6,113 @@ whole: :class:`Rows` reads it block by block and transforms each block on the wa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-BLOCK_BYTES = 16 << 20
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
+
+BLOCK_BYTES = 8 << 20
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def cores() -> int:
+    """Threads that work on blocks: the cores of this process, or OMP_NUM_THREADS if fewer."""
+    try:
+        available = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on this system
+        available = os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(available, int(asked) if asked.isdigit() else available))
+
+
+class _OneThreadEach:
+    """While anybody is inside, a matrix product stays in the thread that asks for it.
+
+    The limit is one of the process. It is counted, because two threads that set and restore it
+    by themselves would leave it behind.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._limit: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._limit = _controller().limit(limits=1, user_api="blas")
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._limit.restore_original_limits()
+
+
+one_thread_each = _OneThreadEach()
+#: Has the attribute ``works`` in threads of :func:`_workers`.
+_thread = threading.local()
+
+
+@functools.cache
+def _controller() -> ThreadpoolController:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+@functools.cache
+def _workers(process: int) -> ThreadPoolExecutor:
+    """The threads of a process (a forked one makes its own), shared by all that it measures."""
+    mark = functools.partial(setattr, _thread, "works", True)
+    return ThreadPoolExecutor(cores(), thread_name_prefix="anisotropy", initializer=mark)
+
+
+def in_parallel(
+    work: Callable[[T], R], tasks: Iterable[T], ahead: int | None = None
+) -> Iterator[R]:
+    """Results of `work` on each task, in the order of the tasks, a core a task.
+
+    Every product inside runs in one thread, so that a result depends neither on the number of
+    cores nor on what else is running. Called inside of `work`, the tasks are done one by one: a
+    worker that waited for others could wait for itself.
+
+    Parameters
+    ----------
+    work, tasks
+        The tasks may be made while others are under way.
+    ahead
+        A task begins when the one that many places and one more before it has ended. Default:
+        twice the number of cores.
+    """
+    if hasattr(_thread, "works"):
+        yield from map(work, tasks)
+        return
+    pool, waiting = _workers(os.getpid()), deque[Future[R]]()
+    ahead = 2 * cores() if ahead is None else ahead
+    with one_thread_each:
+        try:
+            for task in tasks:
+                waiting.append(pool.submit(work, task))
+                if len(waiting) > ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,33 +159,39 @@ class Rows:
             block *= self.scale[index].astype(self.dtype)[:, None]
         return block
 
-    def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield every row once, in order, in blocks of about 16 MB."""
+    def parts(self) -> Iterator[slice]:
+        """Slices that cover the rows once, in order, each of about 8 MB."""
         step = max(1, BLOCK_BYTES // (self.dtype.itemsize * max(self.dim, 1)))
         for start in range(0, len(self), step):
-            part = slice(start, min(start + step, len(self)))
+            yield slice(start, min(start + step, len(self)))
+
+    def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield every row once, in order, in blocks of about 8 MB."""
+        for part in self.parts():
             yield part, self.take(part)
+
+    def by_block(self, work: Callable[[np.ndarray], R]) -> Iterator[R]:
+        """Results of `work` on every block, in order; the blocks are worked on in parallel."""
+        return in_parallel(lambda part: work(self.take(part)), self.parts())
+
+    def each(self, work: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """One number a row, shape (len(self),), float64, from `work` on blocks of rows."""
+        return np.concatenate([np.zeros(0), *self.by_block(work)])
 
     def squares(self) -> np.ndarray:
         """Squared length of every row, shape (len(self),), float64."""
-        out = np.empty(len(self))
-        for part, block in self.blocks():
-            out[part] = np.einsum("ij,ij->i", block, block, dtype=np.float64)
-        return out
+        return self.each(lambda block: np.einsum("ij,ij->i", block, block, dtype=np.float64))
 
     def mean(self) -> np.ndarray:
         """Mean row, shape (dim,), accumulated in float64."""
         total = np.zeros(self.dim)
-        for _, block in self.blocks():
-            total += block.sum(axis=0, dtype=np.float64)
+        for part in self.by_block(lambda block: block.sum(axis=0, dtype=np.float64)):
+            total += part
         return total / max(len(self), 1)
 
     def dot(self, vector: np.ndarray) -> np.ndarray:
         """Inner product of every row with `vector`, shape (len(self),), float64."""
-        out = np.empty(len(self))
-        for part, block in self.blocks():
-            out[part] = block.astype(np.float64) @ vector
-        return out
+        return self.each(lambda block: block.astype(np.float64) @ vector)
 
     def scaled(self, scale: np.ndarray) -> Rows:
         """The same rows with every row multiplied by its factor in `scale`."""

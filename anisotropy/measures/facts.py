@@ -9,21 +9,35 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from anisotropy.errors import UsageError
 from anisotropy.measures.base import Impossible
+from anisotropy.measures.passes import (
+    Cross,
+    OneSet,
+    across,
+    cross_group,
+    cross_place,
+    spare_depth,
+    within,
+)
 from anisotropy.measures.sides import Center, Sides
-from anisotropy.neighbors import Items, KernelSums, NearerCounts, Neighbors, Product, TopK, sweep
+from anisotropy.neighbors import Neighbors, TopK, sweep
 
 if TYPE_CHECKING:
     from anisotropy.spaces import EmbeddingSpace
 
-TIE_TOLERANCE = 1e-6
+__all__ = ["Cross", "Facts", "OneSet", "Pairs", "Plan", "check_grades", "spare_depth"]
+
+#: Transforms that share a pass within a side.
+WITHIN = ("unit", "center>unit")
 LARGEST_GRADE = 2**31 - 1
 _PAIR_BLOCK = 8192
+
+F = TypeVar("F", OneSet, Cross)
 
 
 @dataclass(frozen=True)
@@ -41,49 +55,6 @@ class Plan:
     ts: tuple[float, ...] = ()
     local_k: int = 0
     depth: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class OneSet:
-    """Anchors of a side against all rows of that side, themselves excluded.
-
-    Attributes
-    ----------
-    chosen
-        Rows that are anchors.
-    kernel
-        Shape (anchors, len(ts)): mean kernel of an anchor with all other rows.
-    neighbors
-        Nearest other rows, `spare` deeper than asked, for leaving blocks out.
-    sampled
-        Whether the anchors are fewer than the rows.
-    """
-
-    chosen: np.ndarray
-    kernel: np.ndarray
-    neighbors: Neighbors
-    sampled: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Cross:
-    """Queries against all documents.
-
-    Attributes
-    ----------
-    kernel
-        Shape (queries, len(ts)): mean kernel of a query with all document rows.
-    neighbors
-        Nearest documents.
-    nearer, tied
-        For each judged pair how many other documents are strictly nearer than its document,
-        and how many are as near.
-    """
-
-    kernel: np.ndarray
-    neighbors: Neighbors
-    nearer: np.ndarray
-    tied: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,63 +135,31 @@ class Facts(Sides):
     # Passes ---------------------------------------------------------------------------------
 
     def one_set(self, side: str, on: str) -> OneSet:
-        """Kernel sums and neighbors within a side."""
-        return self.once(("one set", side, on), lambda: self._one_set(side, on))
-
-    def _one_set(self, side: str, on: str) -> OneSet:
-        rows = self.rows(side, on)
-        n = len(rows)
-        if n < 2:
-            raise Impossible(f"{side}: {n} row(s), at least 2 are needed")
-        chosen = self.choose(self.row_ids(side))
-        self.progress(f"{side} among themselves ({on}): {len(chosen)} x {n}")
-        depth = min(spare_depth(self.plan.local_k), n - 1)
-        lists = TopK(len(chosen), max(depth, 1), self.ties(side, rows=True))
-        sums = KernelSums(len(chosen), self.plan.ts)
-        items = Items(rows)
-        sweep(items, chosen, items, [lists, sums], own=chosen)
-        return OneSet(chosen, sums.sums / (n - 1), lists.neighbors(chosen), len(chosen) < n)
+        """Kernel sums and neighbors within a side; unit and centered rows share a pass."""
+        group = WITHIN if on in WITHIN else (on,)
+        found = self.once(("within", side, group), lambda: within(self, side, group))[on]
+        return _possible(found)
 
     def cross(self, on: str, center: Center = "joint") -> Cross:
         """Kernel sums, neighbors and counts of queries against documents, best chunk each.
 
-        ``recipe`` means the scores of the recipe and includes padding-only chunks; it shares
-        the pass on unit rows where the two are the same. `center` is what centered rows are
-        centered by: the ``joint`` mean, or each side's ``own``.
+        Parameters
+        ----------
+        on
+            ``unit``, ``center>unit``, or ``recipe``: the scores of the recipe, padding-only
+            chunks included. Transforms that can share a pass do.
+        center
+            What centered rows are centered by: the ``joint`` mean, or each side's ``own``.
+            ``own`` with ``recipe`` are the recipe's scores once each side is centered.
         """
-        if on == "recipe" and self._recipe_is_unit:
-            on = "unit"
-        center = center if on.startswith("center") else "none"
-        return self.once(("cross", on, center), lambda: self._cross(on, center))
+        place = cross_place(self, on, center)
+        group = cross_group(self, place)
+        return _possible(self.once(("cross", group), lambda: across(self, group))[place])
 
     @cached_property
-    def _recipe_is_unit(self) -> bool:
-        padding = self.space.padding
-        plain = padding is None or not np.any(padding)
-        return self.space.similarity == "cosine" and plain
-
-    def _cross(self, on: str, center: Center) -> Cross:
-        queries, documents, product = self._sides(on, center)
-        self.progress(f"queries x documents ({on}): {len(queries)} x {len(documents)}")
-        ranked = on == "recipe" or (on == "unit" and self._recipe_is_unit)
-        depth = max(self.plan.depth if ranked else self.plan.local_k, 1)
-        ties = self.trec_ties("documents") if ranked else self.ties("documents")
-        lists = TopK(len(queries), min(depth, len(documents)), ties)
-        unit = on != "recipe"
-        sums = KernelSums(len(queries), self.plan.ts if unit and documents.starts is None else ())
-        pairs = self.pairs.relevant() if on == "unit" else _NO_PAIRS
-        counts = NearerCounts(
-            pairs.query, pairs.document, self._pair_cosines(pairs), TIE_TOLERANCE
-        )
-        chosen = np.arange(len(queries))
-        sweep(queries, chosen, documents, [lists, sums, counts], product=product)
-        kernel = sums.sums / max(len(documents), 1)
-        return Cross(kernel, lists.neighbors(chosen), counts.above, counts.tied)
-
-    def _sides(self, on: str, center: Center) -> tuple[Items, Items, Product]:
-        if on != "recipe":
-            return self.items("queries", on, center), self.items("documents", on, center), "dot"
-        return self.scored("queries"), self.scored("documents"), self.product
+    def recipe_is_unit(self) -> bool:
+        """Whether the recipe scores by the cosines of the very rows that geometry is of."""
+        return self.space.similarity == "cosine" and not self.padded
 
     def dual(self, on: str, center: Center = "joint") -> tuple[Neighbors, bool]:
         """Nearest queries of the documents, `spare` deeper than asked; whether of some only."""
@@ -238,17 +177,7 @@ class Facts(Sides):
 
     def cross_kernel(self, on: str, t: float) -> np.ndarray:
         """Mean kernel of each query with every document row, shape (queries,)."""
-        if self.document_layout[0] is None:
-            return self.cross(on).kernel[:, self.plan.ts.index(t)]
-        return self.once(("kernel", on), lambda: self._row_kernel(on))[:, self.plan.ts.index(t)]
-
-    def _row_kernel(self, on: str) -> np.ndarray:
-        """Kernel sums over chunks, where the ranking keeps only the best one."""
-        queries = Items(self.rows("queries", on, "joint"))
-        documents = Items(self.rows("documents", on, "joint"))
-        sums = KernelSums(len(queries), self.plan.ts)
-        sweep(queries, np.arange(len(queries)), documents, [sums])
-        return sums.sums / len(documents)
+        return self.cross(on).kernel[:, self.plan.ts.index(t)]
 
     # Judged pairs ---------------------------------------------------------------------------
 
@@ -291,7 +220,8 @@ class Facts(Sides):
         """Euclidean distance of each positive pair on unit rows, best chunk, shape (pairs,)."""
         return self.pair_distances(self.positives.query, self.positives.document)
 
-    def _pair_cosines(self, pairs: Pairs) -> np.ndarray:
+    def pair_cosines(self, pairs: Pairs) -> np.ndarray:
+        """Cosine of each pair, best chunk, shape (pairs,)."""
         return 1 - self.pair_distances(pairs.query, pairs.document) ** 2 / 2
 
     def pair_distances(self, query: np.ndarray, document: np.ndarray) -> np.ndarray:
@@ -315,8 +245,11 @@ class Facts(Sides):
         return np.sqrt(out)
 
 
-_NOTHING = np.zeros(0, dtype=np.int64)
-_NO_PAIRS = Pairs(_NOTHING, _NOTHING, _NOTHING, _NOTHING.astype(bool))
+def _possible(found: F | Impossible) -> F:
+    """What was found; raises the reason where nothing could be."""
+    if isinstance(found, Impossible):
+        raise found
+    return found
 
 
 def check_grades(qrels: Mapping[str, Mapping[str, int]]) -> None:
@@ -328,9 +261,3 @@ def check_grades(qrels: Mapping[str, Mapping[str, int]]) -> None:
                     f"qrels: grade {str(grade)[:30]} of query {query!r} and document "
                     f"{document!r}; allowed: up to {LARGEST_GRADE} in size"
                 )
-
-
-def spare_depth(k: int, blocks: int = 20) -> int:
-    """Depth at which a list still holds `k` items when two blocks of them are left out."""
-    share = 2 * k / blocks
-    return k + int(np.ceil(share + 6 * np.sqrt(share) + 3)) if k else 0

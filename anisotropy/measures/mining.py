@@ -165,8 +165,8 @@ def _cap(facts: Facts, ids: list[str]) -> np.ndarray:
 
 def _lists(facts: Facts, role: str, anchors: np.ndarray, center: str) -> Neighbors:
     whole = role == "documents" and len(anchors) == len(facts.space.query_ids)
-    if whole and center == "none" and facts.plan.depth >= MINING_K:
-        return facts.cross("recipe").neighbors
+    if whole and facts.plan.depth >= MINING_K:
+        return facts.cross("recipe", "own" if center == "sides" else "none").neighbors
     side = "documents" if role == "queries" else "queries"
     left, right = facts.scored(side, center), facts.scored(role, center)
     facts.progress(f"mining {role}: {len(anchors)} x {len(right)}")

@@ -44,11 +44,15 @@ class Moments:
     @cached_property
     def covariance(self) -> np.ndarray:
         """Shape (dim, dim), divisor n - 1, from rows centered beforehand."""
-        products = np.zeros((self.rows.dim, self.rows.dim))
-        for _, block in self.rows.blocks():
+        mean, products = self.mean, np.zeros((self.rows.dim, self.rows.dim))
+
+        def scatter(block: np.ndarray) -> np.ndarray:
             centered = block.astype(np.float64)
-            centered -= self.mean
-            products += centered.T @ centered
+            centered -= mean
+            return np.asarray(centered.T @ centered)
+
+        for part in self.rows.by_block(scatter):
+            products += part
         return products / max(self.n - 1, 1)
 
     @cached_property
@@ -77,20 +81,22 @@ def spectrum(matrix: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
 
 def quadratic(rows: Rows, mean: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """The form y' M y of every centered row y, shape (n,)."""
-    out = np.empty(len(rows))
-    for part, block in rows.blocks():
+
+    def forms(block: np.ndarray) -> np.ndarray:
         centered = block.astype(np.float64) - mean
-        out[part] = np.einsum("ij,ij->i", centered @ matrix, centered)
-    return out
+        return np.asarray(np.einsum("ij,ij->i", centered @ matrix, centered))
+
+    return rows.each(forms)
 
 
 def centered_squares(rows: Rows, mean: np.ndarray) -> np.ndarray:
     """Squared length of every centered row, shape (n,)."""
-    out = np.empty(len(rows))
-    for part, block in rows.blocks():
+
+    def lengths(block: np.ndarray) -> np.ndarray:
         centered = block.astype(np.float64) - mean
-        out[part] = np.einsum("ij,ij->i", centered, centered)
-    return out
+        return np.asarray(np.einsum("ij,ij->i", centered, centered))
+
+    return rows.each(lengths)
 
 
 def log_mean_exp(rows: Rows, directions: np.ndarray) -> np.ndarray:
@@ -108,15 +114,27 @@ def log_mean_exp(rows: Rows, directions: np.ndarray) -> np.ndarray:
     numpy.ndarray of shape (2 m,)
         First the directions, then their negatives.
     """
+    columns = directions.astype(rows.dtype)
+
+    def of_block(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        along = block @ columns
+        peak = np.concatenate([along.max(axis=0), -along.min(axis=0)])
+        total = np.empty(len(peak))
+        total[: along.shape[1]] = _exp(along - peak[: along.shape[1]]).sum(axis=0, dtype=float)
+        np.negative(along, out=along)
+        along -= peak[along.shape[1] :]
+        total[along.shape[1] :] = _exp(along).sum(axis=0, dtype=float)
+        return peak, total
+
     peak = np.full(2 * directions.shape[1], -np.inf)
     total = np.zeros(2 * directions.shape[1])
-    columns = directions.astype(rows.dtype)
-    for _, block in rows.blocks():
-        along = block @ columns
-        for half, signed in ((slice(0, along.shape[1]), along),
-                             (slice(along.shape[1], None), -along)):  # fmt: skip
-            top = np.maximum(peak[half], signed.max(axis=0))
-            total[half] *= np.exp(peak[half] - top)
-            total[half] += np.exp(signed - top.astype(rows.dtype)).sum(axis=0, dtype=np.float64)
-            peak[half] = top
+    for block_peak, block_total in rows.by_block(of_block):
+        top = np.maximum(peak, block_peak)
+        total = total * np.exp(peak - top) + block_total * np.exp(block_peak - top)
+        peak = top
     return peak + np.log(total / max(len(rows), 1))
+
+
+def _exp(values: np.ndarray) -> np.ndarray:
+    """The exponential, in place."""
+    return np.asarray(np.exp(values, out=values))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from anisotropy.backend import one_thread_each
 from anisotropy.errors import UsageError
 from anisotropy.measures.base import Definition, Impossible, Measure, make
 from anisotropy.measures.curves import curves
@@ -135,14 +136,17 @@ def measure_space(
     chosen = [m for m in wanted if m not in pairwise]
     facts = Facts(space, _plan(wanted), seed=seed, anchors=anchors, exact=exact,
                   relevance_level=relevance_level, progress=progress)  # fmt: skip
-    for side in ("queries", "documents"):
-        facts.rows(side, "unit")
     found = MeasuredSpace(space, facts, requested=tuple(m.text for m in asked or ()) or None,
                           similarities=tuple(pairwise) if asked and between else None)  # fmt: skip
     named = parse_all(text for text in measures or () if text not in GROUPS)
-    for measure in _with_scaled(facts, chosen, named):
-        _measure(found, measure, by_name=measure in named, default=asked is None)
-    found.warnings[:0] = [*_oddities(facts), *_sampling(found)]
+    # Work is spread over the cores by blocks of rows; a decomposition that takes cores for
+    # itself as well would wait for them, and give other digits on another number of them.
+    with one_thread_each:
+        for side in ("queries", "documents"):
+            facts.rows(side, "unit")
+        for measure in _with_scaled(facts, chosen, named):
+            _measure(found, measure, by_name=measure in named, default=asked is None)
+        found.warnings[:0] = [*_oddities(facts), *_sampling(found)]
     return found
 
 

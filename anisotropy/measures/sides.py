@@ -92,6 +92,11 @@ class Sides:
             return Rows(self.space.documents)
         return Rows(self.space.documents, order if padding else order[self._unpadded])
 
+    @cached_property
+    def padded(self) -> bool:
+        """Whether any row stands for padding only."""
+        return self.space.padding is not None and bool(np.any(self.space.padding))
+
     def rows(self, side: str, on: str, center: Center = "own", padding: bool = False) -> Rows:
         """Rows of a side under a transform.
 
@@ -106,6 +111,7 @@ class Sides:
         padding
             Whether padding-only chunks are among the rows.
         """
+        padding = padding and self.padded
         key = ("rows", side, on, center if on.startswith("center") else "none", padding)
         return self.once(key, lambda: self._rows(side, on, center, padding))
 
@@ -196,7 +202,7 @@ class Sides:
         return "euclidean" if self.space.similarity == "euclidean" else "dot"
 
     def scored(self, side: str, center: str = "none") -> Items:
-        """Items whose product is the recipe's score; ``center="sides"``: each side centered."""
+        """Items whose product is the recipe's score; each side centered first with ``sides``."""
         unit = self.space.similarity == "cosine"
         if center == "sides":
             return self.items(side, "center>unit" if unit else "center", "own", padding=True)

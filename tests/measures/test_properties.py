@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anisotropy import backend, neighbors
+from anisotropy import backend
 from anisotropy.errors import EmbeddingsError, UsageError
 from anisotropy.measures import MeasuredSpace, measure_space
+from anisotropy.neighbors import sweeping
 from anisotropy.spaces import EmbeddingSpace
 from tests.measures.making import remade, rotation, space
 
@@ -75,8 +76,10 @@ def test_scale_changes_only_raw_rows(made, found) -> None:
 
 def test_small_blocks_give_the_same(made, found, monkeypatch) -> None:
     monkeypatch.setattr(backend, "BLOCK_BYTES", 1000)
-    monkeypatch.setattr(neighbors, "ANCHOR_BLOCK", 7)
-    monkeypatch.setattr(neighbors, "TARGET_BLOCK", 13)
+    monkeypatch.setattr(sweeping, "ANCHORS_HELD", 40)
+    monkeypatch.setattr(sweeping, "ANCHOR_TILE", 7)
+    monkeypatch.setattr(sweeping, "LEAST_ANCHOR_TILE", 7)
+    monkeypatch.setattr(sweeping, "TARGET_TILE", 13)
     again = measure_space(made)
     same(values(found), values(again), 1e-9)
     same(errors(found), errors(again), 1e-9)

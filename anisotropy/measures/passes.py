@@ -1,0 +1,239 @@
+"""The two large passes: rows of a side among themselves, and queries against documents.
+
+A pass multiplies once and serves every transform that is a view of the same vectors (see
+:class:`anisotropy.neighbors.View`). What is multiplied are the centered rows, to which a center
+can be put back without loss; only where scores of the recipe rank the documents are the rows of
+the recipe themselves multiplied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from anisotropy.measures.base import Impossible
+from anisotropy.measures.sides import Center
+from anisotropy.neighbors import (
+    Consumer,
+    Items,
+    KernelSums,
+    NearerCounts,
+    Neighbors,
+    Product,
+    TopK,
+    View,
+    sweep_views,
+)
+
+if TYPE_CHECKING:
+    from anisotropy.measures.facts import Facts
+
+TIE_TOLERANCE = 1e-6
+#: Transform of the rows, or ``recipe``, and the center that is subtracted.
+CrossPlace = tuple[str, Center]
+AS_ENCODED: CrossPlace = ("recipe", "none")
+UNIT: CrossPlace = ("unit", "none")
+JOINT: CrossPlace = ("center>unit", "joint")
+OWN: CrossPlace = ("center>unit", "own")
+RECIPE_OWN: CrossPlace = ("recipe", "own")
+#: What each center is called where scores of the recipe are asked for.
+SCORED = {"none": "none", "own": "sides"}
+SIDES = ("queries", "documents")
+
+
+@dataclass(frozen=True, eq=False)
+class OneSet:
+    """Anchors of a side against all rows of that side, themselves excluded.
+
+    Attributes
+    ----------
+    chosen
+        Rows that are anchors.
+    kernel
+        Shape (anchors, len(ts)): mean kernel of an anchor with all other rows.
+    neighbors
+        Nearest other rows, `spare` deeper than asked, for leaving blocks out.
+    sampled
+        Whether the anchors are fewer than the rows.
+    """
+
+    chosen: np.ndarray
+    kernel: np.ndarray
+    neighbors: Neighbors
+    sampled: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Cross:
+    """Queries against all documents.
+
+    Attributes
+    ----------
+    kernel
+        Shape (queries, len(ts)): mean kernel of a query with all document rows; no columns for
+        scores of the recipe.
+    neighbors
+        Nearest documents.
+    nearer, tied
+        For each judged pair how many other documents are strictly nearer than its document,
+        and how many are as near; of unit rows only, else empty.
+    """
+
+    kernel: np.ndarray
+    neighbors: Neighbors
+    nearer: np.ndarray
+    tied: np.ndarray
+
+
+def spare_depth(k: int, blocks: int = 20) -> int:
+    """Depth at which a list still holds `k` items when two blocks of them are left out."""
+    share = 2 * k / blocks
+    return k + int(np.ceil(share + 6 * np.sqrt(share) + 3)) if k else 0
+
+
+def within(facts: Facts, side: str, transforms: Sequence[str]) -> dict[str, OneSet | Impossible]:
+    """Kernel sums and neighbors of a side under each transform, or why there are none."""
+    centered = Items(facts.rows(side, "center"))
+    n = len(centered)
+    if n < 2:
+        raise Impossible(f"{side}: {n} row(s), at least 2 are needed")
+    chosen = facts.choose(facts.row_ids(side))
+    facts.progress(f"{side} among themselves: {len(chosen)} x {n}")
+    depth = max(min(spare_depth(facts.plan.local_k), n - 1), 1)
+    makers: dict[str, _Within | Impossible] = {}
+    for on in transforms:
+        try:
+            makers[on] = _Within(facts, side, on, chosen, depth)
+        except Impossible as reason:
+            makers[on] = reason
+    views = [maker.view for maker in makers.values() if isinstance(maker, _Within)]
+    sweep_views(centered, chosen, centered, views, own=chosen)
+    return {
+        on: maker.result() if isinstance(maker, _Within) else maker for on, maker in makers.items()
+    }
+
+
+class _Within:
+    """One transform of a pass within a side."""
+
+    def __init__(self, facts: Facts, side: str, on: str, chosen: np.ndarray, depth: int) -> None:
+        items = Items(facts.rows(side, on))
+        self._chosen, self._n = chosen, len(items)
+        self._lists = TopK(len(chosen), depth, facts.ties(side, rows=True))
+        self._sums = KernelSums(len(chosen), facts.plan.ts)
+        self.view = View(items, items, [self._lists, self._sums])
+
+    def result(self) -> OneSet:
+        """What the pass found."""
+        chosen = self._chosen
+        kernel = self._sums.sums / (self._n - 1)
+        return OneSet(chosen, kernel, self._lists.neighbors(chosen), len(chosen) < self._n)
+
+
+def cross_place(facts: Facts, on: str, center: Center) -> CrossPlace:
+    """The place at which a cross table is kept; the recipe's where it is that of unit rows."""
+    if on.startswith("center"):
+        return on, center
+    if on == "recipe" and center == "own":
+        return OWN if facts.recipe_is_unit else RECIPE_OWN
+    return ("unit" if on == "recipe" and facts.recipe_is_unit else on), "none"
+
+
+def cross_group(facts: Facts, place: CrossPlace) -> tuple[CrossPlace, ...]:
+    """The places that share a pass with a place.
+
+    Padding-only chunks count for the recipe and not for the geometry: then nothing is shared.
+    Facts without kernels and local measures are those of a pool for mining.
+    """
+    if facts.padded:
+        return (place,)
+    encoded = (UNIT,) if facts.recipe_is_unit else (AS_ENCODED, UNIT)
+    centered = (JOINT, OWN) if facts.recipe_is_unit else (JOINT, OWN, RECIPE_OWN)
+    mining_only = not (facts.plan.ts or facts.plan.local_k)
+    for group in () if mining_only else (encoded, centered):
+        if place in group:
+            return group
+    return (place,)
+
+
+def across(facts: Facts, places: Iterable[CrossPlace]) -> dict[CrossPlace, Cross | Impossible]:
+    """Queries against documents at each place of one group, or why it cannot be."""
+    makers: dict[CrossPlace, _Across | Impossible] = {}
+    for place in places:
+        try:
+            makers[place] = _Across(facts, place)
+        except Impossible as reason:
+            makers[place] = reason
+    made = {place: maker for place, maker in makers.items() if isinstance(maker, _Across)}
+    if made:
+        queries, documents = _multiplied(facts, list(made))
+        names = ", ".join(on if center == "none" else f"{on}, {center}" for on, center in made)
+        facts.progress(f"queries x documents ({names}): {len(queries)} x {len(documents)}")
+        views = [view for maker in made.values() for view in maker.views]
+        sweep_views(queries, np.arange(len(queries)), documents, views)
+    return {
+        place: maker.result() if isinstance(maker, _Across) else maker
+        for place, maker in makers.items()
+    }
+
+
+def _multiplied(facts: Facts, places: Sequence[CrossPlace]) -> tuple[Items, Items]:
+    """Rows of the recipe themselves where they are among the places, else centered rows."""
+    if places[0] == RECIPE_OWN or places[0][0].startswith("center"):
+        padding = all(on == "recipe" for on, _ in places)
+        return (
+            facts.items("queries", "center"),
+            facts.items("documents", "center", padding=padding),
+        )
+    queries, documents, _ = _items(facts, places[0])
+    return queries, documents
+
+
+class _Across:
+    """One place of a pass of queries against documents."""
+
+    def __init__(self, facts: Facts, place: CrossPlace) -> None:
+        on, center = place
+        queries, documents, product = _items(facts, place)
+        ranked = on == "recipe" or (facts.recipe_is_unit and place in (UNIT, OWN))
+        local, depth = facts.plan.local_k, facts.plan.depth
+        k = min(max(depth if on == "recipe" else local, depth if ranked else 0, 1), len(documents))
+        self._trec = ranked and center == "none"
+        ties = facts.trec_ties("documents") if self._trec else facts.ties("documents")
+        self._lists = TopK(len(queries), k, ties)
+        self._sums = KernelSums(len(queries), facts.plan.ts if on != "recipe" else ())
+        self._counts = _counts(facts, place)
+        self._n, self._rows = len(queries), len(documents.rows)
+        best: list[Consumer] = [self._lists, self._counts]
+        if documents.starts is None:
+            self.views = [View(queries, documents, [*best, self._sums], product)]
+        else:
+            chunks = View(queries, documents, [self._sums], product, best=False)
+            self.views = [View(queries, documents, best, product), chunks]
+
+    def result(self) -> Cross:
+        """What the pass found."""
+        neighbors = self._lists.neighbors(np.arange(self._n))
+        kernel = self._sums.sums / max(self._rows, 1)
+        return Cross(kernel, neighbors, self._counts.above, self._counts.tied)
+
+
+def _items(facts: Facts, place: CrossPlace) -> tuple[Items, Items, Product]:
+    on, center = place
+    if on == "recipe":
+        queries, documents = (facts.scored(side, SCORED[center]) for side in SIDES)
+        return queries, documents, facts.product
+    return facts.items("queries", on, center), facts.items("documents", on, center), "dot"
+
+
+def _counts(facts: Facts, place: CrossPlace) -> NearerCounts:
+    """Counts of documents nearer than each positive, on unit rows."""
+    pairs = facts.pairs.relevant() if place == UNIT else None
+    if pairs is None:
+        nothing = np.zeros(0, dtype=np.int64)
+        return NearerCounts(nothing, nothing, np.zeros(0), TIE_TOLERANCE)
+    cosines = facts.pair_cosines(pairs)
+    return NearerCounts(pairs.query, pairs.document, cosines, TIE_TOLERANCE)

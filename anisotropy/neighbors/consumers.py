@@ -1,0 +1,183 @@
+"""What is kept of a sweep: each consumer takes in tiles of scores.
+
+Tiles of different anchors come from different threads, those of the same anchors one after the
+other in the order of the targets. So a consumer keeps what it keeps by anchor, and its results
+do not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from anisotropy import backend
+
+
+class Consumer(Protocol):
+    """What a sweep hands its tiles of scores to."""
+
+    def update(self, anchors: slice, first: int, scores: np.ndarray) -> None:
+        """Take in scores of shape (anchors, targets from `first` on); leave them unchanged."""
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbors:
+    """Nearest targets of each anchor, best first.
+
+    Attributes
+    ----------
+    anchors
+        Shape (a,): which items are the anchors.
+    index, scores
+        Shape (a, k): target and score; -1 and minus infinity where there are fewer than k.
+    n_targets
+        How many targets there were to choose from.
+    """
+
+    anchors: np.ndarray
+    index: np.ndarray
+    scores: np.ndarray
+    n_targets: int
+
+
+class TopK:
+    """Keep the `k` best targets of each anchor under one total order.
+
+    Candidates are collected until there are about `k` an anchor, then merged into the sorted
+    lists at once: each merge raises the floor that candidates have to reach, so merges become
+    rarer as the sweep goes on.
+
+    Parameters
+    ----------
+    n
+        Number of anchors.
+    k
+        Neighbors kept.
+    ties
+        Shape (targets,): among equal scores the smaller comes first.
+    """
+
+    #: Candidates an anchor, in multiples of k, beyond which the tile itself gives a floor.
+    CROWDED = 4
+
+    def __init__(self, n: int, k: int, ties: np.ndarray) -> None:
+        self._best = backend.Best(ties)
+        self._kept = np.full((n, k), backend.Best.NOTHING)
+        self._floor = np.full(n, -np.inf, dtype=np.float32)
+        self._waiting: dict[tuple[int, int], list[tuple[np.ndarray, np.ndarray]]] = {}
+
+    def update(self, anchors: slice, first: int, scores: np.ndarray) -> None:
+        """Take in the candidates of a tile."""
+        block = scores.astype(np.float32, copy=False)
+        row, column = self._candidates(block, self._floor[anchors])
+        waiting = self._waiting.setdefault((anchors.start, anchors.stop), [])
+        waiting.append((row, self._best.keys(block[row, column], column + first)))
+        if sum(len(row) for row, _ in waiting) >= len(block) * self._kept.shape[1]:
+            self._merge(anchors, waiting)
+
+    def _candidates(self, block: np.ndarray, floor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        k = self._kept.shape[1]
+        place = backend.candidates(block, floor)
+        if len(place[0]) <= self.CROWDED * k * len(block):
+            return place
+        return backend.candidates(block, np.maximum(floor, backend.lower_bound_of_kth(block, k)))
+
+    def _merge(self, anchors: slice, waiting: list[tuple[np.ndarray, np.ndarray]]) -> None:
+        row, keys = (np.concatenate(part) for part in zip(*waiting, strict=True))
+        waiting.clear()
+        order = np.argsort(row, kind="stable")
+        kept = self._kept[anchors]
+        self._best.merge(kept, row[order], keys[order])
+        self._floor[anchors] = self._best.read(kept[:, -1])[1]
+
+    def neighbors(self, anchors: np.ndarray) -> Neighbors:
+        """The lists of the given anchors."""
+        for (start, stop), waiting in self._waiting.items():
+            if waiting:
+                self._merge(slice(start, stop), waiting)
+        index, scores = self._best.read(self._kept)
+        return Neighbors(anchors, index, scores, len(self._best.target))
+
+
+class KernelSums:
+    """Sum over targets of exp(-t |u - v|^2) for unit vectors, a column for each t.
+
+    Parameters
+    ----------
+    n
+        Number of anchors.
+    ts
+        The values of t.
+    """
+
+    def __init__(self, n: int, ts: Sequence[float]) -> None:
+        self.ts = tuple(ts)
+        self.sums = np.zeros((n, len(self.ts)))
+
+    def update(self, anchors: slice, first: int, scores: np.ndarray) -> None:
+        """Add a tile of cosines."""
+        if not self.ts:
+            return
+        below_one = scores - 1
+        kernel = np.empty_like(below_one)
+        for column, t in enumerate(self.ts):
+            np.multiply(below_one, 2 * t, out=kernel)
+            np.exp(kernel, out=kernel)
+            self.sums[anchors, column] += kernel.sum(axis=1)
+
+
+class NearerCounts:
+    """Count the targets that score above a given pair, ties apart.
+
+    Parameters
+    ----------
+    anchor, target, score
+        Shape (p,), sorted by anchor: the pairs. The pair's own target is not counted.
+    tolerance
+        Scores within it are ties.
+    """
+
+    #: Pairs whose rows of scores are looked at together.
+    PAIRS = 256
+
+    def __init__(
+        self, anchor: np.ndarray, target: np.ndarray, score: np.ndarray, tolerance: float
+    ) -> None:
+        self.anchor, self.target = anchor, target
+        self.high, self.low = score + tolerance, score - tolerance
+        self.above = np.zeros(len(anchor))
+        self.tied = np.zeros(len(anchor))
+
+    def update(self, anchors: slice, first: int, scores: np.ndarray) -> None:
+        """Add a tile of scores."""
+        begin, end = np.searchsorted(self.anchor, [anchors.start, anchors.stop])
+        for start in range(begin, end, self.PAIRS):
+            part = slice(start, min(start + self.PAIRS, end))
+            self._count(part, scores[self.anchor[part] - anchors.start], first)
+
+    def _count(self, part: slice, block: np.ndarray, first: int) -> None:
+        width = block.shape[1]
+        own = self.target[part] - first
+        inside = np.flatnonzero((own >= 0) & (own < width))
+        block[inside, own[inside]] = -np.inf
+        high = _rounded(self.high[part], block.dtype, np.floor)[:, None]
+        low = _rounded(self.low[part], block.dtype, np.ceil)[:, None]
+        above = np.count_nonzero(block > high, axis=1)
+        reach = np.count_nonzero(block >= low, axis=1)
+        self.above[part] += above
+        self.tied[part] += reach - above
+
+
+def _rounded(values: np.ndarray, dtype: np.dtype[np.floating], way: np.ufunc) -> np.ndarray:
+    """The nearest numbers of a type below (``np.floor``) or above (``np.ceil``) float64 ones.
+
+    A float32 score exceeds a float64 bound just when it exceeds the bound rounded down, and
+    reaches it just when it reaches the bound rounded up; so nothing is compared in float64.
+    """
+    near = values.astype(dtype)
+    wrong = near > values if way is np.floor else near < values
+    toward = np.asarray(-np.inf if way is np.floor else np.inf, dtype)
+    return np.asarray(np.where(wrong, np.nextafter(near, toward), near))

@@ -1,0 +1,382 @@
+"""The sweep: products of anchors and targets by tiles, in parallel over the anchors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from anisotropy import backend
+from anisotropy.backend import Rows
+from anisotropy.errors import UsageError, one_of
+from anisotropy.neighbors.consumers import Consumer, Neighbors, TopK
+
+#: Rows of anchors in memory at once; each time the targets are read anew.
+ANCHORS_HELD = 8192
+#: Sides of a tile: its scores, and what consumers make of them, stay in the cache.
+ANCHOR_TILE, LEAST_ANCHOR_TILE, TARGET_TILE = 256, 32, 4096
+Product = Literal["dot", "euclidean"]
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """Queries or documents, each of one vector or of several adjacent ones.
+
+    Attributes
+    ----------
+    rows
+        The vectors.
+    starts
+        Offsets of shape (items + 1,) into the rows; None where an item is a row.
+    """
+
+    rows: Rows
+    starts: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows) if self.starts is None else len(self.starts) - 1
+
+    def take(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Vectors of the items, and the offset at which each begins (None: one each)."""
+        index, starts = self.row_index(items)
+        return self.rows.take(index), starts
+
+    def row_index(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Rows of the items, and the offset at which each begins (None: one each)."""
+        if self.starts is None:
+            return items, None
+        lengths = self.starts[items + 1] - self.starts[items]
+        begins = np.concatenate(([0], np.cumsum(lengths)[:-1]))
+        inside = np.arange(int(lengths.sum())) - np.repeat(begins, lengths)
+        return np.repeat(self.starts[items], lengths) + inside, begins
+
+    def step(self, limit: int) -> int:
+        """How many items make a block of about `limit` rows."""
+        return max(1, int(limit * len(self) / max(len(self.rows), 1)))
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Scores of one transform of the vectors, and who takes them in.
+
+    Several views share one product. Of rows x, y shifted by c, c' the products of the rows
+    shifted by d, d' and scaled by r, r' are ::
+
+        (x - d).(y - d') = (x - c).(y - c') + (x - c).(c' - d') + (c - d).(y - c')
+                           + (c - d).(c' - d'),   times r r'
+
+    Adding is safe where the product is that of centered rows and the rest puts a center back:
+    the sum is then as accurate as a product of its own. The other way round nearly equal
+    numbers are subtracted, and digits are lost.
+
+    Attributes
+    ----------
+    anchors, targets
+        Items of the same vectors as those that are multiplied.
+    consumers
+        Called with tiles of scores of shape (anchors, targets).
+    product
+        ``dot``, or ``euclidean`` for minus the squared distance.
+    best
+        Of items of several vectors only the best pair counts; False: every row is an item.
+    """
+
+    anchors: Items
+    targets: Items
+    consumers: Sequence[Consumer]
+    product: Product = "dot"
+    best: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class _Lens:
+    """What turns products into the scores of a view, for the anchors or targets of a block.
+
+    Attributes
+    ----------
+    add, scale, squares
+        Shape (rows,): added to the product, then multiplied with it; squared lengths for the
+        Euclidean score. None for nothing.
+    """
+
+    add: np.ndarray | None
+    scale: np.ndarray | None
+    squares: np.ndarray | None
+
+    def part(self, rows: slice) -> _Lens:
+        found = (self.add, self.scale, self.squares)
+        return _Lens(*(None if values is None else values[rows] for values in found))
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Vectors of some anchors or targets, with a lens for each view.
+
+    Attributes
+    ----------
+    items
+        Which positions these are.
+    vectors, starts, lenses
+        Their rows, the offset at which each item begins (None: one row each), the lenses.
+    """
+
+    items: slice
+    vectors: np.ndarray
+    starts: np.ndarray | None
+    lenses: Sequence[_Lens]
+
+    def tiles(self, step: int) -> Iterator[_Block]:
+        """The same in blocks of `step` items."""
+        n = self.items.stop - self.items.start
+        bounds = np.arange(n + 1) if self.starts is None else np.append(
+            self.starts, len(self.vectors)
+        )  # fmt: skip
+        for first in range(0, n, step):
+            last = min(first + step, n)
+            rows = slice(int(bounds[first]), int(bounds[last]))
+            starts = None if self.starts is None else self.starts[first:last] - rows.start
+            items = slice(self.items.start + first, self.items.start + last)
+            lenses = [lens.part(rows) for lens in self.lenses]
+            yield _Block(items, self.vectors[rows], starts, lenses)
+
+
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """The anchors or the targets of a sweep.
+
+    Attributes
+    ----------
+    items, chosen
+        The items that are multiplied, and which of them.
+    views
+        The items of each view, and its product.
+    across
+        Rows of the other side: those multiplied, then those of each view.
+    """
+
+    items: Items
+    chosen: np.ndarray
+    views: Sequence[tuple[Items, Product]]
+    across: tuple[Rows, Sequence[Rows]]
+    constant: bool
+
+    def block(self, start: int, step: int) -> _Block:
+        """The chosen items from position `start` on."""
+        part = slice(start, min(start + step, len(self.chosen)))
+        index, starts = self.items.row_index(self.chosen[part])
+        vectors = self.items.rows.take(index)
+        lenses = [self._lens(number, index, vectors) for number in range(len(self.views))]
+        return _Block(part, vectors, starts, lenses)
+
+    def blocks(self, step: int) -> Iterator[_Block]:
+        """All of them, `step` items at a time."""
+        for start in range(0, len(self.chosen), step):
+            yield self.block(start, step)
+
+    @cached_property
+    def _offsets(self) -> list[tuple[np.ndarray | None, float]]:
+        """For each view c' - d' of the other side and (c - d).(c' - d')."""
+        there, there_views = self.across
+        found: list[tuple[np.ndarray | None, float]] = []
+        for (items, _), other in zip(self.views, there_views, strict=True):
+            move, own = _moved(there, other), _moved(self.items.rows, items.rows)
+            both = self.constant and move is not None and own is not None
+            found.append((move, float(np.dot(own, move)) if both else 0.0))  # type: ignore[arg-type]
+        return found
+
+    def _lens(self, number: int, index: np.ndarray, vectors: np.ndarray) -> _Lens:
+        items, product = self.views[number]
+        rows, base = items.rows, self.items.rows
+        move, constant = self._offsets[number]
+        add = scale = squares = None
+        if move is not None:
+            add = vectors @ move.astype(vectors.dtype) + vectors.dtype.type(constant)
+        if rows is not base and (rows.scale is not None or base.scale is not None):
+            factor = np.ones(len(index)) if rows.scale is None else rows.scale[index]
+            factor = factor if base.scale is None else factor / base.scale[index]
+            scale = factor.astype(vectors.dtype)
+        if product == "euclidean":
+            meant = vectors if rows is base else rows.take(index)
+            squares = np.einsum("ij,ij->i", meant, meant)
+        return _Lens(add, scale, squares)
+
+
+def _moved(base: Rows, meant: Rows) -> np.ndarray | None:
+    """How far the rows of a view lie from those multiplied: c - d; None where they do not."""
+    zero = np.zeros(base.dim)
+    here, there = (zero if rows.shift is None else rows.shift for rows in (base, meant))
+    if np.array_equal(here, there):
+        return None
+    if base.scale is not None:
+        raise AssertionError("rows that are shifted on have to be multiplied unscaled")
+    return here - there
+
+
+def sweep(
+    anchors: Items,
+    chosen: np.ndarray,
+    targets: Items,
+    consumers: Sequence[Consumer],
+    *,
+    product: Product = "dot",
+    own: np.ndarray | None = None,
+) -> None:
+    """Score the chosen anchors against every target and hand the tiles to the consumers.
+
+    Parameters
+    ----------
+    anchors, targets
+        Items; of several vectors the best pair counts.
+    chosen
+        Which anchors, shape (a,).
+    consumers
+        Called with tiles of scores of shape (anchors, targets).
+    product
+        ``dot``, or ``euclidean`` for minus the squared distance.
+    own
+        Shape (a,): a target that scores minus infinity for its anchor (itself).
+    """
+    view = View(anchors, targets, consumers, product)
+    sweep_views(anchors, chosen, targets, [view], own=own)
+
+
+def sweep_views(
+    anchors: Items,
+    chosen: np.ndarray,
+    targets: Items,
+    views: Sequence[View],
+    *,
+    own: np.ndarray | None = None,
+) -> None:
+    """Multiply the chosen anchors with every target once, and serve several views of it.
+
+    Parameters
+    ----------
+    anchors, targets
+        Items that are multiplied. A view of the very same items gets their product as it is.
+    chosen, own
+        As in :func:`sweep`.
+    views
+        What scores are made of the product, and for whom.
+    """
+    rows = [(view.anchors.rows, view.targets.rows) for view in views]
+    left = _Side(anchors, chosen, [(view.anchors, view.product) for view in views],
+                 (targets.rows, [pair[1] for pair in rows]), True)  # fmt: skip
+    right = _Side(targets, np.arange(len(targets)), [(v.targets, v.product) for v in views],
+                  (anchors.rows, [pair[0] for pair in rows]), False)  # fmt: skip
+    with backend.one_thread_each:
+        for held in left.blocks(anchors.step(ANCHORS_HELD)):
+            tiles = list(held.tiles(_tile(anchors, held.items.stop - held.items.start)))
+            pairs = (
+                (tile, block)
+                for block in right.blocks(targets.step(TARGET_TILE))
+                for tile in tiles
+            )
+            # Tiles of the same anchors follow one another: none starts before the one that
+            # came len(tiles) earlier has ended.
+            ahead = min(len(tiles) - 1, 2 * backend.cores())
+            for _ in backend.in_parallel(lambda p: _serve(*p, views, own), pairs, ahead):
+                pass
+
+
+def _tile(anchors: Items, n: int) -> int:
+    """Anchors in a tile: of few, parts that several threads can share all the same."""
+    wanted = int(np.clip(n // 8, LEAST_ANCHOR_TILE, ANCHOR_TILE))
+    return min(wanted, anchors.step(ANCHOR_TILE))
+
+
+def _serve(
+    anchors: _Block, targets: _Block, views: Sequence[View], own: np.ndarray | None
+) -> None:
+    """Hand one tile to the consumers of every view."""
+    products = backend.matmul(anchors.vectors, targets.vectors)
+    for number, view in enumerate(views):
+        if not view.consumers:
+            continue
+        scores = _seen(products, anchors.lenses[number], targets.lenses[number])
+        if view.best:
+            for axis, starts in enumerate((anchors.starts, targets.starts)):
+                if starts is not None:
+                    scores = np.maximum.reduceat(scores, starts, axis=axis)
+        if own is not None:
+            _mask(scores, own[anchors.items] - targets.items.start)
+        for consumer in view.consumers:
+            consumer.update(anchors.items, targets.items.start, scores)
+
+
+def _seen(products: np.ndarray, anchors: _Lens, targets: _Lens) -> np.ndarray:
+    """Scores of a view, made of the products; the products themselves where they are these."""
+    scores = products
+    columns = ((anchors.add, np.add), (anchors.scale, np.multiply))
+    rows = ((targets.add, np.add), (targets.scale, np.multiply))
+    for (left, way), (right, _) in zip(columns, rows, strict=True):
+        for values in (None if left is None else left[:, None], right):
+            if values is not None:
+                scores = way(scores, values, out=None if scores is products else scores)
+    if anchors.squares is not None and targets.squares is not None:
+        scores = scores * 2
+        scores -= anchors.squares[:, None]
+        scores -= targets.squares[None, :]
+    return scores
+
+
+def _mask(scores: np.ndarray, column: np.ndarray) -> None:
+    row = np.flatnonzero((column >= 0) & (column < scores.shape[1]))
+    scores[row, column[row]] = -np.inf
+
+
+def top_neighbors(
+    anchors: np.ndarray,
+    targets: np.ndarray,
+    k: int,
+    *,
+    similarity: str = "dot",
+    ties: np.ndarray | None = None,
+) -> Neighbors:
+    """Exact nearest targets of every anchor.
+
+    Parameters
+    ----------
+    anchors, targets
+        Arrays or memory maps of shape (a, dim) and (n, dim).
+    k
+        Neighbors of each anchor; fewer where there are fewer targets.
+    similarity
+        ``dot``, ``cosine`` or ``euclidean`` (score: minus the squared distance).
+    ties
+        Shape (n,): among equal scores the smaller comes first. Default: the row number.
+
+    Returns
+    -------
+    Neighbors
+        `index` and `scores` of shape (a, min(k, n)).
+
+    Raises
+    ------
+    UsageError
+        If `similarity` is another word or `k` is below 1.
+    """
+    if similarity not in ("dot", "cosine", "euclidean"):
+        raise UsageError(f"similarity: {one_of(similarity, ('dot', 'cosine', 'euclidean'))}")
+    if k < 1:
+        raise UsageError(f"k: got {k}; allowed: 1 and above")
+    unit = similarity == "cosine"
+    left, right = (_as_items(matrix, unit) for matrix in (anchors, targets))
+    kept = TopK(len(left), min(k, len(right)), _ties(ties, len(right)))
+    chosen = np.arange(len(left))
+    sweep(left, chosen, right, [kept], product="euclidean" if similarity == "euclidean" else "dot")
+    return kept.neighbors(chosen)
+
+
+def _ties(ties: np.ndarray | None, n: int) -> np.ndarray:
+    return np.arange(n) if ties is None else ties
+
+
+def _as_items(matrix: np.ndarray, unit: bool) -> Items:
+    rows = Rows(np.asanyarray(matrix))
+    if unit:
+        rows = rows.scaled(1 / np.sqrt(np.maximum(rows.squares(), np.finfo(float).tiny)))
+    return Items(rows)
