@@ -101,8 +101,8 @@ def _chance(laws: list[_Mining], seed: int) -> float:
 
 _NOTE = (
     "Law of ANCE's mining over the top k (see negative_probability_kl), the items of role queries "
-    "or documents. Blocks of queries are left out of both spaces together; simulated, the interval "
-    "of the shift covers 98.7%, slightly too wide. Where k is a large "
+    "or documents. Blocks of queries are left out of both spaces together; simulated, the "
+    "interval of the shift covers 98.7%, slightly too wide. Where k is a large "
     "part of a small pool every list holds nearly everything and the two laws look alike."
 )
 _PARAMETERS = (Parameter("k", MINING_K, always=True, low=1),)
