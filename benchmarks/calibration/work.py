@@ -14,7 +14,7 @@ from typing import Any
 import anisotropy
 from benchmarks.calibration import measuring, pairs
 
-CHUNK = 25
+CHUNK = 20
 KINDS = {
     "replicate": measuring.replicate,
     "truth": measuring.truth,
