@@ -11,7 +11,8 @@ from functools import lru_cache
 import numpy as np
 
 from anisotropy.errors import UsageError
-from anisotropy.measures import MeasuredSpace, measure_space
+from anisotropy.measures import MeasuredSpace, definition_of, measure_space, parse
+from anisotropy.measures.mining import headline_k
 from anisotropy.spaces import EmbeddingSpace
 from benchmarks.calibration import targets
 from benchmarks.calibration.scenarios import SCENARIOS, Scenario, draw
@@ -71,14 +72,24 @@ def pilot(name: str, design: str, only: tuple[str, ...] = ()) -> tuple[str, ...]
 
 @lru_cache
 def everything(name: str) -> tuple[str, ...]:
-    """Every measure that can be taken in a scenario, the scaled k of the negatives included."""
+    """Every measure that can be taken in a scenario; negatives at the k that decides for it."""
     space = draw(named(name), generator(name, "names"), "queries").space()
-    scaled = [row.measure for row in measure_space(space).rows]
+    found = measure_space(space)
+    scaled = [row.measure for row in found.rows]
     return tuple(
         text
         for text in dict.fromkeys([*targets.measures(), *scaled])
-        if text in scaled or _possible(space, text)
+        if not saturated(found, text) and (text in scaled or _possible(space, text))
     )
+
+
+def saturated(found: MeasuredSpace, text: str) -> bool:
+    """Whether a depth of mining takes too much of the pool to decide anything."""
+    measure = parse(text)
+    if definition_of(measure).family != "negatives" or "k" not in measure.values:
+        return False
+    role = str(measure.values.get("role", "queries"))
+    return measure.whole("k") != headline_k(found.facts, role)
 
 
 def _possible(space: EmbeddingSpace, text: str) -> bool:
