@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=size.pairs)
     parser.add_argument("--planted", type=int, default=size.planted)
     parser.add_argument("--scenarios", nargs="+", default=list(size.scenarios))
+    parser.add_argument("--paired-in", nargs="+", default=list(size.paired_in))
     parser.add_argument("--only", nargs="+", default=[], help="text identities")
     parser.add_argument("--work", type=Path, default=Path("build/calibration"))
     parser.add_argument("--out", type=Path, default=Path("docs"))

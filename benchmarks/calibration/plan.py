@@ -32,6 +32,8 @@ class Size:
         Large samples that stand for the population, and the rows drawn for each.
     scenarios, only
         Names of scenarios; and of measures, empty for all.
+    paired_in
+        Scenarios of the pairs of spaces.
     planted_in, effects
         The scenario in which changes are planted, and the changes with their sizes.
     """
@@ -44,6 +46,7 @@ class Size:
     large: int = 8000
     scenarios: tuple[str, ...] = tuple(scenario.name for scenario in SCENARIOS)
     only: tuple[str, ...] = field(default=())
+    paired_in: tuple[str, ...] = ("cone",)
     planted_in: str = "cone"
     effects: tuple[str, ...] = PLANTED
 
@@ -122,6 +125,8 @@ class Run:
     # Pairs ----------------------------------------------------------------------------------
 
     def _pairs(self, scenario: str, design: str) -> list[Chunk]:
+        if scenario not in self.size.paired_in:
+            return []
         known = design if design in measuring.DESIGNS else "queries"
         names = self.size.names(scenario, known)
         return chunks("pair", scenario, design, range(self.size.pairs), names)
@@ -132,6 +137,8 @@ class Run:
         return chunks("pair", scenario, design, range(self.size.planted), names)
 
     def _similarity_truths(self, scenario: str) -> list[Chunk]:
+        if scenario not in self.size.paired_in:
+            return []
         names, numbers = self.size.names(scenario, "queries"), range(self.size.truths)
         return chunks("similarity truth", scenario, "queries", numbers, names, self.size.large)
 
