@@ -32,10 +32,10 @@ NULLS = {
 }
 #: Sizes of each planted change; what they are is in `planted`.
 EFFECTS = {
-    "cone": (0.05, 0.1, 0.2),
-    "collapse": (0.1, 0.2, 0.4),
-    "closer": (0.02, 0.05, 0.1),
-    "hubs": (0.3, 0.6, 0.9),
+    "cone": (0.05, 0.1),
+    "collapse": (0.1, 0.2),
+    "closer": (0.02, 0.05),
+    "hubs": (0.3, 0.9),
 }
 HUBS = 0.05
 
