@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anisotropy.backend import one_thread_each
 from anisotropy.errors import NotComparable, UsageError, check_seed, one_of
 from anisotropy.projection import METHODS, TooFewPoints
 from anisotropy.results import Results
@@ -109,10 +109,13 @@ def analyze(
     """
     options = options or AnalysisOptions()
     _check_labels(spaces)
-    measured = [_measure(space, options, say) for space in spaces]
+    # Maps are drawn beside the measures, whose work within a space is spread over the cores.
+    with ThreadPoolExecutor(1) as pool, one_thread_each:
+        maps = [pool.submit(_maps, [space], options, say) for space in spaces]
+        measured = [_measure(space, options, say) for space in spaces]
     results = _gather(spaces, measured, collection, config)
-    for space in spaces:
-        _add_maps(results, functools.partial(_maps, [space], options, say))
+    for drawn in maps:
+        _add_maps(results, drawn.result)
     return results
 
 
@@ -144,16 +147,14 @@ def compare(
     NotComparable
         If the two are of different collections.
     """
-    from threadpoolctl import threadpool_limits
-
     from anisotropy.comparison import align_spaces, compare_spaces
 
     options = options or AnalysisOptions()
     _check_labels((a, b))
     a, b = align_spaces(a, b, options.on_mismatch)
-    # A thread a space and one for the maps, and none inside the matrix products: two cores are
-    # busy all the time, and no product waits for another's threads.
-    with ThreadPoolExecutor(3) as pool, threadpool_limits(1, user_api="blas"):
+    # A thread a space and one for the maps, and none inside the matrix products: passes share
+    # their threads, what is between the passes of one space fills the waiting of the other.
+    with ThreadPoolExecutor(3) as pool, one_thread_each:
         maps = pool.submit(_maps, (a, b), options, say)
         measured = list(pool.map(lambda one: _measure(one, options, say, between=True), (a, b)))
     results = _gather((a, b), measured, collection, config)
