@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anisotropy.backend import one_thread_each
 from anisotropy.errors import NotComparable, UsageError, check_seed, one_of
 from anisotropy.projection import METHODS, TooFewPoints
 from anisotropy.results import Results
@@ -136,15 +136,18 @@ def analyze(
     pairs = baselines([space.label for space in spaces], baseline)
     if pairs:
         spaces = align_all(spaces, options.on_mismatch)
-    measured = [_measure(space, options, say, between=bool(pairs)) for space in spaces]
+    # Maps are drawn beside the measures, whose work within a space is spread over the cores.
+    with ThreadPoolExecutor(1) as pool, one_thread_each:
+        maps = [pool.submit(_maps, [space], options, say) for space in spaces]
+        measured = [_measure(space, options, say, between=bool(pairs)) for space in spaces]
     results = _gather(spaces, measured, options, collection, config)
     if pairs:
         _tell(say, f"testing differences from {', '.join(dict.fromkeys(pairs.values()))}")
         of = {one.space.label: one for one in measured}
         held = [(of[first], of[other]) for other, first in pairs.items()]
         _add_compared(results, compare_pairs(held, on_mismatch=options.on_mismatch))
-    for space in spaces:
-        _add_maps(results, functools.partial(_maps, [space], options, say))
+    for drawn in maps:
+        _add_maps(results, drawn.result)
     return results
 
 
@@ -183,8 +186,6 @@ def compare(
     UsageError
         If one side has one space and the other several, or a seed is given twice.
     """
-    from threadpoolctl import threadpool_limits
-
     from anisotropy.comparison import align_all, check_seeds, check_twice, compare_sides
     from anisotropy.opening import side_names
 
@@ -196,9 +197,9 @@ def compare(
     names = names or side_names([[space.label for space in side] for side in sides])
     spaces = align_all([*sides[0], *sides[1]], options.on_mismatch)
     count = len(sides[0])
-    # A thread for two spaces and one for the maps, and none inside the matrix products: two
-    # cores are busy all the time, and no product waits for another's threads.
-    with ThreadPoolExecutor(3) as pool, threadpool_limits(1, user_api="blas"):
+    # A thread for two spaces and one for the maps, and none inside the matrix products: passes
+    # share their threads, what is between the passes of one space fills the waiting of another.
+    with ThreadPoolExecutor(3) as pool, one_thread_each:
         maps = pool.submit(_maps, (spaces[0], spaces[count]), options, say)
         measured = list(pool.map(lambda one: _measure(one, options, say, between=True), spaces))
     results = _gather(spaces, measured, options, collection, config)

@@ -169,6 +169,9 @@ class Sides:
         units = self.units(side)
         if units is None:
             return self.ids(side)
+        return self.once(("row ids", side), lambda: self._chunk_ids(side, units))
+
+    def _chunk_ids(self, side: str, units: np.ndarray) -> list[str]:
         first = np.searchsorted(units, units)
         ids = self.ids(side)
         return [f"{ids[d]}#{i - f}" for i, (d, f) in enumerate(zip(units, first, strict=True))]
@@ -177,7 +180,12 @@ class Sides:
         """Anchors among the ids: all up to twice `anchors`, else `anchors` by seeded hash."""
         if self.exact or len(ids) <= 2 * self.anchors:
             return np.arange(len(ids))
-        return np.sort(np.argsort(hash_ids(ids, self.seed), kind="stable")[: self.anchors])
+        return np.sort(np.argsort(self._hashes(ids), kind="stable")[: self.anchors])
+
+    def _hashes(self, ids: Sequence[str]) -> np.ndarray:
+        """Seeded hash of each id, computed once a list of ids (which is kept with it)."""
+        kept = self.once(("hashes", id(ids)), lambda: (ids, hash_ids(ids, self.seed)))
+        return kept[1]
 
     def moments(self, side: str, on: str, center: Center = "own") -> Moments:
         """Mean and covariance of a side under a transform."""
@@ -187,7 +195,7 @@ class Sides:
     def ties(self, side: str, rows: bool = False) -> np.ndarray:
         """Order that breaks equal scores of neighbors: a hash of the id, not the position."""
         ids = self.row_ids(side) if rows else self.ids(side)
-        return np.argsort(np.argsort(hash_ids(ids, self.seed), kind="stable"))
+        return np.argsort(np.argsort(self._hashes(ids), kind="stable"))
 
     def trec_ties(self, side: str) -> np.ndarray:
         """Order that breaks equal scores of rankings: ids descending, as trec_eval."""
