@@ -43,7 +43,8 @@ def rbo_ext(x: np.ndarray, y: np.ndarray, p: float) -> np.ndarray:
     agreement = np.cumsum(_first_common(x, y), axis=1) / rank
     weight = (1 - p) * p ** (rank - 1.0)
     weight[-1] += p**depth
-    return np.asarray(agreement @ weight)
+    # The weights sum to one, up to rounding.
+    return np.asarray(np.minimum(agreement @ weight, 1.0))
 
 
 def _first_common(x: np.ndarray, y: np.ndarray) -> np.ndarray:
