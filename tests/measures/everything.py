@@ -15,8 +15,8 @@ from anisotropy.measures.base import Definition, make
 from anisotropy.spaces import EmbeddingSpace
 from tests.measures.making import remade, space
 
-#: Depth small enough for the spaces here, in place of any deeper default.
-SMALL_K = 12
+#: Depths and ranks small enough for the spaces here, in place of any larger default.
+SMALL = {"k": 12, "high": 6}
 Key = tuple[str, str, str]
 Table = dict[Key, np.ndarray]
 
@@ -25,8 +25,8 @@ def identities() -> list[str]:
     """Every measure, one at a time with each other choice a parameter has, depths made small."""
     found: dict[str, None] = {}
     for definition in registry():
-        small = {p.name: SMALL_K for p in definition.parameters
-                 if p.name == "k" and int(p.default) > SMALL_K}  # fmt: skip
+        small = {p.name: SMALL[p.name] for p in definition.parameters
+                 if p.name in SMALL and int(p.default) > SMALL[p.name]}  # fmt: skip
         for given in (*definition.defaults, *_choices(definition)):
             depth = {} if given.get("method") == "twonn" else small
             found[make(definition, {**given, **depth}).text] = None

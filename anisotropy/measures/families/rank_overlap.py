@@ -118,11 +118,20 @@ DEFINITIONS = (
         blind="scores, and whether the documents are relevant",
         reference="Webber, Moffat and Zobel 2010 (A similarity measure for indefinite rankings)",
         note="Rankings by the recipe to rank 200, fewer where there are fewer documents; p = 0.9 "
-        "puts 86% of the weight on the top 10. Null: each query with the ranking of another "
-        "query, which hubs raise above chance.",
+        "puts 86% of the weight on the top 10.",
+        null="each query with the ranking of another query, which hubs raise above chance",
         needs=("neighbors",),
         places=(("ranking", "recipe"),),
-        parameters=(Parameter("p", 0.9, always=True, low=0.01, high=0.999),),
+        parameters=(
+            Parameter(
+                "p",
+                0.9,
+                always=True,
+                low=0.01,
+                high=0.999,
+                meaning="chance of looking one rank further: larger p, deeper",
+            ),
+        ),
         between=rbo,
     ),
 )

@@ -215,10 +215,11 @@ DEFINITIONS = (
         reference="project definition; DeLong et al. 1988 (placement values)",
         note="Equally many rows of both sides, drawn by a seeded hash of the ids, at most 2,000 "
         "of each unless exact; grows with n as the classifier does. The same vectors, the same "
-        "texts and the chunks of one document stay in one fold. Null: permuted labels, fitted "
-        "again. No interval: placement values leave out the error of the fit (91-93% at 100 "
+        "texts and the chunks of one document stay in one fold. No "
+        "interval: placement values leave out the error of the fit (91-93% at 100 "
         "queries of the law of the documents) or, with that of fixed documents, exaggerate "
         "(99-100% where the sides differ). Not in the default set: five fits take some seconds.",
+        null="the labels of the sides mean nothing: 100 permutations, fitted again",
         needs=("moments",),
         places=(("cross", "unit"),),
         size_bound=True,
