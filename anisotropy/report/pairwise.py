@@ -9,7 +9,7 @@ import numpy as np
 
 from anisotropy.plots.words import gist
 from anisotropy.report.cells import Cell, cell, number_cell
-from anisotropy.report.numbers import interval, signed
+from anisotropy.report.numbers import interval, probability, signed
 from anisotropy.report.rows import title_of
 from anisotropy.results import Curve, Results
 
@@ -30,12 +30,14 @@ def similarity_table(results: Results) -> dict[str, Any]:
             number_cell(row.value),
             cell(interval(row.ci_low, row.ci_high), None, "number"),
             number_cell(row.null_mean, 3),
+            number_cell(row.null_sd, 3),
+            cell(probability(row.null_p), row.null_p, "number"),
             cell(f"{row.n:,}" if row.n else "", str(row.n), "number"),
         ]
         rows.append(
             {"measure": row.measure, "gist": gist(row.measure), "direction": "", "cells": cells}
         )
-    return {"head": [*head, "null", "n"], "rows": rows}
+    return {"head": [*head, "null", "null sd", "null p", "n"], "rows": rows}
 
 
 def association_table(results: Results) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -15,8 +15,8 @@ from anisotropy.measures.base import Definition, make
 from anisotropy.spaces import EmbeddingSpace
 from tests.measures.making import remade, space
 
-#: Depth small enough for the spaces here, in place of any deeper default.
-SMALL_K = 12
+#: Depths and ranks small enough for the spaces here, in place of any larger default.
+SMALL = {"k": 12, "high": 6}
 Key = tuple[str, str, str]
 Table = dict[Key, np.ndarray]
 
@@ -25,10 +25,11 @@ def identities() -> list[str]:
     """Every measure, one at a time with each other choice a parameter has, depths made small."""
     found: dict[str, None] = {}
     for definition in registry():
-        small = {p.name: SMALL_K for p in definition.parameters
-                 if p.name == "k" and int(p.default) > SMALL_K}  # fmt: skip
+        small = {p.name: SMALL[p.name] for p in definition.parameters
+                 if p.name in SMALL and int(p.default) > SMALL[p.name]}  # fmt: skip
         for given in (*definition.defaults, *_choices(definition)):
-            found[make(definition, {**given, **small}).text] = None
+            depth = {} if given.get("method") == "twonn" else small
+            found[make(definition, {**given, **depth}).text] = None
     return list(found)
 
 
@@ -43,22 +44,34 @@ def _choices(definition: Definition) -> list[dict[str, Any]]:
 @cache
 def possible() -> tuple[str, ...]:
     """The identities that can be measured somewhere in the small spaces."""
-    asked, made = identities(), plain()
+    return measurable(plain(), identities())
+
+
+def measurable(made: EmbeddingSpace, among: Iterable[str]) -> tuple[str, ...]:
+    """Those that are not refused by name, with the reason, as nowhere measurable in a space."""
+    asked = list(among)
     while True:
         try:
             measure_space(made, asked, between=True)
         except UsageError as refused:
-            measure, where, _ = str(refused).partition(": cannot be measured here")
-            if not where:
+            measure, where, reason = str(refused).partition(": cannot be measured here")
+            if not where or not reason:
                 raise
             asked.remove(measure)
         else:
             return tuple(asked)
 
 
-def table(one: EmbeddingSpace, other: EmbeddingSpace, **options: Any) -> Table:
+def table(
+    one: EmbeddingSpace,
+    other: EmbeddingSpace,
+    *,
+    asked: Sequence[str] | None = None,
+    **options: Any,
+) -> Table:
     """Value, error and interval of every row of `one`, and of its similarities to `other`."""
-    found = [measure_space(each, possible(), between=True, **options) for each in (one, other)]
+    asked = possible() if asked is None else asked
+    found = [measure_space(each, asked, between=True, **options) for each in (one, other)]
     rows = {
         (r.side, r.measure, r.on): np.array([r.value, r.se, r.ci_low, r.ci_high])
         for r in found[0].rows

@@ -161,11 +161,11 @@ SPECTRA: dict[str, Callable[[np.ndarray], float]] = {
     "participation_ratio(corrected=False)": lambda x: (
         _explained(x).sum() ** 2 / (_explained(x) ** 2).sum()
     ),
-    "effective_rank": lambda x: _entropy_rank(_singular(x)),
-    "rankme": _rankme,
-    "stable_rank": lambda x: _explained(x).sum() / _explained(x)[0],
-    "variance_explained(k=3)": lambda x: _explained(x)[:3].sum() / _explained(x).sum(),
-    "wasserstein_uniformity": _wasserstein,
+    "effective_rank(n=all)": lambda x: _entropy_rank(_singular(x)),
+    "rankme(n=all)": _rankme,
+    "stable_rank(n=all)": lambda x: _explained(x).sum() / _explained(x)[0],
+    "variance_explained(k=3, n=all)": lambda x: _explained(x)[:3].sum() / _explained(x).sum(),
+    "wasserstein_uniformity(corrected=False, n=all)": _wasserstein,
     "norm_mean": lambda x: float(np.linalg.norm(x, axis=1).mean()),
     "norm_cv": _variation,
 }

@@ -12,6 +12,7 @@ import pytest
 
 import anisotropy as an
 from anisotropy.comparison import compare_spaces
+from anisotropy.comparison.changes import changes_curve
 from anisotropy.errors import UsageError
 from anisotropy.measures import measure_space
 from anisotropy.measures.counts import gini
@@ -311,9 +312,17 @@ def documented() -> dict[str, set[str]]:
 
 def test_every_curve_and_column_is_documented() -> None:
     made = space(query_texts=[f"query {i}" * 40 for i in range(60)])
-    curves = measure_space(made).curves
-    curves.append(an.project(made, "pca"))
+    found = measure_space(made)
+    changes = changes_curve([found], [found], ("a", "b"))
+    assert changes is not None
+    curves = [*found.curves, changes, an.project(made, "pca")]
     told = documented()
+    # Columns of numbers come in threes, of which the page tells once.
+    names = {name.removesuffix("_delta") for name in changes.columns if name.endswith("_delta")}
+    shown = ("NAME_a", "NAME_b", "NAME_delta")
+    assert names == told["queries"] - {"query_id"} | {"relative_positive_distance", "density"}
+    told["changes"] -= {*shown, "queries", "relative_positive_distance", "density"}
+    told["changes"] |= {text.replace("NAME", name) for name in names for text in shown}
     assert {curve.name for curve in curves} == set(told)
     for curve in curves:
         assert set(curve.columns) == told[curve.name], curve.name

@@ -44,7 +44,7 @@ def test_sides_and_transforms_are_explained() -> None:
 
 def test_a_null_is_explained_where_there_is_one_and_only_there() -> None:
     made = space(n_queries=260, n_documents=300, positives=1)
-    found = measure_space(made, ["all", "default"], between=True)
+    found = measure_space(made, ["all", "default", "spectral_decay(low=1, high=6)"], between=True)
     nulls = {r.measure: r.null_mean for r in found.rows if not math.isnan(r.null_mean)}
     alike = compare_spaces(found, found)[1]
     nulls |= {s.measure: s.null_mean for s in alike if not math.isnan(s.null_mean)}

@@ -17,7 +17,8 @@ from anisotropy.errors import UsageError
 from anisotropy.report import FORMATS, format_results, terminal_table, write_html
 from anisotropy.report.numbers import interval, number, probability, signed
 from anisotropy.report.page import render_html
-from anisotropy.results import Association, Results
+from anisotropy.report.pairwise import similarity_table
+from anisotropy.results import Association, Results, Similarity
 from tests.plots.sample import ROWS, analysis, comparison, thin
 
 EVIL = "<script>alert(1)</script>"
@@ -179,6 +180,23 @@ def test_analysis_of_one_or_many(count: int) -> None:
         assert label in page.words
     assert "What stands out against chance" in page.words
     assert "similarity" not in page.ids
+
+
+def test_similarities_stand_beside_their_nulls() -> None:
+    results = thin(comparison())
+    results.likenesses = [
+        Similarity("queries", "cka", 0.81, 0.79, 0.83, 0.0127, 1203, 0.00345, 0.0671),
+        Similarity("queries", "rbo(p=0.9)", 0.46, null_mean=0.02),
+    ]
+    table = similarity_table(results)
+    first, second = (dict(zip(table["head"][1:], row["cells"], strict=True))
+                     for row in table["rows"])  # fmt: skip
+    shown = [first[name]["text"] for name in ("null", "null sd", "null p", "n")]
+    assert shown == ["0.0127", "0.00345", "0.067", "1,203"]
+    assert first["null p"]["whole"] == "0.0671"
+    assert [second[name]["text"] for name in ("null sd", "null p", "n")] == ["–", "", ""]
+    words = Page(render_html(results)).words
+    assert all(text in words for text in ("null sd", "null p", "0.00345", "0.067"))
 
 
 def test_same_results_same_page() -> None:

@@ -193,8 +193,6 @@ def intrinsic_dimension(facts: Facts, measure: Measure, side: str, on: str) -> E
         raise Impossible("k belongs to method=mle; twonn uses the two nearest")
     if method == "mle" and measure.number("dropped") != _DROPPED:
         raise Impossible("dropped belongs to method=twonn")
-    if measure.number("dropped") >= 1:
-        raise Impossible(f"dropped: got {measure.number('dropped')}; allowed: below 1")
     depth = 2 if method == "twonn" else k
     found = facts.once(("near", side, depth), lambda: near(facts, side, depth))
 
@@ -260,9 +258,21 @@ DEFINITIONS = (
         needs=("neighbors",),
         places=(("queries", "unit"), ("documents", "unit")),
         parameters=(
-            Parameter("method", "twonn", always=True, choices=("twonn", "mle")),
-            Parameter("k", _K, low=2),
-            Parameter("dropped", _DROPPED, low=0.0),
+            Parameter(
+                "method",
+                "twonn",
+                always=True,
+                choices=("twonn", "mle"),
+                meaning="ratio of the two nearest distances, or likelihood of k of them",
+            ),
+            Parameter("k", _K, low=2, meaning="nearest rows of method=mle"),
+            Parameter(
+                "dropped",
+                _DROPPED,
+                low=0.0,
+                high=0.99,
+                meaning="share of the largest ratios that method=twonn leaves out",
+            ),
         ),
         defaults=({"method": "twonn"}, {"method": "mle"}),
         compute=intrinsic_dimension,

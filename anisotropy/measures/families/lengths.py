@@ -77,7 +77,7 @@ DEFINITIONS = (
         up="longer rows",
         sees="the length of the rows, which dot products and Euclidean distances depend on",
         blind="directions; identically 1 where the encoder normalizes",
-        reference="measures.md section 2",
+        reference="project definition",
         note="In the units of the encoder: a LayerNorm with gain near 1 gives about "
         "sqrt(dim). Withheld between a raw and a normalized space.",
         needs=("moments",),
@@ -93,7 +93,7 @@ DEFINITIONS = (
         up="lengths differ more",
         sees="how unequal the lengths are, so how far dot product and cosine can disagree",
         blind="directions; identically 0 where the encoder normalizes",
-        reference="measures.md section 2",
+        reference="project definition: the coefficient of variation of the lengths",
         note="Scale free. The interval is on the log scale; with heavy-tailed lengths it is too "
         "short (simulated, 200 rows of t with 4 degrees of freedom in 16 dimensions: 84%).",
         needs=("moments",),

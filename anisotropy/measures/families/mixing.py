@@ -144,13 +144,15 @@ DEFINITIONS = (
         reference="project definition",
         note="Cosine. Equally many rows of both sides, drawn by a seeded hash of the ids, at most "
         "2,000 of each unless exact; an estimate for this n and k. Centered rows: by the joint "
-        "mean, which leaves an offset of the sides. Null: permuted labels on the same neighbors. "
+        "mean, which leaves an offset of the sides.  "
         "The interval leaves out each query, and each document where these were drawn; what two "
         "rows do together is counted once. Simulated at 100 and 300 queries it covers 94-99%; of "
         "fixed documents around the documents 98% on average.",
+        null="the labels of the sides mean nothing: 1, with the spread of permuted labels on the "
+        "same neighbors",
         needs=("neighbors",),
         places=tuple((side, on) for on in ("unit", "center>unit") for side in SIDES),
-        parameters=(Parameter("k", 10, always=True, low=1),),
+        parameters=(Parameter("k", 10, always=True, low=1, meaning="nearest rows of the pool"),),
         size_bound=True,
         compute=mixing,
     ),

@@ -116,8 +116,10 @@ DEFINITIONS = (
         needs=("neighbors", "positives"),
         places=tuple((role, "recipe") for role in ROLES),
         parameters=(
-            Parameter("k", MINING_K, always=True, low=1),
-            Parameter("role", "queries", choices=ROLES),
+            Parameter(
+                "k", MINING_K, always=True, low=1, meaning="depth from which negatives are drawn"
+            ),
+            Parameter("role", "queries", choices=ROLES, meaning="side that is drawn as negatives"),
         ),
         defaults=tuple({"role": role} for role in ROLES),
         compute=negative_positive_share,

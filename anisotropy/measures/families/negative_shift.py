@@ -105,7 +105,9 @@ _NOTE = (
     "interval of the shift covers 98.7%, slightly too wide. Where k is a large "
     "part of a small pool every list holds nearly everything and the two laws look alike."
 )
-_PARAMETERS = (Parameter("k", MINING_K, always=True, low=1),)
+_PARAMETERS = (
+    Parameter("k", MINING_K, always=True, low=1, meaning="depth from which negatives are drawn"),
+)
 DEFINITIONS = (
     Definition(
         name=SHIFT,
@@ -117,7 +119,8 @@ DEFINITIONS = (
         sees="how much of the probability of being drawn has moved to other items",
         blind="which anchors draw an item",
         reference="project definition: total variation distance",
-        note=_NOTE + " Null: the items of one space shuffled.",
+        note=_NOTE,
+        null="the same two laws, the items of one shuffled",
         needs=("neighbors", "positives"),
         places=tuple((role, "recipe") for role in ROLES),
         parameters=_PARAMETERS,
@@ -133,7 +136,8 @@ DEFINITIONS = (
         sees="whether the items drawn most often are the same",
         blind="how uneven either distribution is",
         reference="project definition: Spearman's rank correlation",
-        note=_NOTE + " Null: 0, no relation.",
+        note=_NOTE,
+        null="no relation: 0",
         needs=("neighbors", "positives"),
         places=tuple((role, "recipe") for role in ROLES),
         parameters=_PARAMETERS,

@@ -170,11 +170,17 @@ DEFINITIONS = (
         reference="project definition; squared gap: Liang et al. 2022 (arXiv 2203.02053)",
         note="Both sides are samples, as in gap. The interval is that of the square, mapped back "
         "and truncated at 0; it covered 94-98% in simulations of 100 and 400 queries, 100% where "
-        "the centers are the same. The plain form is biased up (2-80% there) and carries none. "
-        "Null: the labels of the sides mean nothing.",
+        "the centers are the same. The plain form is biased up (2-80% there) and carries none.",
+        null="the labels of the sides mean nothing: moments of the squared gap under permutation",
         needs=("moments",),
         places=(("cross", "unit"),),
-        parameters=(Parameter("corrected", True),),
+        parameters=(
+            Parameter(
+                "corrected",
+                True,
+                meaning="leave the diagonal terms of the squared gap out; False: the plain ratio",
+            ),
+        ),
         compute=relative_gap,
         population="both",
     ),
@@ -196,7 +202,13 @@ DEFINITIONS = (
         "to 0 by the noise of the means (2-85% there) and carries none.",
         needs=("moments",),
         places=(("cross", "unit"), ("cross", "raw")),
-        parameters=(Parameter("corrected", True),),
+        parameters=(
+            Parameter(
+                "corrected",
+                True,
+                meaning="lengths without the diagonal terms; False: the plain cosine",
+            ),
+        ),
         compute=centroid_cosine,
         population="both",
     ),

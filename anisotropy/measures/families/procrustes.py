@@ -65,11 +65,12 @@ DEFINITIONS = (
         up="different",
         sees="what the best rotation of one space onto the other leaves over",
         blind="which rows it is; at few rows a rotation fits noise",
-        reference="Schonemann 1966 (orthogonal Procrustes); the null: measures.md section 9",
+        reference="Schonemann 1966 (orthogonal Procrustes); the null: project definition",
         note="On unit rows, equal dimensions only. Depends strongly on n (independent Gaussians "
         "at 768 dimensions: 0.17 at n = 256, 1.16 at 3000), so it is given beside its value over "
         "5 random matchings of the rows and carries no interval. Large document sets are seen "
         "from seeded anchors.",
+        null="rows matched at random: the mean over 5 matchings",
         needs=("moments",),
         places=(("queries", "unit"), ("documents", "unit")),
         between=procrustes,

@@ -43,7 +43,8 @@ def rbo_ext(x: np.ndarray, y: np.ndarray, p: float) -> np.ndarray:
     agreement = np.cumsum(_first_common(x, y), axis=1) / rank
     weight = (1 - p) * p ** (rank - 1.0)
     weight[-1] += p**depth
-    return np.asarray(agreement @ weight)
+    # The weights sum to one, up to rounding.
+    return np.asarray(np.minimum(agreement @ weight, 1.0))
 
 
 def _first_common(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -117,11 +118,20 @@ DEFINITIONS = (
         blind="scores, and whether the documents are relevant",
         reference="Webber, Moffat and Zobel 2010 (A similarity measure for indefinite rankings)",
         note="Rankings by the recipe to rank 200, fewer where there are fewer documents; p = 0.9 "
-        "puts 86% of the weight on the top 10. Null: each query with the ranking of another "
-        "query, which hubs raise above chance.",
+        "puts 86% of the weight on the top 10.",
+        null="each query with the ranking of another query, which hubs raise above chance",
         needs=("neighbors",),
         places=(("ranking", "recipe"),),
-        parameters=(Parameter("p", 0.9, always=True, low=0.01, high=0.999),),
+        parameters=(
+            Parameter(
+                "p",
+                0.9,
+                always=True,
+                low=0.01,
+                high=0.999,
+                meaning="chance of looking one rank further: larger p, deeper",
+            ),
+        ),
         between=rbo,
     ),
 )

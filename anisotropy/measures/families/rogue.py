@@ -110,7 +110,7 @@ DEFINITIONS = (
         "themselves are the curve 'dimensions'.",
         needs=("moments",),
         places=tuple((side, "unit") for side in SIDES),
-        parameters=(Parameter("k", 3, always=True, low=1),),
+        parameters=(Parameter("k", 3, always=True, low=1, meaning="axes that contribute most"),),
         compute=rogue_dimensions,
     ),
 )

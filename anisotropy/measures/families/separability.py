@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anisotropy.files import hash_ids
-from anisotropy.measures.base import Definition, Measure
+from anisotropy.measures.base import Definition, Impossible, Measure
 from anisotropy.measures.facts import Facts
 from anisotropy.measures.families.equal_sides import SIDES, EqualSides, equal_sides
 from anisotropy.statistics import Estimate, null_z
@@ -146,14 +146,16 @@ def held_out(rows: np.ndarray, labels: np.ndarray, fold: np.ndarray, seed: int) 
             if pairs:
                 areas[i] += pairs * float(placements(score[~mine, i], score[mine, i])[1].mean())
                 weights[i] += pairs
-    areas /= weights
-    return HeldOut(float(areas[0]), areas[1:])
+    found = weights > 0
+    areas[found] /= weights[found]
+    return HeldOut(float(areas[0]), areas[1:][found[1:]])
 
 
 def _scores(train: np.ndarray, drawn: np.ndarray, test: np.ndarray) -> np.ndarray:
     """Scores of the test rows by the discriminant of each labeling; the first is the true one."""
     many = drawn.sum(axis=1, keepdims=True)
-    weight = drawn / many - ~drawn / (drawn.shape[1] - many)
+    # A permuted labeling may leave a side without rows to learn from: any direction does then.
+    weight = drawn / np.maximum(many, 1) - ~drawn / np.maximum(drawn.shape[1] - many, 1)
     apart = (weight @ train).T
     labels = drawn[0]
     means = [train[labels == label].mean(axis=0) for label in (False, True)]
@@ -167,13 +169,21 @@ def _scores(train: np.ndarray, drawn: np.ndarray, test: np.ndarray) -> np.ndarra
     return np.asarray(test @ directions)
 
 
+def learnable(labels: np.ndarray, fold: np.ndarray) -> bool:
+    """Whether both sides are in every training set, and both in one of the folds."""
+    counts = np.array([np.bincount(fold[labels == side], minlength=FOLDS) for side in (0, 1)])
+    return bool((counts.max(axis=1) < counts.sum(axis=1)).all() and counts.all(axis=0).any())
+
+
 def separability(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
     """Held-out area under the ROC curve of a linear classifier."""
     sides = equal_sides(facts, on, LEAST)
     facts.progress(f"classifier of the sides ({on}): {len(sides.rows)} rows, {FOLDS} folds")
     labels = np.arange(len(sides.rows)) >= sides.n
-    rows = sides.rows.astype(np.float64)
-    found = held_out(rows, labels, folds(facts, sides), facts.seed)
+    rows, fold = sides.rows.astype(np.float64), folds(facts, sides)
+    if not learnable(labels, fold):
+        raise Impossible(f"too few different rows to hold some out in {FOLDS} folds")
+    found = held_out(rows, labels, fold, facts.seed)
     mean, spread = float(found.null.mean()), float(found.null.std(ddof=1))
     return Estimate(
         found.value,
@@ -205,10 +215,11 @@ DEFINITIONS = (
         reference="project definition; DeLong et al. 1988 (placement values)",
         note="Equally many rows of both sides, drawn by a seeded hash of the ids, at most 2,000 "
         "of each unless exact; grows with n as the classifier does. The same vectors, the same "
-        "texts and the chunks of one document stay in one fold. Null: permuted labels, fitted "
-        "again. No interval: placement values leave out the error of the fit (91-93% at 100 "
+        "texts and the chunks of one document stay in one fold. No "
+        "interval: placement values leave out the error of the fit (91-93% at 100 "
         "queries of the law of the documents) or, with that of fixed documents, exaggerate "
         "(99-100% where the sides differ). Not in the default set: five fits take some seconds.",
+        null="the labels of the sides mean nothing: 100 permutations, fitted again",
         needs=("moments",),
         places=(("cross", "unit"),),
         size_bound=True,

@@ -31,6 +31,8 @@ FAMILY = Family(
 )
 #: Random matchings behind the spread of a null.
 PERMUTATIONS = 50
+#: Largest HSIC of unit rows with themselves that differ by rounding alone.
+_ROUNDING = 1e-24
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +95,7 @@ def unbiased_cka(x: Rows, y: Rows) -> float:
 
 def _cka(found: Sequence[Products]) -> float:
     xy, xx, yy = (each.hsic() for each in found)
-    if xx <= 0 or yy <= 0:
+    if min(xx, yy) <= _ROUNDING:
         raise Impossible("the rows of one space do not differ enough for CKA")
     return xy / math.sqrt(xx * yy)
 

@@ -159,6 +159,7 @@ DEFINITIONS = (
         note=f"{COMMON} Biased down and not corrected: n isotropic rows of 768 dimensions give "
         "617 at n = 768 and 757 at n = 6,980. The interval is about the expected value at "
         "this n, on the log scale.",
+        null="as many isotropic normal rows: the value at their expected spectrum",
         needs=("moments",),
         places=PLACES,
         parameters=(ROWS,),
@@ -182,6 +183,7 @@ DEFINITIONS = (
         note=f"{COMMON} Its authors use 25,600 rows and compare only runs of one method. "
         "Biased down as effective_rank is. The interval is about the expected value at this n, "
         "on the log scale.",
+        null="as many isotropic normal rows, their mean 0: the value at their expected spectrum",
         needs=("moments",),
         places=PLACES,
         parameters=(ROWS,),
@@ -202,6 +204,7 @@ DEFINITIONS = (
         blind="the mean, and how the variance outside the first direction is spread",
         reference="NESum of He and Ozay 2022 (ICML)",
         note=f"{COMMON} Biased down: n isotropic rows give dim/(1 + sqrt(dim/n))^2.",
+        null="as many isotropic normal rows: the value at their expected spectrum",
         needs=("moments",),
         places=PLACES,
         on_request=RAW,
@@ -223,10 +226,14 @@ DEFINITIONS = (
         blind="the mean, and the spread within and outside the k directions",
         reference="principal component analysis",
         note=f"{COMMON} Biased up.",
+        null="as many isotropic normal rows: the value at their expected spectrum",
         needs=("moments",),
         places=PLACES,
         on_request=RAW,
-        parameters=(Parameter("k", 1, always=True, low=1), ROWS),
+        parameters=(
+            Parameter("k", 1, always=True, low=1, meaning="how many of the leading directions"),
+            ROWS,
+        ),
         defaults=({"k": 1}, {"k": 10}),
         compute=variance_explained,
         size_bound=True,
@@ -245,10 +252,15 @@ DEFINITIONS = (
         blind="the mean, the first directions, and everything beyond the last rank",
         reference="Agrawal et al. 2022 (alpha-ReQ, NeurIPS); ranks differ between scripts",
         note=f"{COMMON} Needs at least `high` dimensions and rows.",
+        null="as many isotropic normal rows: the value at their expected spectrum",
         needs=("moments",),
         places=PLACES,
         on_request=RAW,
-        parameters=(Parameter("low", 4, low=1), Parameter("high", 100, low=2), ROWS),
+        parameters=(
+            Parameter("low", 4, low=1, meaning="first rank of the fit"),
+            Parameter("high", 100, low=2, meaning="last rank of the fit"),
+            ROWS,
+        ),
         compute=spectral_decay,
         size_bound=True,
     ),

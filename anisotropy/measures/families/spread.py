@@ -195,6 +195,7 @@ DEFINITIONS = (
         reference="Rudman et al. 2022 (arXiv 2108.07344), to which this reduces exactly",
         note="Scaled by the dimension: between spaces of different dimensions it compares "
         "shares of different wholes, not numbers of directions.",
+        null="n isotropic rows: 1, or (PR - 1)/(dim - 1) of their plain participation ratio",
         needs=("moments",),
         places=_PLACES,
         parameters=(_CORRECTED,),

@@ -33,6 +33,11 @@ LEAST = 3
 class RowCount(Parameter):
     """How many rows: ``common``, ``all``, or a whole number of at least 3."""
 
+    @property
+    def allowed(self) -> str:
+        """What values it takes, in words."""
+        return f"common, all, or a whole number, {LEAST} and above"
+
     def read(self, text: str) -> Value:
         """Value of a text such as ``common`` or ``2000``."""
         return self.check(int(text) if text.isdecimal() else text)
@@ -45,13 +50,14 @@ class RowCount(Parameter):
             return str(value)
         if type(value) is int and value >= LEAST:
             return str(value)
-        raise UsageError(
-            f"{self.name}: got {value!r}; allowed: common, all, or a whole number of at least "
-            f"{LEAST}"
-        )
+        raise UsageError(f"{self.name}: got {value!r}; allowed: {self.allowed}")
 
 
-ROWS = RowCount("n", "common")
+ROWS = RowCount(
+    "n",
+    "common",
+    meaning="rows of each side: as many as the smaller side has, whole sides, or that many",
+)
 
 
 @dataclass(frozen=True, eq=False)

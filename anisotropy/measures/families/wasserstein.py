@@ -58,9 +58,17 @@ DEFINITIONS = (
         note=f"{COMMON} Biased up: isotropic rows give about sqrt(dim/n)/2, the null beside "
         "it. The correction concerns the mean alone and is small; the bias of tr S^1/2 stays. "
         "The interval is that of the square about its expected value at this n.",
+        null="as many isotropic normal rows: the value at their expected spectrum",
         needs=("moments",),
         places=tuple((side, "unit") for side in SIDES),
-        parameters=(Parameter("corrected", True), ROWS),
+        parameters=(
+            Parameter(
+                "corrected",
+                True,
+                meaning="leave the diagonal terms of |m|^2 out; False: as in the paper",
+            ),
+            ROWS,
+        ),
         compute=wasserstein_uniformity,
         dimension_bound=True,
         size_bound=True,
