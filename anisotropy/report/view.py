@@ -209,7 +209,7 @@ def _all_differences(pair: Results) -> dict[str, Any]:
 
 def _family_table(results: Results, lines: Iterable[Line], pair: Results | None) -> dict[str, Any]:
     head = ["measure", "side", "on", *results.labels]
-    tested = ["difference", "95% interval", "p (Holm)", "effect size", "in words"]
+    tested = ["difference", "95% interval", "p (Holm)", "in words"]
     head += [*(tested if pair else ["null"]), "n"]
     return {"head": head, "rows": [_family_row(results, line, pair) for line in lines]}
 
@@ -220,9 +220,11 @@ def _family_row(results: Results, line: Line, pair: Results | None) -> dict[str,
     cells += [_value(line, label) for label in results.labels]
     if pair:
         words = verdict(pair, line.delta) if line.delta else "not compared"
+        changed = _difference_cells(line.delta)
         effect = line.delta.effect_size if line.delta else math.nan
-        shown = cell("", "") if math.isnan(effect) else number_cell(effect, 2)
-        cells += [*_difference_cells(line.delta), shown, cell(words)]
+        if not math.isnan(effect):
+            changed[0]["interval"] = f"effect size {number(effect, 2)}"
+        cells += [*changed, cell(words)]
     else:
         cells.append(number_cell(first.null_mean, 3))
     count = cell(f"{first.n:,}" if first.n else "", str(first.n), "number")
