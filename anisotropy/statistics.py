@@ -20,8 +20,6 @@ from anisotropy.files import hash_ids
 
 LEVEL = 0.95
 BLOCKS = 20
-#: Least share of the variance of a jackknife that is kept when second differences are taken off.
-MOST_OFF = 0.25
 #: Least share of the variance of a jackknife over neighbors that is kept.
 LEAST_KEPT = 0.1
 Scale = Literal["linear", "square", "log", "share", "skewed"]

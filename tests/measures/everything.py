@@ -17,6 +17,8 @@ from tests.measures.making import remade, space
 
 #: Depths and ranks small enough for the spaces here, in place of any larger default.
 SMALL = {"k": 12, "high": 6}
+#: Choices of parameters that do not list them, by their default.
+_OTHERS: dict[str, tuple[Any, ...]] = {"True": (True, False), "common": ("common", "all")}
 Key = tuple[str, str, str]
 Table = dict[Key, np.ndarray]
 
@@ -37,7 +39,7 @@ def _choices(definition: Definition) -> list[dict[str, Any]]:
     return [
         {parameter.name: choice}
         for parameter in definition.parameters
-        for choice in parameter.choices or ((True, False) if parameter.default is True else ())
+        for choice in parameter.choices or _OTHERS.get(str(parameter.default), ())
     ]
 
 

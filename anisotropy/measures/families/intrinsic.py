@@ -207,7 +207,7 @@ def intrinsic_dimension(facts: Facts, measure: Measure, side: str, on: str) -> E
     if found.repeats:
         notes = (f"intrinsic dimension of {side}: {found.repeats} repeated row(s) left out",)
     if side == "queries":
-        influences = (_influence(facts, found, depth, estimate),)
+        influences = _influences(facts, found, depth, estimate)
     return Estimate(
         value,
         influences,
@@ -221,8 +221,10 @@ def intrinsic_dimension(facts: Facts, measure: Measure, side: str, on: str) -> E
     )
 
 
-def _influence(facts: Facts, found: Near, depth: int, estimate: Estimator) -> Influence:
-    """Blocks of queries left out, as anchors and as neighbors."""
+def _influences(
+    facts: Facts, found: Near, depth: int, estimate: Estimator
+) -> tuple[Influence, ...]:
+    """Blocks of queries left out, as anchors and as neighbors; none where too few stay."""
     block = blocks_of(facts.space.query_ids, BLOCKS, facts.seed)
 
     def without(out: Any) -> np.ndarray:
@@ -232,10 +234,14 @@ def _influence(facts: Facts, found: Near, depth: int, estimate: Estimator) -> In
         order = np.argsort(~stays, axis=1, kind="stable")[:, :depth]
         left = np.take_along_axis(distance, order, axis=1)
         enough = np.take_along_axis(stays, order, axis=1).all(axis=1)
+        if np.count_nonzero(enough) < 2:
+            return np.array([np.nan])
         return np.array([estimate(left[enough])])
 
     values, excess = left_out(without(()), without, int(block.max()) + 1)
-    return block_influence(values[:, 0], excess[0])
+    if not np.isfinite(values).all() or not np.isfinite(excess).all():
+        return ()
+    return (block_influence(values[:, 0], excess[0]),)
 
 
 _K, _DROPPED = 20, 0.1
