@@ -42,6 +42,7 @@ def association_rows(
     for geometry in GEOMETRY:
         moved = changes.columns.get(f"{geometry}_delta")
         if moved is None:
+            withheld += _of_other_units(changes, geometry, names)
             continue
         both = np.isfinite(moved) & np.isfinite(ranked)
         x, y = moved[both], ranked[both]
@@ -57,6 +58,15 @@ def association_rows(
             )
         )
     return found, withheld
+
+
+def _of_other_units(changes: Curve, geometry: str, names: tuple[str, str]) -> list[Withheld]:
+    """The row that is withheld where both sides have values and no change."""
+    if f"{geometry}_a" not in changes.columns:
+        return []
+    what = f"association of {RANKED} and {geometry}"
+    reason = "in units of the score, which differ between the two"
+    return [Withheld("ranking", what, "recipe", reason, names[1], names[0])]
 
 
 def _too_little(geometry: str, x: np.ndarray, y: np.ndarray) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from anisotropy.comparison.withholding import other_units
 from anisotropy.measures import MeasuredSpace
 from anisotropy.measures.base import Impossible
 from anisotropy.results import Curve
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 KEPT, NEAREST = 10, 10
 RANKED = "nDCG@10"
 RELATIVE, DENSITY = "relative_positive_distance", "density"
+#: In units of the score: they change only where both sides score alike.
+SCORED = ("margin", "positive_score")
 
 
 def changes_curve(
@@ -46,7 +49,8 @@ def changes_curve(
           mean square distance of all queries and documents;
         * ``density``: mean cosine of the query with its 10 nearest other queries.
 
-        NaN where a query has no such value; None where there is nothing to rank.
+        NaN where a query has no such value; ``margin`` and ``positive_score`` have no delta where
+        the two sides score in different units; None where there is nothing to rank.
     """
     tables = [[_values(one) for one in side] for side in (a, b)]
     if not all(table for side in tables for table in side):
@@ -60,13 +64,16 @@ def changes_curve(
         own = [texts.get(name, "") for name in a[0].space.query_ids]
         columns["text"] = np.array(own, dtype=object)
     columns["neighbors_kept"] = np.mean([_kept(x, y) for x, y in zip(a, b, strict=False)], axis=0)
+    units = other_units(a[0].space, b[0].space)
     shared = [n for n in tables[0][0] if all(n in t for side in tables for t in side)]
     for name in shared:
         x, y = (
             np.mean([t[name][o] for t, o in zip(side, order, strict=True)], axis=0)
             for side, order in zip(tables, orders, strict=True)
         )
-        columns |= {f"{name}_a": x, f"{name}_b": y, f"{name}_delta": y - x}
+        columns |= {f"{name}_a": x, f"{name}_b": y}
+        if not (units and name in SCORED):
+            columns[f"{name}_delta"] = y - x
     order = np.argsort(-columns[f"{RANKED}_delta"], kind="stable")  # NaN last
     return Curve("changes", names[1], "ranking", {n: v[order] for n, v in columns.items()})
 

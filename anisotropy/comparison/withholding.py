@@ -47,7 +47,7 @@ def _reason(a: MeasuredSpace, b: MeasuredSpace, key: Key, pools: str) -> str:
         return pools
     if scores := other_scores(parse(measure), a.space, b.space):
         return scores
-    if definition.score_bound and (reason := _other_scores(a.space, b.space)):
+    if definition.score_bound and (reason := other_units(a.space, b.space)):
         return reason
     sizes = _sizes(a, key, definition), _sizes(b, key, definition)
     if definition.size_bound and sizes[0] != sizes[1]:
@@ -57,7 +57,7 @@ def _reason(a: MeasuredSpace, b: MeasuredSpace, key: Key, pools: str) -> str:
     return ""
 
 
-def _other_scores(a: EmbeddingSpace, b: EmbeddingSpace) -> str:
+def other_units(a: EmbeddingSpace, b: EmbeddingSpace) -> str:
     """How the units of the recipes' scores differ; empty where they are the same."""
     for name in ("similarity", "temperature"):
         left, right = (getattr(space, name) for space in (a, b))
