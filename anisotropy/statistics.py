@@ -20,8 +20,6 @@ from anisotropy.files import hash_ids
 
 LEVEL = 0.95
 BLOCKS = 20
-#: Least share of the variance of a jackknife over neighbors that is kept.
-LEAST_KEPT = 0.1
 Scale = Literal["linear", "square", "log", "share", "skewed"]
 
 
@@ -359,67 +357,6 @@ def from_left_out(values: np.ndarray) -> Influence:
     """Influence values of blocks from the values without each block (grouped jackknife)."""
     centered = values - values.mean()
     return Influence(list(range(len(values))), -(len(values) - 1) * centered)
-
-
-@dataclass(frozen=True, eq=False)
-class Displaced:
-    """What leaving out a unit does to the lists of others, summed over the lists that hold it.
-
-    Attributes
-    ----------
-    change, square, count
-        Shape (units,): sum of the changes, of their squares, and how many lists.
-    """
-
-    change: np.ndarray
-    square: np.ndarray
-    count: np.ndarray
-
-    @classmethod
-    def of(cls, index: np.ndarray, change: np.ndarray, units: int) -> Displaced:
-        """From entries of lists (the unit at each, and the change without it)."""
-        where, values = index.ravel(), change.ravel()
-        change, square = (np.bincount(where, w, units) for w in (values, values**2))
-        return cls(change, square, np.bincount(where, minlength=units))
-
-    def part(self, units: slice) -> Displaced:
-        """Those of some units."""
-        return Displaced(self.change[units], self.square[units], self.count[units])
-
-    @property
-    def scatter(self) -> np.ndarray:
-        """Variance of the sum of a unit's changes, taken as independent around their mean."""
-        lists = np.maximum(self.count, 2)
-        around = np.maximum(self.square - self.change**2 / lists, 0)
-        return np.where(self.count > 1, around * lists / (lists - 1), 0.0)
-
-
-def neighbor_influence(
-    keys: Sequence[str], own: np.ndarray, displaced: Displaced, *, once: bool = True
-) -> Influence:
-    """Influence values of a mean over lists of neighbors, each unit left out exactly.
-
-    The jackknife counts twice what a pair of units does together: in the own list of the one,
-    and in what the other displaces. With `once` the scatter of what a unit displaces, around
-    its mean, is taken off the variance (the second-order term of Efron and Stein 1981).
-
-    Parameters
-    ----------
-    keys
-        Ids of the units.
-    own
-        Shape (units,): value of the own list of each unit, 0 where units have none.
-    displaced
-        Changes of the lists of others, on the scale of `own`.
-    once
-        Only where the owners of the lists are as random as the units.
-    """
-    found = Influence(keys, own - displaced.change)
-    if not once or not found.variance > 0:
-        return found
-    excess = float(displaced.scatter.sum()) / len(own) ** 2
-    kept = max(1 - excess / found.variance, LEAST_KEPT)
-    return Influence(keys, found.values, math.sqrt(kept))
 
 
 def ratio_influence(total: np.ndarray, weight: np.ndarray) -> tuple[float, np.ndarray]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,6 +19,8 @@ _STEPS = (1, 3)
 _FEWEST = 8
 #: Interactions of two units alone would make the correction a half.
 _LEAST = 0.5
+#: What units displace in the lists of others is measured list by list, and may be nearly all.
+_LEAST_OF_LISTS = 0.1
 
 
 def left_out(
@@ -57,10 +60,70 @@ def block_influence(values: np.ndarray, excess: float) -> Influence:
     return corrected(Influence(list(range(len(values))), spread), excess)
 
 
-def corrected(influence: Influence, excess: float) -> Influence:
-    """The influence values with the excess taken off their variance, by at most a half."""
+def corrected(influence: Influence, excess: float, least: float = _LEAST) -> Influence:
+    """The influence values with the excess taken off their variance; `least` of it is kept."""
     variance = influence.variance
     if not variance > 0:
         return influence
-    share = max(1 - excess / variance, _LEAST)
+    share = max(1 - excess / variance, least)
     return Influence(influence.keys, influence.values, influence.shrink * math.sqrt(share))
+
+
+@dataclass(frozen=True, eq=False)
+class Displaced:
+    """What leaving out a unit does to the lists of others, summed over the lists that hold it.
+
+    Attributes
+    ----------
+    change, square, count
+        Shape (units,): sum of the changes, of their squares, and how many lists.
+    """
+
+    change: np.ndarray
+    square: np.ndarray
+    count: np.ndarray
+
+    @classmethod
+    def of(cls, index: np.ndarray, change: np.ndarray, units: int) -> Displaced:
+        """From entries of lists (the unit at each, and the change without it)."""
+        where, values = index.ravel(), change.ravel()
+        change, square = (np.bincount(where, w, units) for w in (values, values**2))
+        return cls(change, square, np.bincount(where, minlength=units))
+
+    def part(self, units: slice) -> Displaced:
+        """Those of some units."""
+        return Displaced(self.change[units], self.square[units], self.count[units])
+
+    @property
+    def scatter(self) -> np.ndarray:
+        """Variance of the sum of a unit's changes, taken as independent around their mean."""
+        lists = np.maximum(self.count, 2)
+        around = np.maximum(self.square - self.change**2 / lists, 0)
+        return np.where(self.count > 1, around * lists / (lists - 1), 0.0)
+
+
+def neighbor_influence(
+    keys: Sequence[str], own: np.ndarray, displaced: Displaced, *, once: bool = True
+) -> Influence:
+    """Influence values of a mean over lists of neighbors, each unit left out exactly.
+
+    The jackknife counts twice what a pair of units does together: in the own list of the one,
+    and in what the other displaces. With `once` the scatter of what a unit displaces, around
+    its mean, is taken off the variance (the second-order term of Efron and Stein 1981).
+
+    Parameters
+    ----------
+    keys
+        Ids of the units.
+    own
+        Shape (units,): value of the own list of each unit, 0 where units have none.
+    displaced
+        Changes of the lists of others, on the scale of `own`.
+    once
+        Only where the owners of the lists are as random as the units.
+    """
+    found = Influence(keys, own - displaced.change)
+    if not once or not found.variance > 0:
+        return found
+    excess = float(displaced.scatter.sum()) / len(own) ** 2
+    return corrected(found, excess, _LEAST_OF_LISTS)

@@ -16,12 +16,11 @@ from anisotropy.measures.families.equal_sides import (
     EqualSides,
     equal_sides,
 )
+from anisotropy.measures.jackknife import Displaced, neighbor_influence
 from anisotropy.neighbors import Items, TopK, sweep
 from anisotropy.statistics import (
-    Displaced,
     Estimate,
     Influence,
-    neighbor_influence,
     null_z,
     simulated_null,
 )

@@ -11,12 +11,11 @@ import numpy as np
 from anisotropy.backend import Rows
 from anisotropy.measures.base import Definition, Family, Impossible, Measure, Parameter
 from anisotropy.measures.facts import Facts
+from anisotropy.measures.jackknife import Displaced, neighbor_influence
 from anisotropy.neighbors import Items, TopK, sweep
 from anisotropy.results import Similarity
 from anisotropy.statistics import (
-    Displaced,
     Influence,
-    neighbor_influence,
     null_z,
     simulated_null,
     student,
