@@ -7,10 +7,10 @@ from anisotropy.measures.headline import HEADLINE, Headline, headline_of
 from anisotropy.measures.law import negative_probabilities
 from anisotropy.measures.observed import ObservedNegatives, observed_negatives
 from anisotropy.measures.registry import (
+    all_families,
     default_measures,
     definition_of,
     expand,
-    families,
     parse,
     parse_all,
     registry,
@@ -29,11 +29,11 @@ __all__ = [
     "MeasuredSpace",
     "ObservedNegatives",
     "Parameter",
+    "all_families",
     "default_measures",
     "definition_of",
     "effectiveness",
     "expand",
-    "families",
     "headline_of",
     "measure_space",
     "negative_probabilities",

@@ -17,7 +17,7 @@ from anisotropy.measures.describing import (
     value_range,
 )
 from anisotropy.measures.pages import page_of, pages
-from anisotropy.measures.registry import definition_of, families, registry
+from anisotropy.measures.registry import all_families, definition_of, registry
 
 _WIDTH = 88
 _KEY = 13
@@ -46,7 +46,7 @@ def format_registry(names: Sequence[str] = (), layout: str = "table") -> str:
         return "\n\n".join(page_of(definition) for definition in chosen)
     if names:
         return "\n\n".join(_in_full(definition) for definition in chosen)
-    return "\n\n".join([*map(_family, families()), _HINT])
+    return "\n\n".join([*map(_family, all_families()), _HINT])
 
 
 _HINT = "`anisotropy measures NAME` gives the definition in full. * not in the default set"
@@ -102,7 +102,7 @@ def _wrapped(text: str, first: int, others: int) -> str:
 
 
 def _in_full(definition: Definition) -> str:
-    title = next(family.title for family in families() if family.name == definition.family)
+    title = next(family.title for family in all_families() if family.name == definition.family)
     rows = [f"{identity(definition)} · {title}"]
     for key, value in description(definition).items():
         lines = [value] if isinstance(value, str) else value

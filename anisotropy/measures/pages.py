@@ -17,7 +17,7 @@ from anisotropy.measures.describing import (
     uncertainty,
     value_range,
 )
-from anisotropy.measures.registry import families, registry
+from anisotropy.measures.registry import all_families, registry
 
 _WIDTH = 96
 _INTRODUCTION = """\
@@ -54,7 +54,7 @@ _STATISTICS = """\
 
 def pages() -> dict[str, str]:
     """File names and texts, the index first."""
-    return {"index.md": _index()} | {f"{f.name}.md": _family_page(f) for f in families()}
+    return {"index.md": _index()} | {f"{f.name}.md": _family_page(f) for f in all_families()}
 
 
 def _index() -> str:
@@ -72,7 +72,7 @@ def _index() -> str:
 def _families_table() -> str:
     rows = [
         f"| [{f.title}]({f.name}.md) | {escaped(f.sees)} | {escaped(f.blind)} |"
-        for f in families()
+        for f in all_families()
     ]
     return "| family | sees | is blind to |\n|---|---|---|\n" + "\n".join(rows) + "\n"
 

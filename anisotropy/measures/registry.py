@@ -21,7 +21,7 @@ def registry() -> tuple[Definition, ...]:
     return tuple(_DEFINITIONS.values())
 
 
-def families() -> tuple[Family, ...]:
+def all_families() -> tuple[Family, ...]:
     """Every family, with one line on what it sees and what it is blind to."""
     return _FAMILIES
 

@@ -184,9 +184,9 @@ def _minus(text: str) -> str:
 
 def _families(results: Results, pair: Results | None) -> list[dict[str, Any]]:
     """Every measurement by family, with the differences of the one comparison."""
-    from anisotropy.measures.registry import families
+    from anisotropy.measures.registry import all_families
 
-    known = {family.name: family for family in families()}
+    known = {family.name: family for family in all_families()}
     found = []
     for name, lines in families_of(lines_of(results)):
         family = known.get(name)

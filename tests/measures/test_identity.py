@@ -5,10 +5,10 @@ import pytest
 from anisotropy.errors import UsageError
 from anisotropy.measures import (
     HEADLINE,
+    all_families,
     default_measures,
     definition_of,
     expand,
-    families,
     headline_of,
     parse,
     parse_all,
@@ -92,7 +92,7 @@ def test_lists_are_split_outside_parentheses() -> None:
 
 
 def test_every_definition_says_what_it_sees_and_is_blind_to() -> None:
-    names = {family.name for family in families()}
+    names = {family.name for family in all_families()}
     assert {d.family for d in registry()} == names
     for d in registry():
         assert d.formula

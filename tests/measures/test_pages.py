@@ -11,7 +11,7 @@ import pytest
 
 from anisotropy.cli import main
 from anisotropy.comparison import compare_spaces
-from anisotropy.measures import definition_of, families, measure_space, registry
+from anisotropy.measures import all_families, definition_of, measure_space, registry
 from anisotropy.measures.listing import format_registry
 from anisotropy.measures.pages import CHAINS, SIDES, escaped, pages
 from tests.measures.making import space
@@ -84,7 +84,7 @@ def test_one_definition_in_the_terminal(definition, capsys) -> None:
 
 def test_every_measure_is_in_the_table_and_once() -> None:
     table = format_registry()
-    for family in families():
+    for family in all_families():
         assert family.title in table
     for definition in registry():
         assert len(re.findall(rf"^    {definition.name}\b.*  up: ", table, re.M)) == 1

@@ -8,7 +8,7 @@ import numpy as np
 
 from anisotropy.measures.base import Definition, Impossible, Measure, Parameter
 from anisotropy.measures.facts import Facts
-from anisotropy.measures.jackknife import block_influence, left_out
+from anisotropy.measures.jackknife import LEAST_OF_LAWS, block_influence, left_out
 from anisotropy.measures.mining import MINING_K, ROLES, Mined, mined
 from anisotropy.statistics import BLOCKS, Estimate, Influence, blocks_of, ratio_influence
 
@@ -91,7 +91,7 @@ def _over_blocks(
 
     whole = without(())
     values, excess = left_out(whole, without, found.pairs.shape[1])
-    return float(whole[0]), (block_influence(values[:, 0], excess[0]),)
+    return float(whole[0]), (block_influence(values[:, 0], excess[0], LEAST_OF_LAWS),)
 
 
 DEFINITIONS = (
