@@ -34,6 +34,8 @@ _GISTS = {
     "antihub_share": "share of texts that are nobody's near neighbor",
     "gap": "distance between the centers of queries and documents",
     "relative_gap": "distance between the centers of the sides, over the spread within them",
+    "mixing": "neighbors from the other side, against chance: 1 mixed, 0 apart",
+    "separability": "how well a line tells queries from documents: 0.5 not at all",
     "centroid_cosine": "cosine of the average query and the average document",
     "positive_distance": "distance of a query and its relevant documents",
     "relative_positive_distance": "distance of relevant pairs over that of random ones",

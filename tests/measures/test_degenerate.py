@@ -49,7 +49,7 @@ def all_on_a_line(made: EmbeddingSpace) -> EmbeddingSpace:
         (queries_are_documents, None, 0, set()),
         (one_query_asked_by_all, 59, 0, {"separability"}),
         (one_document, 0, 149, {"separability"}),
-        (all_on_a_line, 58, 148, {"centroid_cosine", "intrinsic_dimension"}),
+        (all_on_a_line, 58, 148, {"centroid_cosine", "intrinsic_dimension", "spectral_decay"}),
     ],
 )
 def test_duplicates_are_counted_and_give_no_nan(change, queries, documents, refused) -> None:
