@@ -353,12 +353,6 @@ def blocks_of(ids: Sequence[str], count: int = BLOCKS, seed: int = 0) -> np.ndar
     return block
 
 
-def from_left_out(values: np.ndarray) -> Influence:
-    """Influence values of blocks from the values without each block (grouped jackknife)."""
-    centered = values - values.mean()
-    return Influence(list(range(len(values))), -(len(values) - 1) * centered)
-
-
 def ratio_influence(total: np.ndarray, weight: np.ndarray) -> tuple[float, np.ndarray]:
     """Ratio of sums over clusters, and its influence value for each cluster.
 

@@ -73,6 +73,7 @@ def run(given: dict[str, Any]) -> int:
     from anisotropy.transforms import transform
 
     check_seeds(len(sources["a"]), len(sources["b"]))
+    _check_given_once(sources)
     jobs.check_format(options)
     gates = parse_gates(options["fail_if"])
     chosen = jobs.analysis_options(options)
@@ -110,6 +111,15 @@ def run(given: dict[str, Any]) -> int:
     )
     jobs.deliver(results, folder, options, "compare")
     return check_gates(results, gates)
+
+
+def _check_given_once(sources: dict[str, list[str]]) -> None:
+    """Raise UsageError where a side names one checkpoint twice: that is no second seed."""
+    for side, given in sources.items():
+        places = [str(Path(source).resolve()) for source in given]
+        twice = next((s for s, p in zip(given, places, strict=True) if places.count(p) > 1), None)
+        if twice is not None:
+            raise UsageError(f"--{side}: {twice} is given twice; give different seeds")
 
 
 def _listed(sources: str | list[str] | None) -> list[str]:

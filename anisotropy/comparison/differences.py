@@ -28,7 +28,7 @@ def difference_row(
     """
     left, right = a.estimates[key], b.estimates[key]
     found = paired_difference(left, right)
-    if _more_than_queries(a, key):
+    if left.population == "none" or _more_than_queries(a, key):
         found = replace(found, interval=Interval(), effect_size=math.nan)
     p, test = found.interval.p, "t"
     changes = paired_changes(left, right)
@@ -47,12 +47,12 @@ def difference_row(
         test=None if math.isnan(p) else test,
         n=found.n,
         unit=left.unit,
-        method=left.method or right.method,
+        method=None if math.isnan(found.interval.se) else left.method or right.method,
     )
 
 
 def _more_than_queries(one: MeasuredSpace, key: Key) -> bool:
-    """Whether a difference has noise that resampling queries cannot show.
+    """Whether a difference over queries has noise that resampling queries cannot show.
 
     Where all documents enter as a set beside the queries, two encodings that differ by noise
     alone differ in their documents too: with queries resampled such rows were called different

@@ -58,4 +58,6 @@ def _similarity(
     if len(rows) == 1:
         return rows[0]
     value = float(np.mean([row.value for row in rows]))
-    return replace(rows[0], value=value, ci_low=math.nan, ci_high=math.nan)
+    null = float(np.mean([row.null_mean for row in rows]))
+    row = replace(rows[0], value=value, null_mean=null, null_sd=math.nan, null_p=math.nan)
+    return replace(row, ci_low=math.nan, ci_high=math.nan)

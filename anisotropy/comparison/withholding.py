@@ -50,7 +50,8 @@ def _reason(a: MeasuredSpace, b: MeasuredSpace, key: Key, pools: str) -> str:
     if definition.score_bound and (reason := other_units(a.space, b.space)):
         return reason
     sizes = _sizes(a, key, definition), _sizes(b, key, definition)
-    if definition.size_bound and sizes[0] != sizes[1]:
+    subsampled = any(one.estimates[key].estimator == "subsampled" for one in (a, b))
+    if (definition.size_bound or subsampled) and sizes[0] != sizes[1]:
         return f"depends on the number of rows, which is {sizes[0]} and {sizes[1]}"
     if [math.isnan(one.estimates[key].value) for one in (a, b)] != [False, False]:
         return "not a number in one of the spaces"
@@ -75,7 +76,8 @@ def _why_missing(one: MeasuredSpace, key: Key) -> str:
 
 def _sizes(one: MeasuredSpace, key: Key, definition: Definition) -> tuple[int, ...]:
     side, measure, _ = key
-    if parse(measure).values.get("n", "all") != "all":
+    counted = one.estimates[key].estimator == "subsampled"
+    if counted or parse(measure).values.get("n", "all") != "all":
         return (one.estimates[key].n,)
     if definition.family == "negatives":
         return (pool_size(one.facts, side),)

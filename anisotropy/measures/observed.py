@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy as np
 from anisotropy.collection.lines import BadLine, broken, read_lines, shown
 from anisotropy.encoders.safe_pickle import RestrictedUnpickler
 from anisotropy.errors import CollectionError, UsageError, one_of
+from anisotropy.measures.blind_draws import blind_lists
 from anisotropy.measures.mining import ANCHORS, ROLES
 from anisotropy.measures.unevenness import PREFIX, STATISTICS, largest
 from anisotropy.statistics import null_z, simulated_null
@@ -57,12 +59,15 @@ class ObservedNegatives:
         Shape (items,): in how many lists an item stands.
     anchors
         Number of lists.
+    lists
+        Of the lists that differ: how many have so many items and are repeated so often.
     """
 
     role: str
     ids: list[str]
     counts: np.ndarray
     anchors: int
+    lists: Mapping[tuple[int, int], int]
     texts: list[str] | None = None
 
     @property
@@ -81,7 +86,8 @@ class ObservedNegatives:
         Parameters
         ----------
         seed
-            Of the simulated null: the same number of draws, all items equally likely.
+            Of the simulated null: as many lists of the same sizes, repeated as often, whose items
+            are equally likely.
 
         Returns
         -------
@@ -95,7 +101,7 @@ class ObservedNegatives:
         rows = []
         for name, statistic in STATISTICS.items():
             value = statistic(self.probability)
-            mean, sd = draws_null(name, n, self.draws, seed)
+            mean, sd = draws_null(name, n, self.lists, seed)
             rows.append({
                 "measure": PREFIX + name, "value": value, "null_mean": mean, "null_sd": sd,
                 "null_p": null_z(value, mean, sd), "most_uneven": largest(name, n, k),
@@ -116,22 +122,27 @@ class ObservedNegatives:
         return frame
 
 
-def draws_null(name: str, n: int, draws: float, seed: int = 0) -> tuple[float, float]:
-    """Mean and sd of a statistic of n counts whose draws fall on all items alike.
+def draws_null(
+    name: str, n: int, lists: Mapping[tuple[int, int], int], seed: int = 0
+) -> tuple[float, float]:
+    """Mean and sd of a statistic of n counts when every list picks its items evenly.
 
     Parameters
     ----------
     name
         Of :data:`anisotropy.measures.unevenness.STATISTICS`.
-    n, draws
-        Number of items and mean draws of one.
+    n
+        Number of items.
+    lists
+        How many lists there are of each number of items and of repeats.
     seed
         Of the simulation.
     """
-    total = round(n * draws)
+    blind = blind_lists([(size, times, many) for (size, times), many in lists.items()], n)
 
     def draw(rng: np.random.Generator) -> float:
-        return STATISTICS[name](rng.multinomial(total, np.full(n, 1 / n)) / total)
+        drawn = blind(rng)
+        return STATISTICS[name](drawn / drawn.sum())
 
     return simulated_null(draw, int(np.clip(400_000 // n, 8, 100)), seed)
 
@@ -182,7 +193,8 @@ def observed_negatives(
     path, pool = Path(path), space.mining
     ids = list(pool.query_ids if role == "queries" else space.doc_ids)
     place = _places(ids, offsets)
-    counts, seen, lists = np.zeros(len(ids), dtype=np.int64), set[str](), 0
+    counts, seen = np.zeros(len(ids), dtype=np.int64), set[str]()
+    lists: Counter[tuple[int, int]] = Counter()
     for line in drawn_lines(path, role):
         if role == "queries" and anchors == "documents":
             if line.positive in seen:
@@ -192,11 +204,13 @@ def observed_negatives(
             if item not in place:
                 raise broken(path, line.number, f"{shown(item)} is none of the {len(ids)} {role}")
             counts[place[item]] += 1
-        lists += bool(line.negatives)
+        if line.negatives:
+            lists[hash(tuple(line.negatives)), len(line.negatives)] += 1
     if not counts.any():
         raise CollectionError(f"{path}: no negatives of role {role} in it")
-    return ObservedNegatives(role, ids, counts, lists, _texts(pool if role == "queries" else space,
-                                                              role))  # fmt: skip
+    repeats = Counter((size, times) for (_, size), times in lists.items())
+    texts = _texts(pool if role == "queries" else space, role)
+    return ObservedNegatives(role, ids, counts, lists.total(), repeats, texts)
 
 
 def drawn_lines(path: Path, role: str) -> Iterator[DrawnLine]:
@@ -245,13 +259,17 @@ def _places(ids: list[str], offsets: Offsets | None) -> dict[str, int]:
     if offsets is None:
         return own
     named = _read_offsets(Path(offsets)) if isinstance(offsets, str | Path) else offsets
+    if not isinstance(named, Mapping | Sequence):
+        raise UsageError("offsets: needed: a file, a map from ids to rows, or ids in row order")
     pairs = named.items() if isinstance(named, Mapping) else zip(named, range(len(named)),
                                                                  strict=True)  # fmt: skip
-    found = {}
+    found: dict[str, int] = {}
     for name, row in pairs:
         place = own.get(str(name), own.get(f"D{name}", -1))
-        if place >= 0:
-            found[str(int(row))] = place
+        if type(row) is not int:
+            raise CollectionError(f"offsets: row {row!r} of {name!r}; needed: a whole number")
+        if place >= 0 and found.setdefault(str(row), place) != place:
+            raise CollectionError(f"offsets: row {row} stands for two ids")
     if not found:
         raise CollectionError(f"offsets: none of its {len(named)} ids is one of the {len(ids)}")
     return found
@@ -262,8 +280,10 @@ def _read_offsets(path: Path) -> Mapping[Any, int] | Sequence[Any]:
         if path.stat().st_size > _LARGEST_MAP:
             raise CollectionError(f"{path}: larger than {_LARGEST_MAP} bytes; not read")
         if path.suffix == ".npy":
-            rows: list[Any] = np.load(path, allow_pickle=False).tolist()
-            return rows
+            rows = np.load(path, allow_pickle=False)
+            if rows.ndim != 1:
+                raise CollectionError(f"{path}: shape {rows.shape}; needed: one id a row")
+            return list(rows.tolist())
         named = RestrictedUnpickler(io.BytesIO(path.read_bytes()), {}).load()
     except OSError as error:
         raise CollectionError(f"{path}: cannot be read ({error.strerror or error})") from None

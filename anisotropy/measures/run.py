@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -230,7 +231,7 @@ def _keep(
             unit=estimate.unit,
             population=estimate.population,
             estimator=estimate.estimator,
-            method=estimate.method,
+            method=None if math.isnan(limits.se) else estimate.method,
             null_mean=estimate.null_mean,
             null_sd=estimate.null_sd,
             null_p=estimate.null_p,

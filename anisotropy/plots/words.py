@@ -115,13 +115,15 @@ def beyond(difference: Difference) -> bool | None:
 def verdict(results: Results, difference: Difference) -> str:
     """A difference in words: which space is what, only where it is beyond its uncertainty.
 
-    Rows over the whole document collection have no method and no sampling error: ``(exact)``.
+    Rows over the documents alone are of a whole collection: nothing is tested, and no space is
+    called more or less than the other.
     """
     clear = beyond(difference)
     if clear is None:
-        if difference.method is not None or difference.delta == 0:
+        if difference.side != "documents" or not difference.delta:
             return "no interval"
-        return f"{_winner(results, difference)} (exact)"
+        changed = "higher" if difference.delta > 0 else "lower"
+        return f"{results.labels[1]} {changed}, not tested"
     return _winner(results, difference) if clear else "no clear difference"
 
 

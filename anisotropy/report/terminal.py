@@ -72,6 +72,7 @@ def _similarities(results: Results, others: bool) -> str:
     lines = [
         f"{_INDENT}{f'{row.space}: ' if several else ''}{row.side} {row.measure}{_BETWEEN}"
         f"{number(row.value)} {interval(row.ci_low, row.ci_high)}".rstrip()
+        + (f" (by chance {number(row.null_mean)})" if row.null_mean == row.null_mean else "")
         for row in results.likenesses
         if row.measure in named or not others
     ]

@@ -243,3 +243,10 @@ def test_older_results_still_open(here: Path, tmp_path: Path) -> None:
     assert old.comparisons == [("a", "b")]
     assert format_results(old, "table", width=120).startswith("b against a\n")
     assert "b minus a" in render_html(old)
+
+
+def test_one_checkpoint_given_twice_is_no_second_seed(place, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(place)
+    argv = ["compare", "--a", "1/old", "./1/../1/old", "--b", "new-1", "new-2", "--data", "data"]
+    assert main([*argv, *QUICK]) == 2
+    assert "given twice" in capsys.readouterr().err

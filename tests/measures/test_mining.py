@@ -238,7 +238,8 @@ def test_sampled_anchors_say_so() -> None:
     names = [identity("kl", role="documents"), identity("gini", role="documents")]
     found = measure_space(made, names, anchors=10)
     kl, uneven = (found.row("documents", name, "recipe") for name in names)
-    assert (kl.estimator, uneven.estimator) == ("corrected", "sampled")
+    assert (kl.estimator, uneven.estimator) == ("corrected", "subsampled")
+    assert np.isnan([kl.ci_low, uneven.ci_low]).all()
     assert kl.value < twins.kl(expected(made, "documents", "none")) + 0.5
 
 
@@ -369,3 +370,20 @@ def test_near_duplicates_of_the_positive_are_counted() -> None:
     near = curves["negative_profile", "documents"]["share_near_positive"]
     assert near.max() > 0
     assert np.all(near <= 1)
+
+
+@pytest.mark.parametrize(("positives", "k"), [(1, 12), (4, 12), (1, 40)])
+def test_lists_of_random_items_are_at_their_null(positives, k) -> None:
+    """Lists drawn blindly, with the positives' places left out, look as even as the null says."""
+    from anisotropy.measures.blind_draws import blind_lists
+
+    rng, n, anchors = np.random.default_rng(0), 60, 200
+    literal = []
+    for _ in range(400):
+        drawn = np.zeros(n)
+        for _ in range(anchors):
+            drawn[rng.choice(n, size=k - positives, replace=False)] += 1 / (k - positives)
+        literal.append(twins.kl(drawn / drawn.sum()))
+    blind = blind_lists([(k - positives, 1 / (k - positives), anchors)], n)
+    quick = [twins.kl((drawn := blind(rng)) / drawn.sum()) for _ in range(400)]
+    assert np.mean(quick) == pytest.approx(np.mean(literal), rel=0.06)

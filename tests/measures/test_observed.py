@@ -46,7 +46,13 @@ def test_null_at_a_number_of_draws(draws, expected) -> None:
     """The project's table, N = 367,013, within its last digit; the entropy at that N."""
     n = 40_000
     names = ("kl", "entropy", "gini", "effective", "coverage")
-    found = dict(zip(names, (draws_null(name, n, draws)[0] for name in names), strict=True))
+    found = dict(
+        zip(
+            names,
+            (draws_null(name, n, {(1, 1): round(n * draws)})[0] for name in names),
+            strict=True,
+        )
+    )
     table = dict(zip(names, expected, strict=True))
     # KL and the shares do not depend on N; entropy/log N does, through log N alone.
     table["entropy"] = 1 - table["kl"] / np.log(n)
@@ -167,3 +173,24 @@ def test_bad_files_are_named(made, tmp_path: Path, capsys) -> None:
         observed_negatives(path, made, "querys")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="anchors"):
         observed_negatives(path, made, anchors="all")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("offsets", "named"),
+    [({"d1": "x"}, "'x'"), ({"d1": 3, "d2": 3}, "two ids"), (5, "row order")],
+)
+def test_bad_maps_of_offsets_are_one_line(made, tmp_path: Path, offsets, named) -> None:
+    path = written(tmp_path / "ann_training_data_0")
+    with pytest.raises(AnisotropyError, match=named):
+        an.observed_negatives(path, made, "documents", offsets=offsets)
+
+
+def test_repeated_lists_are_repeated_in_the_null(made, tmp_path: Path) -> None:
+    """One list shared by many queries is as uneven as chance makes it, not more."""
+    rng = np.random.default_rng(0)
+    lists = [",".join(f"q{i}" for i in rng.choice(60, 5, replace=False)) for _ in range(12)]
+    lines = [(f"q{i}", f"d{i % 12}", "d3", lists[i % 12]) for i in range(60)]
+    path = written(tmp_path / "ann_training_data_0", lines)
+    found = an.observed_negatives(path, made, "queries", anchors="pairs").statistics()
+    kl = found.set_index("measure").loc["negative_probability_kl"]
+    assert abs(kl.value - kl.null_mean) < 4 * kl.null_sd

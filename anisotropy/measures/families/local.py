@@ -55,10 +55,10 @@ def hubness(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
     return Estimate(
         value,
         influences,
-        n=len(table.anchors) if side != "dual_ranking" else table.n_targets,
+        n=len(table.anchors) if sampled or side != "dual_ranking" else table.n_targets,
         unit="query" if queries else "document",
         population="queries" if queries else "none",
-        estimator="sampled" if sampled else "exact",
+        estimator="subsampled" if sampled else "exact",
         method="jackknife" if influences else None,
         low=-math.inf if measure.name == "hubness_skewness" else 0.0,
         high=math.inf if measure.name == "hubness_skewness" else 1.0,
@@ -119,35 +119,33 @@ def _influences(
 ) -> tuple[Influence, ...]:
     """Queries are resampled, as anchors, as targets, or as both; documents stay."""
     side = place[0]
-    if not _covers(measure.name, *place) or (side == "documents" and not sampled):
+    # Counted from some anchors it is the value at that number of anchors, not an estimate.
+    if sampled or side == "documents" or not _covers(measure.name, *place):
         return ()
     k, n = measure.whole("k"), table.n_targets
     key = ("hubness without", k, *place)
     values, excess = facts.once(key, lambda: _without_blocks(facts, table, side, k))
     column = CERTAIN.index(measure.name)
-    if side in ("queries", "dual_ranking"):
+    if side != "ranking":
         # Where only targets are resampled the jackknife is right as it is.
         return (block_influence(values[:, column], excess[column] * (side == "queries")),)
-    ids = facts.space.query_ids if side == "ranking" else facts.row_ids("documents")
-    keys = [ids[i] for i in table.anchors]
-    shrink = 1.0 if side == "ranking" else math.sqrt(1 - len(keys) / n)
-    single = Influence(keys, anchors_left_out(table.index, k, n, measure.name), shrink)
-    return (corrected(single, excess[column] * shrink**2),)
+    keys = [facts.space.query_ids[i] for i in table.anchors]
+    single = Influence(keys, anchors_left_out(table.index, k, n, measure.name))
+    return (corrected(single, excess[column]),)
 
 
 def _covers(name: str, side: str, on: str, center: str) -> bool:
     """Whether the interval covers, by simulation."""
-    if name not in CERTAIN or (name == "antihub_share" and side != "documents"):
+    if name not in CERTAIN or name == "antihub_share":
         return False
-    return side == "documents" or (side == "ranking" and center == "none") or on == "unit"
+    return on == "unit" or (side == "ranking" and center == "none")
 
 
 def _without_blocks(
     facts: Facts, table: Neighbors, side: str, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """All statistics without blocks of queries (of sampled documents: as anchors)."""
-    ids = facts.row_ids("documents") if side == "documents" else facts.space.query_ids
-    block = blocks_of(ids, BLOCKS, facts.seed)
+    block = blocks_of(facts.space.query_ids, BLOCKS, facts.seed)
     anchors = None if side == "dual_ranking" else block[table.anchors]
     targets = block if side in ("queries", "dual_ranking") else None
 
@@ -198,8 +196,9 @@ _INTERVAL = (
     "Within queries and on dual_ranking blocks of queries are left out, on ranking single "
     "queries; but for dual_ranking, interactions of pairs of blocks are taken off the variance. "
     "Within queries and on dual_ranking centered rows carry no interval, nor do rows under "
-    "center=sides and the share of antihubs, but for sampled documents: simulated, they do not "
-    "cover (85 and 90%)."
+    "center=sides and the share of antihubs: simulated, they do not cover (85 and 90%). Counted "
+    "from sampled anchors a row is the value at that number of anchors, which its n says: it has "
+    "no interval and compares at the same number only."
 )
 _COMMON: dict[str, Any] = {
     "family": "local",

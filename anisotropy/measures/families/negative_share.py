@@ -98,9 +98,9 @@ DEFINITIONS = (
     Definition(
         name="negative_positive_share",
         family="negatives",
-        formula="mean over anchors of (judged positives in the top k less the one dropped)/(top "
-        "k less the one dropped); expected value, each positive of a query as likely the one "
-        "recorded",
+        formula="mean over anchors of (expected judged positives in the top k less the one "
+        "dropped)/(expected size of the top k less the one dropped), each positive of a query as "
+        "likely the one recorded",
         low=0.0,
         high=1.0,
         up="more false negatives",

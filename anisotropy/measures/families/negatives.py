@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anisotropy.measures.base import Definition, Family, Impossible, Measure, Parameter
+from anisotropy.measures.blind_draws import blind_mining
 from anisotropy.measures.facts import Facts
 from anisotropy.measures.jackknife import LEAST_OF_LAWS, block_influence, corrected, left_out
 from anisotropy.measures.mining import (
@@ -78,8 +79,8 @@ def negative_probability(facts: Facts, measure: Measure, side: str, on: str) -> 
     key = ("law", role, measure.word("center"), law)
     p = pool.once(key, lambda: probabilities(found, law))
     value, estimator = _estimate(pool, found, law, key, p, name)
-    mean, sd, null_p = _null(pool, found, law, name, value)
-    influences = _influences(pool, found, law, key, name)
+    mean, sd, null_p = _null(pool, found, key, name, value)
+    influences = () if found.sampled else _influences(pool, found, law, key, name)
     return Estimate(
         value,
         influences,
@@ -104,7 +105,7 @@ def _estimate(
     if not found.sampled:
         return STATISTICS[name](p), "exact"
     if name not in OF_ENTROPY:
-        return STATISTICS[name](p), "sampled"
+        return STATISTICS[name](p), "subsampled"
     missing = facts.once(("missing", key), lambda: missing_entropy(found, law))
     most = min(entropy(p) + missing, math.log(found.n))
     return OF_ENTROPY[name](most, found.n), "corrected"
@@ -175,32 +176,20 @@ def _mass_of_blocks(found: Mined, law: Law) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _null(
-    facts: Facts, found: Mined, law: Law, name: str, value: float
+    facts: Facts, found: Mined, key: Any, name: str, value: float
 ) -> tuple[float, float, float]:
-    """Anchors that draw their k items at random: all of them where the value is of all."""
+    """Lists of the same sizes and weights, of random items: all of them where the value is."""
+    law: Law = key[-1]
     anchors = found.total if name in OF_ENTROPY else len(found.keys)
-    plain = law.law == "uniform" and law.anchors == "documents"
+    blind = blind_mining(found, law, anchors)
 
     def draw(rng: np.random.Generator) -> float:
-        counts = (
-            rng.binomial(anchors, law.k / found.n, size=found.n).astype(float)
-            if plain
-            else _at_random(rng, found, law)
-        )
-        return STATISTICS[name](counts / max(counts.sum(), 1e-300))
+        drawn = blind(rng)
+        return STATISTICS[name](drawn / max(drawn.sum(), 1e-300))
 
-    rounds = int(np.clip(400_000 // found.n, 8, 100)) if plain else 8
-    key = ("null", name, anchors, found.n, law)
-    mean, sd = facts.once(key, lambda: simulated_null(draw, rounds, facts.seed))
+    rounds = int(np.clip(400_000 // found.n, 8, 100)) if law.law == "uniform" else ROUNDS
+    mean, sd = facts.once(("null", name, key), lambda: simulated_null(draw, rounds, facts.seed))
     return mean, sd, null_z(value, mean, sd)
-
-
-def _at_random(rng: np.random.Generator, found: Mined, law: Law) -> np.ndarray:
-    """The lists as they are, their items exchanged for random ones."""
-    _, weight, anchor = spread(found, law)
-    items = rng.integers(0, found.n, size=weight.shape)
-    drawn = (weight * anchor[:, None]).ravel()
-    return np.bincount(items.ravel(), weights=drawn, minlength=found.n)
 
 
 def _kept(facts: Facts, found: Mined, measure: Measure) -> Estimate:
@@ -215,11 +204,11 @@ def _kept(facts: Facts, found: Mined, measure: Measure) -> Estimate:
     rng = np.random.default_rng(facts.seed)
     values = np.array([STATISTICS[name](_observed(rng, found, law, kept)) for _ in range(ROUNDS)])
     value = float(values.mean())
-    anchors = len(found.keys)
+    blind = blind_mining(found, law, len(found.keys), kept)
 
     def draw(rng: np.random.Generator) -> float:
-        counts = rng.binomial(anchors, min(kept, law.k) / found.n, size=found.n).astype(float)
-        return STATISTICS[name](counts / max(counts.sum(), 1))
+        drawn = blind(rng)
+        return STATISTICS[name](drawn / max(drawn.sum(), 1e-300))
 
     mean, sd = simulated_null(draw, int(np.clip(400_000 // found.n, 8, 100)), facts.seed)
     return Estimate(
@@ -244,7 +233,7 @@ def _observed(rng: np.random.Generator, found: Mined, law: Law, kept: int) -> np
     even = draw_weights(np.zeros(chosen.shape), chosen, replace(law, law="uniform"))
     items = np.take_along_axis(index, order, axis=1)
     drawn = np.bincount(items.ravel(), weights=(even * anchor[:, None]).ravel(), minlength=found.n)
-    return np.asarray(drawn / drawn.sum())
+    return np.asarray(drawn / max(drawn.sum(), 1e-300))
 
 
 def other_scores(measure: Measure, a: EmbeddingSpace, b: EmbeddingSpace) -> str:
