@@ -19,7 +19,10 @@ DEGENERATE = (
         "at isotropy the means of the rows are zero, and their squares have no first-order term",
     ),
     (
-        ("participation_ratio", "isoscore", "effective_rank"),
+        (
+            *("participation_ratio", "isoscore", "effective_rank", "rankme", "stable_rank"),
+            *("variance_explained", "wasserstein_uniformity"),
+        ),
         "isotropic",
         "at isotropy the spectrum is flat: the spread is at its maximum, where slopes vanish",
     ),
@@ -27,6 +30,16 @@ DEGENERATE = (
         ("uniformity",),
         "isotropic",
         "at isotropy every row has the same mean kernel: uniformity is at its optimum",
+    ),
+    (
+        (
+            *("hubness_gini", "hubness_robin_hood", "mixing", "negative_probability_kl"),
+            *("negative_probability_entropy", "negative_probability_gini"),
+            *("negative_probability_effective", "negative_positive_share"),
+        ),
+        "isotropic",
+        "at isotropy no row is preferred: counts of neighbors are those of chance, and which "
+        "query is drawn does not matter at first order",
     ),
 )
 
