@@ -116,10 +116,14 @@ def run(given: dict[str, Any]) -> int:
 def _check_given_once(sources: dict[str, list[str]]) -> None:
     """Raise UsageError where a side names one checkpoint twice: that is no second seed."""
     for side, given in sources.items():
-        places = [str(Path(source).resolve()) for source in given]
-        twice = next((s for s, p in zip(given, places, strict=True) if places.count(p) > 1), None)
-        if twice is not None:
-            raise UsageError(f"--{side}: {twice} is given twice; give different seeds")
+        places = [Path(source).resolve() for source in given]
+        for number, place in enumerate(places):
+            if place in places[:number]:
+                first = given[places.index(place)]
+                raise UsageError(
+                    f"--{side}: {first!r} and {given[number]!r} are the same checkpoint; several "
+                    "a side are seeds, each another one"
+                )
 
 
 def _listed(sources: str | list[str] | None) -> list[str]:

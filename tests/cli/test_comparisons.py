@@ -249,4 +249,4 @@ def test_one_checkpoint_given_twice_is_no_second_seed(place, monkeypatch, capsys
     monkeypatch.chdir(place)
     argv = ["compare", "--a", "1/old", "./1/../1/old", "--b", "new-1", "new-2", "--data", "data"]
     assert main([*argv, *QUICK]) == 2
-    assert "given twice" in capsys.readouterr().err
+    assert "are the same checkpoint" in capsys.readouterr().err
