@@ -53,7 +53,8 @@ def write(run: Run, folder: Path) -> None:
     }
     text = TEXT.read_text("utf-8")
     for name, part in parts.items():
-        text = text.replace(f"<!-- {name} -->", part)
+        empty = part.count("\n") == 1 and part.startswith("|")
+        text = text.replace(f"<!-- {name} -->", "Not part of this run." if empty else part)
     (folder / "calibration.md").write_text(text, "utf-8")
     print("\n".join(_verdicts(coverage)))
 
