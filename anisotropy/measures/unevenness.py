@@ -85,7 +85,7 @@ def missing_entropy(found: Mined, law: Law) -> float:
 
 
 def anchors_left_out(found: Mined, law: Law) -> dict[str, np.ndarray]:
-    """Every statistic without each anchor: exact, for the Gini but for changes of order.
+    """The entropy, and every statistic that is a function of it, without each anchor, exactly.
 
     Returns
     -------
@@ -104,17 +104,11 @@ def anchors_left_out(found: Mined, law: Law) -> dict[str, np.ndarray]:
     rest[rest < 1e-9] = 0  # sums in another order leave a trace of what is taken away
     gone = np.where(weight > 0, before[index] - _xlogx(rest), 0).sum(axis=1)
     entropies = np.log(left) - (before.sum() - gone) / left
-    steps = np.round(mass, 9)
-    bottom = np.searchsorted(np.sort(steps), steps)
-    loss = ((2 * bottom[index] + 1 - n) * weight).sum(axis=1)
-    alone = ((rest == 0) & (weight > 0)).sum(axis=1)
     return {
         "entropy_nats": entropies,
         "kl": math.log(n) - entropies,
         "entropy": entropies / math.log(n),
         "effective": np.exp(entropies) / n,
-        "gini": (gini(mass) * n * total - loss) / (n * left),
-        "coverage": (np.count_nonzero(steps) - alone) / n,
     }
 
 

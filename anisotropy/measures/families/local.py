@@ -17,7 +17,13 @@ from anisotropy.measures.counts import (
 )
 from anisotropy.measures.facts import Facts
 from anisotropy.measures.families.cone import need_rows
-from anisotropy.measures.jackknife import block_influence, corrected, left_out
+from anisotropy.measures.jackknife import (
+    LEAST_OF_LAWS,
+    LEAST_OF_ONE_SET,
+    block_influence,
+    corrected,
+    left_out,
+)
 from anisotropy.measures.mining import mined
 from anisotropy.neighbors import Neighbors
 from anisotropy.statistics import (
@@ -128,10 +134,11 @@ def _influences(
     column = CERTAIN.index(measure.name)
     if side != "ranking":
         # Where only targets are resampled the jackknife is right as it is.
-        return (block_influence(values[:, column], excess[column] * (side == "queries")),)
+        counted_twice = excess[column] * (side == "queries")
+        return (block_influence(values[:, column], counted_twice, LEAST_OF_ONE_SET),)
     keys = [facts.space.query_ids[i] for i in table.anchors]
     single = Influence(keys, anchors_left_out(table.index, k, n, measure.name))
-    return (corrected(single, excess[column]),)
+    return (corrected(single, excess[column], LEAST_OF_LAWS),)
 
 
 def _covers(name: str, side: str, on: str, center: str) -> bool:

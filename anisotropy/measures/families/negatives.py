@@ -136,6 +136,9 @@ def _influences(
     values, excess = facts.once(("without", key), lambda: _without_blocks(facts, found, law, key))
     if key[1] == "queries":
         return (block_influence(values[:, column], excess[column], LEAST_OF_LAWS),)
+    if name == "gini":
+        # An item that loses weight passes others in the order: exact for blocks, not for singles.
+        return (block_influence(values[:, column], 0.0),)
     singles = facts.once(("singles", key), lambda: anchors_left_out(found, law))[name]
     single = Influence(found.keys, -(len(singles) - 1) * singles)
     return (corrected(single, excess[column]),)
@@ -288,9 +291,9 @@ _NOTE = (
     "standard deviation first. kept=20 is the expected statistic of the counts when each anchor "
     "keeps 20 of its list; its interval is Monte-Carlo error alone. Entropies over sampled "
     "anchors are corrected for their bias by the jackknife. role=queries leaves blocks of queries"
-    " out, role=documents single queries; interactions of pairs of blocks are taken off the "
-    "variance; the coverage carries no interval, nor do documents under center=sides, whose "
-    "center moves with the queries: simulated, they do not cover (90%, and 82 to 85% in "
+    " out, role=documents single queries (blocks for the Gini); interactions of pairs of blocks "
+    "are taken off the variance; the coverage carries no interval, nor do documents under "
+    "center=sides, whose center moves with the queries: simulated, they do not cover (90%, and 82 to 85% in "
     "clusters). center=sides subtracts each side's mean first, the control for unevenness made by"
     " an offset alone."
 )
