@@ -60,7 +60,11 @@ class AnalysisOptions:
     sample
         All-pairs work within a side of more than twice as many rows is done from this many
         seeded anchors, the same ids in every space, against all rows; negatives are mined
-        from twice as many. None means 5,000. Not together with `exact`.
+        from twice as many. None means 5,000.
+    relative_error
+        As many anchors as keep the relative standard error of every estimate over sampled
+        documents (uniformity) below this, up to all rows: a pilot of 500 decides. At most one
+        of `exact`, `sample` and `relative_error` is given.
     """
 
     measures: tuple[str, ...] | None = None
@@ -71,6 +75,7 @@ class AnalysisOptions:
     relevance_level: int = 1
     exact: bool = False
     sample: int | None = None
+    relative_error: float | None = None
 
     def __post_init__(self) -> None:
         for name in self.projections:
@@ -81,14 +86,24 @@ class AnalysisOptions:
             raise UsageError(f"perplexity: got {self.perplexity}; allowed: a number above 1")
         if self.relevance_level < 1:
             raise UsageError(f"relevance level: got {self.relevance_level}; allowed: 1 or more")
-        if self.sample is not None and self.exact:
-            raise UsageError("sample and exact: exact uses every row as an anchor; give one")
-        if self.sample is not None and self.sample < 2:
-            raise UsageError(f"sample: got {self.sample}; allowed: 2 or more")
+        self._check_anchors()
         if self.measures is not None:
             from anisotropy.measures import expand
 
             expand(self.measures)
+
+    def _check_anchors(self) -> None:
+        given = {"exact": self.exact, "sample": self.sample is not None,
+                 "relative error": self.relative_error is not None}  # fmt: skip
+        if sum(given.values()) > 1:
+            names = " and ".join(name for name, one in given.items() if one)
+            raise UsageError(f"{names}: each decides how many rows are anchors; give one")
+        if self.sample is not None and self.sample < 2:
+            raise UsageError(f"sample: got {self.sample}; allowed: 2 or more")
+        if self.relative_error is not None:
+            from anisotropy.measures.budget import check_relative_error
+
+            check_relative_error(self.relative_error)
 
 
 def analyze(
@@ -136,6 +151,7 @@ def analyze(
     pairs = baselines([space.label for space in spaces], baseline)
     if pairs:
         spaces = align_all(spaces, options.on_mismatch)
+    options = _with_anchors(spaces, options, say)
     # Maps are drawn beside the measures, whose work within a space is spread over the cores.
     with ThreadPoolExecutor(1) as pool, one_thread_each:
         maps = [pool.submit(_maps, [space], options, say) for space in spaces]
@@ -196,6 +212,7 @@ def compare(
     check_twice(sides)
     names = names or side_names([[space.label for space in side] for side in sides])
     spaces = align_all([*sides[0], *sides[1]], options.on_mismatch)
+    options = _with_anchors(spaces, options, say)
     count = len(sides[0])
     # A thread for two spaces and one for the maps, and none inside the matrix products: passes
     # share their threads, what is between the passes of one space fills the waiting of another.
@@ -330,6 +347,19 @@ def _measure(
         relevance_level=options.relevance_level,
         between=between,
     )
+
+
+def _with_anchors(
+    spaces: Sequence[EmbeddingSpace], options: AnalysisOptions, say: Say | None
+) -> AnalysisOptions:
+    """The options with the number of anchors that the relative error needs, one for all spaces."""
+    if options.relative_error is None:
+        return options
+    from anisotropy.measures.budget import anchors_needed
+
+    sample = anchors_needed(spaces, options.relative_error, options.measures, seed=options.seed)
+    _tell(say, f"{sample} anchors for a relative error of {options.relative_error:g}")
+    return replace(options, sample=sample, relative_error=None)
 
 
 def _tell(say: Say | None, line: str) -> None:

@@ -138,6 +138,7 @@ def analysis_options(options: Mapping[str, Any]) -> AnalysisOptions:
         relevance_level=options["relevance_level"],
         exact=options["exact"],
         sample=options["sample"],
+        relative_error=options["relative_error"],
     )
 
 

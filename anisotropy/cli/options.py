@@ -29,7 +29,7 @@ FORMATS = ("table", "json", "csv", "latex", "markdown")
 _TYPES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("batch_size", "seed", "max_query_length", "max_document_length"), (int,)),
     **dict.fromkeys(("normalize", "quiet", "verify", "exact"), (bool,)),
-    **dict.fromkeys(("temperature", "perplexity"), (int, float)),
+    **dict.fromkeys(("temperature", "perplexity", "relative_error"), (int, float)),
     "relevance_level": (int,),
     "sample": (int,),
     "documents": (int, str),
@@ -55,6 +55,7 @@ MEASURE_DEFAULTS: dict[str, Any] = {
     "relevance_level": 1,
     "exact": False,
     "sample": None,
+    "relative_error": None,
     "seed": 0,
 }
 OUTPUT_DEFAULTS: dict[str, Any] = {"out": None, "format": "table"}
@@ -120,6 +121,12 @@ def add_measure_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--exact", action="store_true", help="every row, no sampled anchors")
     group.add_argument(
         "--sample", type=int, metavar="N", help="anchors a side of more than 2N rows (5000)"
+    )
+    group.add_argument(
+        "--relative-error",
+        type=float,
+        metavar="R",
+        help="as many anchors as keep estimates over sampled documents within R, such as 0.001",
     )
     group.add_argument("--seed", type=int, metavar="N", help="seed of every random choice (0)")
 

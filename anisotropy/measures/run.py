@@ -129,9 +129,7 @@ def measure_space(
     """
     if anchors < 2:
         raise UsageError(f"anchors: got {anchors}; allowed: 2 and above")
-    asked = None
-    if measures is not None and list(measures) != ["default"]:
-        asked = parse_all(expand(measures, between=between))
+    asked = None if is_default(measures) else wanted_measures(measures, between=between)
     wanted = asked if asked is not None else default_measures()
     pairwise = [m for m in wanted if between and definition_of(m).between]
     chosen = [m for m in wanted if m not in pairwise]
@@ -149,6 +147,18 @@ def measure_space(
             _measure(found, measure, by_name=measure in named, default=asked is None)
         found.warnings[:0] = [*_oddities(facts), *_sampling(found)]
     return found
+
+
+def is_default(measures: Sequence[str] | None) -> bool:
+    """Whether the default set is asked for."""
+    return measures is None or list(measures) == ["default"]
+
+
+def wanted_measures(measures: Sequence[str] | None, *, between: bool = False) -> list[Measure]:
+    """The measures that text identities and the names of groups stand for; None: the default."""
+    if measures is None or is_default(measures):
+        return default_measures()
+    return parse_all(expand(measures, between=between))
 
 
 def _plan(measures: Sequence[Measure]) -> Plan:
@@ -282,7 +292,7 @@ def _sampling(found: MeasuredSpace) -> list[str]:
         worst = max(known, key=lambda row: row.se / abs(row.value))
         share = worst.se / abs(worst.value)
         line += f", relative standard error up to {share:.1%} ({worst.measure} on {worst.on})"
-    return [f"{line}; --sample sets how many, --exact takes every row"]
+    return [f"{line}; --sample sets how many, --relative-error the error, --exact takes every row"]
 
 
 def duplicates(facts: Facts, side: str) -> int:

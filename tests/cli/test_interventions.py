@@ -156,6 +156,14 @@ def test_transforms_come_from_a_file_and_are_written_to_one(
     assert arrived["options"].sample == 9
 
 
+def test_the_relative_error_arrives(here: Path, arrived: dict[str, Any]) -> None:
+    labels(arrived, [*COMPARE, "--relative-error", "0.02"])
+    assert arrived["options"].relative_error == 0.02
+    (here / "c.toml").write_text("relative_error = 0.3\n")
+    labels(arrived, [*COMPARE, "--config", "c.toml"])
+    assert arrived["options"].relative_error == 0.3
+
+
 BAD = [
     (["analyze", "ance.ckpt", "--transform", "whitten"], "did you mean 'whiten'"),
     (["analyze", "ance.ckpt", "--transform", "whiten(shrinkage=3)"], "allowed: 0 to 1"),
@@ -166,6 +174,8 @@ BAD = [
     ([*COMPARE, "--sample", "1"], "sample: got 1"),
     ([*COMPARE, "--sample", "20", "--exact"], "give one"),
     ([*COMPARE, "--sample", "some"], "invalid int value"),
+    ([*COMPARE, "--relative-error", "0"], "relative error: got 0; allowed: above 0"),
+    ([*COMPARE, "--relative-error", "0.1", "--exact"], "exact and relative error"),
 ]
 
 

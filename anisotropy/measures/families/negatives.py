@@ -294,8 +294,8 @@ _NOTE = (
     " out, role=documents single queries (blocks for the Gini); interactions of pairs of blocks "
     "are taken off the variance; the coverage carries no interval, nor do documents under "
     "center=sides, whose center moves with the queries: simulated, they do not cover (90%, and 82 "
-    "to 85% in clusters). center=sides subtracts each side's mean first, the control for unevenness made by"
-    " an offset alone."
+    "to 85% in clusters). center=sides subtracts each side's mean first, the control for "
+    "unevenness made by an offset alone."
 )
 _COMMON: dict[str, Any] = {
     "family": "negatives",
