@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
-from anisotropy.encoders import Recipe, UpstreamModel, load_model, new_roberta, open_encoder
+from anisotropy.encoders import (
+    Recipe,
+    UpstreamModel,
+    load_model,
+    new_roberta,
+    open_encoder,
+    save_checkpoint,
+)
 from anisotropy.encoders.encoder import UpstreamEncoder
 from anisotropy.encoders.texts import document_text, query_text
 from anisotropy.encoders.tokenization import UpstreamTokenizer, lower_characters
 from anisotropy.errors import CheckpointError, CollectionError, UsageError
+from anisotropy.training.forward import Side, Tokens, vectors
 
 if TYPE_CHECKING:
     from anisotropy.collection import Collection, Document, Query
@@ -54,6 +63,38 @@ class Trainable:
     def with_recipe(self, recipe: Recipe) -> Trainable:
         """Return the same model and tokenizer under another recipe."""
         return Trainable(self.model, self.tokenizer, recipe)
+
+    @property
+    def network(self) -> torch.nn.Module:
+        """What is optimized."""
+        return self.model
+
+    def vectors(self, side: Side, tokens: Tokens, micro_batch: int) -> torch.Tensor:
+        """Vectors of token lists in their order, with gradients; see `forward.vectors`."""
+        return vectors(self.model, self.recipe, side, tokens, micro_batch)
+
+    def encode(self, side: Side, tokens: Tokens, batch: int = 128) -> np.ndarray:
+        """Vectors without gradients and dropout, float32, shape (n, dim)."""
+        training = self.network.training
+        self.network.eval()
+        with torch.no_grad():
+            found: np.ndarray = self.vectors(side, tokens, batch).cpu().numpy()
+        self.network.train(training)
+        return found
+
+    def save(
+        self,
+        folder: Path,
+        *,
+        training: Mapping[str, Any],
+        history: Sequence[Mapping[str, Any]] = (),
+        extra: Mapping[str, bytes] | None = None,
+    ) -> Path:
+        """Write a checkpoint that opens again; see `save_checkpoint`."""
+        return save_checkpoint(
+            folder, self.model, recipe=self.recipe, tokenizer=self.tokenizer,
+            training=training, history=history, extra=extra,
+        )  # fmt: skip
 
 
 def open_trainable(source: str | Path) -> Trainable:

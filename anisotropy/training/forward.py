@@ -116,21 +116,8 @@ def _heads(states: Tensor, heads: int) -> Tensor:
     return states.view(batch, length, heads, width // heads).transpose(1, 2)
 
 
-def set_dropout(model: UpstreamModel, rate: float) -> None:
+def set_dropout(model: nn.Module, rate: float) -> None:
     """Set the rate of every dropout of a model (of hidden states and of attention)."""
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = rate
-
-
-def encode_all(
-    model: UpstreamModel, recipe: Recipe, side: Side, tokens: Tokens, batch: int = 128
-) -> np.ndarray:
-    """Vectors of many items without gradients and dropout: float32, shape (n, dim)."""
-    training = model.training
-    model.eval()
-    with torch.no_grad():
-        found = vectors(model, recipe, side, tokens, batch)
-    model.train(training)
-    array: np.ndarray = found.cpu().numpy()
-    return array

@@ -21,7 +21,7 @@ from anisotropy.training.config import TrainingConfig
 from anisotropy.training.data import TrainingData
 from anisotropy.training.encoder import Trainable
 from anisotropy.training.evaluation import ranking_quality
-from anisotropy.training.forward import encode_all, set_dropout, vectors
+from anisotropy.training.forward import set_dropout
 from anisotropy.training.losses import LossTerms, Objective
 from anisotropy.training.negatives import Negatives, mine
 from anisotropy.training.optim import linear_schedule, make_optimizer
@@ -84,7 +84,7 @@ def fit(
     UsageError
         If a loss or gradient is NaN or infinite: at once, with step and advice.
     """
-    model, tell = trainable.model.train(), progress or (lambda _: None)
+    model, tell = trainable.network.train(), progress or (lambda _: None)
     set_dropout(model, config.dropout)
     objective = objective_of(config)
     optimizer = make_optimizer(
@@ -159,16 +159,15 @@ def look(
     seed: int,
 ) -> tuple[Mined, dict[str, float]]:
     """Encode everything once; evaluate on dev, and search negatives where the loss wants them."""
-    model, recipe = trainable.model, trainable.recipe
-    documents = encode_all(model, recipe, "documents", data.documents)
+    documents = trainable.encode("documents", data.documents)
     quality = {}
     if data.dev is not None:
-        queries = encode_all(model, recipe, "queries", data.dev.tokens)
+        queries = trainable.encode("queries", data.dev.tokens)
         gains, ranks = ranking_quality(queries, documents, data.dev.positives)
         quality = {"dev_nDCG@10": float(gains.mean()), "dev_RR@10": float(ranks.mean())}
     if not objective.wants_negatives or step == config.steps:
         return Mined(), quality
-    queries = encode_all(model, recipe, "queries", data.train.tokens)
+    queries = trainable.encode("queries", data.train.tokens)
     generator = _generator(seed, _MINE, step)
     limits = {"depth": config.depth, "kept": config.kept}
     mined = Mined(mine(queries, documents, data.train.positives, **limits, generator=generator))
@@ -230,9 +229,7 @@ def _encoded(
     micro_batch: int,
 ) -> tuple[Tensor, Tensor | None]:
     rows = np.concatenate([part for part in numbers if part is not None])
-    found = vectors(
-        trainable.model, trainable.recipe, side, [tokens[row] for row in rows], micro_batch
-    )
+    found = trainable.vectors(side, [tokens[row] for row in rows], micro_batch)
     size = len(numbers[0])
     return found[:size], found[size:] if numbers[1] is not None else None
 

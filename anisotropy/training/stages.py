@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anisotropy.encoders import Recipe, check_target, named_recipe, save_checkpoint
+from anisotropy.encoders import Recipe, check_target, named_recipe
 from anisotropy.errors import UsageError, check_seed
 from anisotropy.training.config import TrainingConfig, load_config, stage_configs
 from anisotropy.training.data import TrainingData, load_data
@@ -151,14 +151,7 @@ class Run:
             "versions": {"torch": torch.__version__},
             "threads": torch.get_num_threads(),
         }
-        return save_checkpoint(
-            folder,
-            self.trainable.model,
-            recipe=self.trainable.recipe,
-            tokenizer=self.trainable.tokenizer,
-            training=record,
-            history=self.history,
-        )
+        return self.trainable.save(folder, training=record, history=self.history)
 
 
 def prepared(trainable: Trainable, config: TrainingConfig) -> tuple[Trainable, TrainingConfig]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +13,7 @@ from anisotropy.encoders import UpstreamModel, named_recipe, new_roberta, save_c
 from anisotropy.errors import CheckpointError, CollectionError, UsageError
 from anisotropy.training import EncoderSizes, new_encoder, open_trainable
 from anisotropy.training.encoder import train_tokenizer
+from anisotropy.training.forward import set_dropout
 
 SIZES = EncoderSizes(vocabulary=330, hidden=16, layers=1, intermediate=16)
 
@@ -89,3 +91,15 @@ def test_a_maxp_checkpoint_cannot_be_trained_here(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "x", model, recipe=named_recipe("ance-maxp"), tokenizer=tokenizer)
     with pytest.raises(CheckpointError, match="chunk_length: got 512; allowed to train: 0"):
         open_trainable(tmp_path / "x")
+
+
+def test_encoding_is_without_dropout_and_restores_the_mode(made_up: Collection) -> None:
+    trainable = new_encoder(made_up, EncoderSizes(vocabulary=300, hidden=16, intermediate=16))
+    set_dropout(trainable.network, 0.5)
+    trainable.network.train()
+    tokens = [[0, 7, 9, 2], [0, 8, 2]]
+    first, second = (trainable.encode("queries", tokens) for _ in "ab")
+    np.testing.assert_array_equal(first, second)
+    assert trainable.network.training
+    noisy = trainable.vectors("queries", tokens, 2)
+    assert not np.allclose(noisy.detach().numpy(), first)

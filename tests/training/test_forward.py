@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from anisotropy.encoders import Recipe, UpstreamModel, named_recipe, new_roberta
-from anisotropy.training.forward import encode_all, first_slot, padded, set_dropout, vectors
+from anisotropy.training.forward import first_slot, padded, vectors
 
 
 @pytest.fixture
@@ -53,13 +53,3 @@ def test_vectors_keep_order_and_side(model: UpstreamModel, name: str) -> None:
         torch.testing.assert_close(
             vectors(model, recipe, side, tokens, 2), whole, atol=1e-5, rtol=1e-5
         )
-
-
-def test_encode_all_is_without_dropout_and_restores_the_mode(model: UpstreamModel) -> None:
-    set_dropout(model, 0.5)
-    model.train()
-    first, second = (encode_all(model, Recipe(), "queries", token_lists([4, 5])) for _ in "ab")
-    np.testing.assert_array_equal(first, second)
-    assert model.training
-    noisy = vectors(model, Recipe(), "queries", token_lists([4, 5]), 2)
-    assert not np.allclose(noisy.detach().numpy(), first)

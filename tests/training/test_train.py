@@ -27,7 +27,6 @@ from anisotropy.training import (
 )
 from anisotropy.training.data import load_data
 from anisotropy.training.evaluation import ranking_quality
-from anisotropy.training.forward import encode_all
 from anisotropy.training.loop import Mined, fit, look, objective_of, pick, schedule
 from anisotropy.training.stages import prepared
 
@@ -109,12 +108,12 @@ def test_a_checkpoint_reopens_with_the_same_vectors(
     out = train(stage, start=start, data=made_up, out=tmp_path / "x", config=QUICK)
     recipe = prepared(start, *stage_configs(stage, QUICK))[0].recipe
     queries = made_up.queries()[:7]
-    expected = encode_all(start.model, recipe, "queries", start.query_tokens(queries))
+    expected = start.with_recipe(recipe).encode("queries", start.query_tokens(queries))
     encoder = open_encoder(out)
     (found,) = encoder.encode_tokens("queries", encoder.tokenize("queries", queries))
     np.testing.assert_allclose(found, expected, atol=1e-5)
     documents = list(made_up.documents())[:7]
-    expected = encode_all(start.model, recipe, "documents", start.document_tokens(documents))
+    expected = start.with_recipe(recipe).encode("documents", start.document_tokens(documents))
     (found,) = encoder.encode_tokens("documents", encoder.tokenize("documents", documents))
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
