@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from anisotropy.measures.basis import need_rows
 from anisotropy.measures.facts import Facts, spare_depth
-from anisotropy.measures.families.cone import need_rows
 from anisotropy.neighbors import Neighbors, TopK, sweep
 from anisotropy.statistics import BLOCKS, blocks_of
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from anisotropy.backend import Rows
 from anisotropy.measures.base import Definition, Impossible, Measure, Parameter
+from anisotropy.measures.basis import need_rows
 from anisotropy.measures.facts import Facts, spare_depth
-from anisotropy.measures.families.cone import need_rows
 from anisotropy.measures.jackknife import block_influence, left_out
 from anisotropy.measures.repeats import first_of_its_kind
 from anisotropy.neighbors import Items, TopK, sweep

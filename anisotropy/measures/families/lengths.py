@@ -7,14 +7,8 @@ import math
 import numpy as np
 
 from anisotropy.measures.base import Definition, Impossible, Measure
+from anisotropy.measures.basis import SIDES, count, need_rows, over_queries, query_influence
 from anisotropy.measures.facts import Facts
-from anisotropy.measures.families.cone import (
-    SIDES,
-    count,
-    need_rows,
-    over_queries,
-    query_influence,
-)
 from anisotropy.statistics import Estimate, Influence
 
 

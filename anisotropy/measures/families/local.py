@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from anisotropy.measures.base import Definition, Family, Impossible, Measure, Parameter, Place
+from anisotropy.measures.basis import need_rows
 from anisotropy.measures.counts import (
     CLOSED,
     STATISTICS,
@@ -16,7 +17,6 @@ from anisotropy.measures.counts import (
     occurrences_without,
 )
 from anisotropy.measures.facts import Facts
-from anisotropy.measures.families.cone import need_rows
 from anisotropy.measures.jackknife import (
     LEAST_OF_LAWS,
     LEAST_OF_ONE_SET,

@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from anisotropy.measures.base import Definition, Impossible, Measure
+from anisotropy.measures.basis import need_rows, query_influence
 from anisotropy.measures.facts import Facts, Pairs
-from anisotropy.measures.families.cone import need_rows, query_influence
 from anisotropy.measures.families.uniformity import over_pairs, positive_mean
 from anisotropy.neighbors import sweep
 from anisotropy.statistics import Estimate

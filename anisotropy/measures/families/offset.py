@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from anisotropy.measures.base import Definition, Impossible, Measure, Parameter
+from anisotropy.measures.basis import need_rows
 from anisotropy.measures.facts import Facts
-from anisotropy.measures.families.cone import need_rows
 from anisotropy.measures.families.query_document import label_null, offset_terms
 from anisotropy.measures.moments import centered_squares
 from anisotropy.statistics import Estimate, Influence, null_z

@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from anisotropy.measures.base import Definition, Family, Impossible, Measure, Parameter
+from anisotropy.measures.basis import need_rows, query_influence
 from anisotropy.measures.facts import Facts
-from anisotropy.measures.families.cone import need_rows, query_influence
 from anisotropy.measures.families.uniformity import over_pairs, pair_weights, positive_mean
 from anisotropy.measures.moments import Moments
 from anisotropy.statistics import Estimate, Influence, null_z

@@ -7,16 +7,9 @@ import math
 import numpy as np
 
 from anisotropy.measures.base import Definition, Impossible, Measure, Parameter
+from anisotropy.measures.basis import SIDES, count, need_rows, over_queries, query_influence
 from anisotropy.measures.facts import Facts
-from anisotropy.measures.families.cone import (
-    SIDES,
-    count,
-    isotropic_sd,
-    need_rows,
-    over_queries,
-    pair_mean,
-    query_influence,
-)
+from anisotropy.measures.families.cone import isotropic_sd, pair_mean
 from anisotropy.measures.moments import Moments
 from anisotropy.statistics import Estimate, Influence, total_error
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from anisotropy.measures.base import Definition, Impossible, Measure, Parameter
+from anisotropy.measures.basis import SIDES
 from anisotropy.measures.facts import Facts
-from anisotropy.measures.families.cone import SIDES
 from anisotropy.measures.families.subsamples import ROWS, Spectrum, spectral
 from anisotropy.statistics import Estimate
 

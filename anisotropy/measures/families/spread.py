@@ -8,14 +8,8 @@ from typing import Any
 import numpy as np
 
 from anisotropy.measures.base import Definition, Family, Impossible, Measure, Parameter
+from anisotropy.measures.basis import SIDES, count, need_rows, over_queries, query_influence
 from anisotropy.measures.facts import Facts
-from anisotropy.measures.families.cone import (
-    SIDES,
-    count,
-    need_rows,
-    over_queries,
-    query_influence,
-)
 from anisotropy.measures.moments import Moments, centered_squares, quadratic
 from anisotropy.statistics import Estimate
 

@@ -18,8 +18,8 @@ from anisotropy.backend import Rows
 from anisotropy.errors import UsageError
 from anisotropy.files import hash_ids
 from anisotropy.measures.base import Impossible, Measure, Parameter, Value
+from anisotropy.measures.basis import count, need_rows, over_queries
 from anisotropy.measures.facts import Facts
-from anisotropy.measures.families.cone import count, need_rows, over_queries
 from anisotropy.measures.families.isotropic import isotropic_spectrum
 from anisotropy.measures.families.left_out import Kind, root_sums_without
 from anisotropy.measures.moments import Moments, quadratic, spectrum

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from anisotropy.measures.base import Definition, Family, Impossible, Measure, Parameter
+from anisotropy.measures.basis import count, need_rows, over_queries, query_influence
 from anisotropy.measures.facts import Facts
-from anisotropy.measures.families.cone import count, need_rows, over_queries, query_influence
 from anisotropy.statistics import Estimate, Influence, null_z, ratio_influence
 
 FAMILY = Family(
