@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from anisotropy import workflow
 from anisotropy.opening import EncoderOptions, distinct_labels, open_space
 from anisotropy.spaces import EmbeddingSpace
 from anisotropy.spaces.store import is_store
-from anisotropy.workflow import AnalysisOptions
+from anisotropy.workflow import AnalysisOptions, Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,6 +101,7 @@ def compare(
     projections: Sequence[Method] = ("tsne",),
     seed: int = 0,
     on_mismatch: Literal["error", "intersect"] = "error",
+    **settings: Unpack[Settings],
 ) -> Results:
     """Measure two sides of one collection and test their differences, b minus a.
 
@@ -119,6 +120,9 @@ def compare(
         Of every random choice.
     on_mismatch
         For ids that differ: ``error``, or ``intersect`` to use the common ones.
+    **settings
+        ``sample``, ``exact``, ``relative_error``, ``relevance_level``, ``perplexity``: fields of
+        :class:`anisotropy.workflow.AnalysisOptions`.
 
     Returns
     -------
@@ -128,7 +132,7 @@ def compare(
     """
     sides = [_sources(side) for side in (a, b)]
     spaces = _distinct([_opened(source, data) for side in sides for source in side])
-    options = _options(measures, projections, seed, on_mismatch)
+    options = _options(measures, projections, seed, on_mismatch, settings)
     first, second = spaces[: len(sides[0])], spaces[len(sides[0]) :]
     return workflow.compare(first, second, options, collection=_collection(spaces))
 
@@ -142,13 +146,14 @@ def analyze(
     seed: int = 0,
     baseline: str | None = None,
     on_mismatch: Literal["error", "intersect"] = "error",
+    **settings: Unpack[Settings],
 ) -> Results:
     """Measure one or many spaces, and test each against the one labeled `baseline`, if any.
 
     The other parameters are those of :func:`compare`.
     """
     opened = _distinct([_opened(source, data) for source in spaces])
-    options = _options(measures, projections, seed, on_mismatch)
+    options = _options(measures, projections, seed, on_mismatch, settings)
     return workflow.analyze(opened, options, baseline=baseline, collection=_collection(opened))
 
 
@@ -194,10 +199,14 @@ def negative_probability(
 
 
 def _options(
-    measures: Sequence[str] | None, projections: Sequence[Method], seed: int, on_mismatch: str
+    measures: Sequence[str] | None,
+    projections: Sequence[Method],
+    seed: int,
+    on_mismatch: str,
+    settings: Settings,
 ) -> AnalysisOptions:
     chosen = tuple(measures) if measures is not None else None
-    return AnalysisOptions(chosen, tuple(projections), seed, on_mismatch)
+    return AnalysisOptions(chosen, tuple(projections), seed, on_mismatch, **settings)
 
 
 def _sources(side: Source | Sequence[Source]) -> list[Source]:

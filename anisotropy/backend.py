@@ -66,8 +66,8 @@ one_thread_each = _OneThreadEach()
 _thread = threading.local()
 
 
-@functools.cache
 def _controller() -> ThreadpoolController:
+    """The libraries loaded by now; scikit-learn and others may bring one of their own later."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

@@ -20,6 +20,8 @@ from anisotropy.files import hash_ids
 
 LEVEL = 0.95
 BLOCKS = 20
+#: Fewer units show no spread to speak of, and get no interval.
+FEWEST_UNITS = 5
 Scale = Literal["linear", "square", "log", "share", "skewed"]
 
 
@@ -66,9 +68,11 @@ class Estimate:
         Scale of the influence values and of the interval: ``linear``; ``square`` (intervals of
         the squared value, mapped back and truncated at 0); ``log``; ``share`` (a mean of
         values between 0 and 1: influence values as they are, interval of a binomial share);
-        ``skewed`` (linear, the interval corrected for the skewness of the influence values).
-    squared
-        The estimate of the squared value where `scale` is ``square``; may be negative.
+        ``skewed`` (linear, the interval corrected for the skewness of the influence values;
+        of a share that is 0 or 1 everywhere, that of ``share``).
+    squared, slack
+        The estimate of the squared value where `scale` is ``square``; may be negative. And by
+        how much it may be too small under another design: added to the upper limit.
     low, high
         Range to which the interval is cut.
     null_mean, null_sd, null_p
@@ -90,6 +94,7 @@ class Estimate:
     method: str | None = None
     scale: Scale = "linear"
     squared: float = math.nan
+    slack: float = 0.0
     low: float = -math.inf
     high: float = math.inf
     null_mean: float = math.nan
@@ -134,19 +139,22 @@ def interval(estimate: Estimate, level: float = LEVEL) -> Interval:
     Returns
     -------
     Interval
-        NaN where the estimate carries no influence values.
+        NaN where the estimate carries no influence values, or those of fewer than 5 units.
     """
     se, freedom = total_error(estimate.influences)
-    if math.isnan(se) or math.isnan(estimate.value):
+    fewest = min((len(part.values) for part in estimate.influences), default=0)
+    if math.isnan(se) or math.isnan(estimate.value) or fewest < FEWEST_UNITS:
         return Interval()
-    if estimate.scale == "share":
+    at_the_edge = se == 0 and estimate.scale == "skewed" and estimate.value in (0.0, 1.0)
+    if estimate.scale == "share" or at_the_edge:
         return _cut(estimate, _share_interval(estimate, se, level))
     reach = student(level, freedom) * se
     if estimate.scale == "log":
         low, high = (estimate.value * _exp(sign * reach) for sign in (-1, 1))
         return _cut(estimate, Interval(estimate.value * se, low, high))
     if estimate.scale == "square":
-        low, high = (math.sqrt(max(estimate.squared + s * reach, 0)) for s in (-1, 1))
+        reaches = (-reach, reach + estimate.slack)
+        low, high = (math.sqrt(max(estimate.squared + one, 0)) for one in reaches)
         return _cut(estimate, Interval(se * _root_slope(estimate, se), low, high))
     if estimate.scale == "skewed":
         skew = _skewness(estimate.influences, se)
@@ -368,6 +376,13 @@ def ratio_influence(total: np.ndarray, weight: np.ndarray) -> tuple[float, np.nd
 def null_z(value: float, mean: float, sd: float) -> float:
     """Two-sided normal p of a value under its null; NaN without a spread."""
     return two_sided((value - mean) / sd) if sd > 0 else math.nan
+
+
+def upper_p(value: float, mean: float, sd: float) -> float:
+    """One-sided normal p of a value that is larger than under its null; NaN without a spread."""
+    from scipy.special import ndtr
+
+    return float(ndtr((mean - value) / sd)) if sd > 0 else math.nan
 
 
 def simulated_null(

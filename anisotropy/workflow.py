@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from anisotropy.backend import one_thread_each
 from anisotropy.errors import NotComparable, UsageError, check_seed, one_of
@@ -37,6 +37,16 @@ _VERSIONED = (
 )
 
 
+class Settings(TypedDict, total=False):
+    """What Python calls may say besides measures, maps and seeds; see `AnalysisOptions`."""
+
+    perplexity: float
+    relevance_level: int
+    exact: bool
+    sample: int | None
+    relative_error: float | None
+
+
 @dataclass(frozen=True)
 class AnalysisOptions:
     """What to measure and draw.
@@ -62,9 +72,9 @@ class AnalysisOptions:
         seeded anchors, the same ids in every space, against all rows; negatives are mined
         from twice as many. None means 5,000.
     relative_error
-        As many anchors as keep the relative standard error of every estimate over sampled
-        documents (uniformity) below this, up to all rows: a pilot of 500 decides. At most one
-        of `exact`, `sample` and `relative_error` is given.
+        As many anchors, 5,000 or more, as keep the relative standard error of the uniformity
+        of sampled documents below this, up to all rows: a pilot of 500 decides. At most one of
+        `exact`, `sample` and `relative_error` is given.
     """
 
     measures: tuple[str, ...] | None = None
@@ -254,7 +264,11 @@ def baselines(labels: Sequence[str], baseline: str | Mapping[str, str] | None) -
 
 
 def measure(
-    space: EmbeddingSpace, measures: Sequence[str] | None = None, *, seed: int = 0
+    space: EmbeddingSpace,
+    measures: Sequence[str] | None = None,
+    *,
+    seed: int = 0,
+    **settings: Unpack[Settings],
 ) -> pd.DataFrame:
     """Measure one space.
 
@@ -266,6 +280,9 @@ def measure(
         Text identities such as ``"uniformity(t=2)"``; None for the default set.
     seed
         Of every random choice.
+    **settings
+        ``sample``, ``exact``, ``relative_error``, ``relevance_level``: fields of
+        :class:`AnalysisOptions`.
 
     Returns
     -------
@@ -284,7 +301,7 @@ def measure(
     0.5
     """
     chosen = tuple(measures) if measures is not None else None
-    options = AnalysisOptions(measures=chosen, projections=(), seed=seed)
+    options = AnalysisOptions(measures=chosen, projections=(), seed=seed, **settings)
     return analyze([space], options).measurements
 
 
@@ -357,7 +374,9 @@ def _with_anchors(
         return options
     from anisotropy.measures.budget import anchors_needed
 
-    sample = anchors_needed(spaces, options.relative_error, options.measures, seed=options.seed)
+    sample = anchors_needed(
+        spaces, options.relative_error, options.measures, seed=options.seed, progress=say
+    )
     _tell(say, f"{sample} anchors for a relative error of {options.relative_error:g}")
     return replace(options, sample=sample, relative_error=None)
 
@@ -374,10 +393,16 @@ def _gather(
     collection: Collection | None,
     config: Mapping[str, Any] | None,
 ) -> Results:
+    from anisotropy.measures.run import ANCHORS
+
     results = Results(
         spaces=[_provenance(space) for space in spaces],
         collection=_describe(spaces[0], collection),
-        config={"measures": list(options.measures or ("default",)), **(config or {})},
+        config={
+            "measures": list(options.measures or ("default",)),
+            **(config or {}),
+            "anchors": "all" if options.exact else options.sample or ANCHORS,
+        },
         versions=versions(_VERSIONED),
         warnings=list(collection.warnings) if collection is not None else [],
     )

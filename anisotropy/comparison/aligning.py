@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from anisotropy.spaces import EmbeddingSpace
 
 POLICIES = ("error", "intersect")
+INTERSECT = "--on-mismatch intersect (in Python on_mismatch='intersect')"
 
 
 def align_spaces(
@@ -53,7 +54,7 @@ def align_all(
     if not lines:
         return tuple(spaces)
     if on_mismatch == "error":
-        raise NotComparable(f"{'; '.join(lines)}; on_mismatch='intersect' keeps the common ones")
+        raise NotComparable(f"{'; '.join(lines)}; {INTERSECT} keeps the common ones")
     queries = _common([space.query_ids for space in spaces])
     documents = _common([space.doc_ids for space in spaces])
     if not queries or not documents:
@@ -71,7 +72,7 @@ def check_comparable(a: EmbeddingSpace, b: EmbeddingSpace, on_mismatch: str) -> 
     """Raise NotComparable where collections, ids or judgments differ."""
     same_collection(a, b, on_mismatch)
     for line in mismatches(a, b):
-        raise NotComparable(f"{line}; use on_mismatch='intersect' or the same collection")
+        raise NotComparable(f"{line}; use {INTERSECT} or the same collection")
     _same_judgments(a, b)
 
 
@@ -110,7 +111,7 @@ def same_collection(a: EmbeddingSpace, b: EmbeddingSpace, on_mismatch: str) -> N
     if on_mismatch == "error" and all(known) and known[0] != known[1]:
         raise NotComparable(
             f"{a.label!r} and {b.label!r} are of different collections (fingerprints {known[0]} "
-            f"and {known[1]}); use on_mismatch='intersect' or the same collection"
+            f"and {known[1]}); use {INTERSECT} or the same collection"
         )
 
 

@@ -28,12 +28,13 @@ def anchors_needed(
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> int:
-    """Fewest anchors that keep every estimate over sampled documents within a relative error.
+    """Anchors that keep the uniformity of sampled documents within a relative error.
 
-    A pilot of 500 anchors shows the variance v of one anchor. With m of n rows as anchors, drawn
-    without replacement, the squared error is (v/m)(1 - m/n), which is solved for m. Measures
-    whose value has another meaning at another number of anchors (counts of neighbors) are no
-    estimates and are not asked.
+    Never fewer than the default, which other measures of large sides are taken with. A pilot of
+    500 anchors shows the variance v of one anchor. With m of n rows as anchors, drawn without
+    replacement, the squared error is (v/m)(1 - m/n), which is solved for m. Measures whose value
+    has another meaning at another number of anchors (counts of neighbors), or whose error of
+    sampling is not known, are not asked.
 
     Parameters
     ----------
@@ -51,8 +52,8 @@ def anchors_needed(
     Returns
     -------
     int
-        A value for `anchors` of :func:`measure_space`, 2 or more; at most the rows of the
-        largest side, which uses every row.
+        A value for `anchors` of :func:`measure_space`: 5,000 or more, at most the number of
+        documents, which uses every row.
 
     Raises
     ------
@@ -61,10 +62,8 @@ def anchors_needed(
     """
     check_relative_error(relative_error)
     sampled = [m.text for m in wanted_measures(measures) if _estimates(m.text)]
-    if not sampled:
-        return ANCHORS
-    needed = 2
-    for space in spaces:
+    needed = ANCHORS
+    for space in spaces if sampled else ():
         found = measure_space(space, sampled, seed=seed, anchors=PILOT, progress=progress)
         n = len(found.facts.row_ids("documents"))
         rows = (row for row in found.rows if row.side == "documents")
@@ -88,7 +87,7 @@ def _estimates(measure: str) -> bool:
 def _needed(row: Measurement, n: int, relative_error: float) -> int:
     """Anchors that one row needs; the solved equation is in `anchors_needed`."""
     if row.estimator != "sampled" or not row.se > 0 or not row.value:
-        return 2
+        return 0
     variance = row.se**2 * PILOT / (1 - PILOT / n)
     allowed = (relative_error * row.value / MARGIN) ** 2
     return min(math.ceil(variance / (allowed + variance / n)), n)

@@ -135,7 +135,8 @@ def _mine(facts: Facts, role: str, center: str) -> Mined:
     need_rows(facts, "cross", 2)
     judged = facts.positives
     of_documents = role == "queries"
-    everyone = np.unique(judged.document) if of_documents else np.arange(len(facts.ids("queries")))
+    # Training mines for what has a positive: a query that nobody judged is no anchor.
+    everyone = np.unique(judged.document if of_documents else judged.query)
     ids = facts.ids("documents" if of_documents else "queries")
     kept = _cap(facts, [ids[int(i)] for i in everyone])
     anchors = everyone[kept]

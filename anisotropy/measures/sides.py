@@ -141,8 +141,9 @@ class Sides:
         of_row = self.space.document_of_row if side == "documents" else None
         name = self.ids(side)[row if of_row is None else int(of_row[row])]
         raise EmbeddingsError(
-            f"{side}: {len(zero)} all-zero row(s), first row {row} (id {name!r}); allowed: rows "
-            f"with a length, since unit measures divide by it; remove or re-encode them"
+            f"{self.space.label}: {side}: {len(zero)} all-zero row(s), first row {row} (id "
+            f"{name!r}); allowed: rows with a length, since unit measures divide by it; remove or "
+            "re-encode them"
         )
 
     def items(self, side: str, on: str, center: Center = "own", padding: bool = False) -> Items:

@@ -289,9 +289,10 @@ def _finite(array: Any, side: str, label: str) -> None:
             sums = block.sum(axis=1, dtype=np.float64)
         bad = np.flatnonzero(~np.isfinite(sums))
         if bad.size:
+            more = f" (and {bad.size - 1} more near it)" if bad.size > 1 else ""
             raise EmbeddingsError(
-                f"{label}: {side} row {start + int(bad[0])} has NaN or infinite values "
-                f"(and {bad.size - 1} more rows); remove or re-encode them"
+                f"{label}: {side} row {start + int(bad[0])} has NaN or infinite values{more}; "
+                "remove or re-encode them"
             )
 
 

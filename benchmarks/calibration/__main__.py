@@ -21,6 +21,7 @@ def main() -> None:
     parser.add_argument("--cheap", type=int, default=size.cheap)
     parser.add_argument("--pairs", type=int, default=size.pairs)
     parser.add_argument("--planted", type=int, default=size.planted)
+    parser.add_argument("--truths", type=int, default=size.truths)
     parser.add_argument("--scenarios", nargs="+", default=list(size.scenarios))
     parser.add_argument("--paired-in", nargs="+", default=list(size.paired_in))
     parser.add_argument("--only", nargs="+", default=[], help="text identities")

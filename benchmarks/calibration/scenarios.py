@@ -34,6 +34,9 @@ class Scenario:
         Distance between the center of the queries and that of the documents.
     pool
         Number of training queries from which negatives are mined; 0: the queries themselves.
+    written
+        Noise of queries that are written from a document, their only positive, as a share of
+        the length; 0: queries are drawn by themselves and judged after.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Scenario:
     positives: tuple[int, int] = (1, 3)
     offset: float = 0.0
     pool: int = 0
+    written: float = 0.0
 
     def seed(self) -> int:
         """Seed of what is fixed in the scenario."""
@@ -92,6 +96,7 @@ SCENARIOS = (
     Scenario("cone", cone, dim=32, offset=0.2),
     Scenario("clustered", clustered, dim=16, offset=0.2),
     Scenario("several", cone, dim=24, offset=0.3, positives=(1, 6), pool=300),
+    Scenario("written", cone, dim=24, offset=0.2, positives=(1, 1), written=0.5),
 )
 
 
@@ -164,10 +169,21 @@ def draw(scenario: Scenario, rng: np.random.Generator, what: str, n: int | None 
 def _judged_queries(
     scenario: Scenario, rng: np.random.Generator, n: int, documents: np.ndarray
 ) -> Drawn:
+    if scenario.written:
+        return _written(scenario, rng, n, documents)
     queries = scenario.queries_of(rng, n)
     judged = judge(rng, queries, documents, *scenario.positives)
     qrels = {str(q): {str(d): 1 for d in found} for q, found in enumerate(judged)}
     return Drawn(queries, documents, qrels)
+
+
+def _written(scenario: Scenario, rng: np.random.Generator, n: int, documents: np.ndarray) -> Drawn:
+    """Each query is written from a document drawn for it; two may come from the same."""
+    source = rng.integers(0, len(documents), n)
+    noise = rng.standard_normal((n, scenario.dim)) / np.sqrt(scenario.dim)
+    queries = documents[source] + scenario.written * noise
+    queries[:, 1] += scenario.offset
+    return Drawn(queries, documents, {str(q): {str(d): 1} for q, d in enumerate(source)})
 
 
 def _documents_drawn(scenario: Scenario, rng: np.random.Generator, n: int | None) -> Drawn:

@@ -7,9 +7,8 @@ import pytest
 
 from anisotropy import EmbeddingSpace
 from anisotropy.errors import UsageError
-from anisotropy.measures import measure_space
+from anisotropy.measures import budget, measure_space
 from anisotropy.measures.budget import PILOT, anchors_needed
-from anisotropy.measures.run import ANCHORS
 from anisotropy.workflow import AnalysisOptions, analyze, compare
 
 NAME = "uniformity(t=2)"
@@ -21,6 +20,12 @@ def clustered(n: int, seed: int, label: str = "a") -> EmbeddingSpace:
     centers = 2 * rng.normal(size=(6, 8)) * np.arange(1, 7)[:, None] / 6
     documents = centers[rng.integers(0, 6, n)] + rng.normal(size=(n, 8))
     return EmbeddingSpace(documents[:30], documents, label=label)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A default of 20 anchors, so that collections of thousands are large."""
+    monkeypatch.setattr(budget, "ANCHORS", 20)
 
 
 @pytest.mark.parametrize("target", [0.02, 0.008, 0.004])
@@ -48,8 +53,18 @@ def test_an_error_below_what_sampling_gives_takes_every_row() -> None:
 
 
 def test_small_sides_and_measures_that_are_no_estimates_need_no_pilot() -> None:
-    assert anchors_needed([clustered(PILOT, 2)], 0.001, [NAME]) == 2
-    assert anchors_needed([clustered(3000, 2)], 0.001, ["mean_cosine"]) == ANCHORS
+    assert anchors_needed([clustered(PILOT, 2)], 0.001, [NAME]) == budget.ANCHORS
+    assert anchors_needed([clustered(3000, 2)], 0.001, ["mean_cosine"]) == budget.ANCHORS
+
+
+def test_never_fewer_anchors_than_without_the_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default set of a small collection stays as it is, whatever error is allowed."""
+    monkeypatch.undo()
+    space = clustered(400, 5)
+    asked = AnalysisOptions(projections=(), relative_error=0.5)
+    found, plain = analyze([space], asked), analyze([space], AnalysisOptions(projections=()))
+    assert found.rows == plain.rows
+    assert found.config["anchors"] == plain.config["anchors"] == 5000
 
 
 def test_the_space_that_needs_most_decides_for_both() -> None:

@@ -395,8 +395,6 @@ def test_an_interval_of_a_skewed_mean_covers_where_the_plain_one_does_not() -> N
             hits[scale] += found.low <= math.exp(0.5) <= found.high
     assert hits["linear"] / 2000 < 0.91
     assert 0.925 < hits["skewed"] / 2000 < 0.97
-    flat = interval(Estimate(1.0, (Influence([0, 1, 2, 3], np.array([-1, 1, -1, 1.0])),)))
-    same = interval(
-        Estimate(1.0, (Influence([0, 1, 2, 3], np.array([-1, 1, -1, 1.0])),), scale="skewed")
-    )
+    even = (Influence(range(6), np.array([-1, 1, -1, 1.0, -1, 1])),)
+    flat, same = (interval(Estimate(1.0, even, scale=scale)) for scale in ("linear", "skewed"))
     assert (same.low, same.high) == pytest.approx((flat.low, flat.high))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anisotropy.errors import EmbeddingsError
+from anisotropy.errors import EmbeddingsError, UsageError
 from anisotropy.measures import measure_space, parse
 from anisotropy.spaces import EmbeddingSpace
 from tests.measures.everything import chunked, measurable, noisy, plain, possible, same, table
@@ -97,3 +97,51 @@ def test_what_a_padding_only_chunk_holds_reaches_the_ranking_alone() -> None:
                for k in before if k[0] == "ranking" and k[2] == "recipe")  # fmt: skip
     line = next(w for w in measure_space(made, ["gap"]).warnings if "padding-only" in w)
     assert line.startswith("documents: 30 padding-only chunks are left out")
+
+
+def test_few_units_and_certain_shares_give_no_interval_without_width() -> None:
+    rng = np.random.default_rng(0)
+    few = EmbeddingSpace(rng.normal(size=(4, 6)), rng.normal(size=(9, 6)), qrels={"0": {"0": 1}})
+    rows = [row for row in measure_space(few).rows if row.population == "queries"]
+    assert rows
+    assert not [row for row in rows if not np.isnan(row.ci_low)]
+    # Every positive is the nearest document: a share of 0 among 30 queries is not certain.
+    documents = np.eye(40)
+    qrels = {str(i): {str(i): 1} for i in range(30)}
+    best = EmbeddingSpace(documents[:30], documents, qrels=qrels)
+    (row,) = measure_space(best, ["positive_percentile"]).rows
+    assert (row.value, row.ci_low) == (0, 0)
+    assert 0.05 < row.ci_high < 0.2
+
+
+def test_one_judged_document_and_equal_distances_are_said_not_divided_by() -> None:
+    rng = np.random.default_rng(1)
+    one = EmbeddingSpace(rng.normal(size=(30, 5)), rng.normal(size=(50, 5)), qrels={"3": {"7": 1}})
+    names = ["negative_positive_share(k=5)", "negative_probability_kl(k=5, role=documents)"]
+    assert all(np.isnan(row.ci_low) for row in measure_space(one, names).rows)
+    corners = EmbeddingSpace(np.eye(16), np.eye(16))
+    with pytest.raises(UsageError, match="equally far"):
+        measure_space(corners, ["intrinsic_dimension(method=twonn)"])
+
+
+def test_written_queries_reach_the_gap_that_their_pairs_hide() -> None:
+    """The errors of the centers go together where queries are written from the documents."""
+    rng, covered, low = np.random.default_rng(2), 0, 0
+    far = rng.normal(size=(200_000, 8)) * 0.5
+    moved = far + rng.normal(size=far.shape) * 0.3
+    moved[:, 0] += 0.1
+
+    def unit(rows: np.ndarray) -> np.ndarray:
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    truth = np.linalg.norm(unit(far).mean(0) - unit(moved).mean(0))
+    for _ in range(60):
+        documents = rng.normal(size=(200, 8)) * 0.5
+        queries = documents + rng.normal(size=documents.shape) * 0.3
+        queries[:, 0] += 0.1
+        space = EmbeddingSpace(queries, documents, qrels={str(i): {str(i): 1} for i in range(200)})
+        (row,) = measure_space(space, ["gap"]).rows
+        covered += row.ci_low <= truth <= row.ci_high
+        low += row.value < truth
+    assert low > 45  # the value keeps its definition, which is too small here
+    assert covered >= 54

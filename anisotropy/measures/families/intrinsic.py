@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -202,6 +203,8 @@ def intrinsic_dimension(facts: Facts, measure: Measure, side: str, on: str) -> E
         return maximum_likelihood(distance[:, :k])
 
     value = estimate(found.distance)
+    if not math.isfinite(value):
+        raise Impossible(f"{side}: the nearest others of every row are equally far")
     influences: tuple[Influence, ...] = ()
     notes: tuple[str, ...] = ()
     if found.repeats:

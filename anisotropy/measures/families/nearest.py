@@ -205,7 +205,8 @@ DEFINITIONS = (
         "minus the Euclidean distance. Spaces whose similarity or temperature differ are not "
         "compared. Relevant documents that nobody judged make it negative; judged ones below the "
         "relevance level are among the others. Pairs are averaged, queries are the clusters; "
-        "best chunk each. Estimated for this collection.",
+        "best chunk each, padding-only chunks included as in upstream's ranking. Estimated "
+        "for this collection.",
         needs=("positives", "neighbors"),
         places=(("positives", "recipe"),),
         score_bound=True,

@@ -87,6 +87,8 @@ def _over_blocks(
         taken &= np.cumsum(taken, axis=1, dtype=np.int32) <= k
         positive, size = judged_among(found, chance, k, taken)
         there = found.weights("documents", out) > 0
+        if not there.any():
+            return np.array([np.nan])  # one document alone: no interval
         return np.array([np.mean(positive[there] / np.maximum(size[there], 1e-300))])
 
     whole = without(())

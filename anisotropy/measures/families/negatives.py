@@ -159,6 +159,8 @@ def _without_blocks(
 
         def without(out: Any) -> np.ndarray:
             stays = ~np.isin(np.arange(blocks), out)
+            if not total[stays].sum() > 0:
+                return np.full(len(STATISTICS), np.nan)  # one block has all anchors: no interval
             return every(mass[stays].sum(axis=0) / total[stays].sum())
 
     return left_out(without(()), without, blocks)
@@ -295,7 +297,8 @@ _NOTE = (
     "are taken off the variance; the coverage carries no interval, nor do documents under "
     "center=sides, whose center moves with the queries: simulated, they do not cover (90%, and 82 "
     "to 85% in clusters). center=sides subtracts each side's mean first, the control for "
-    "unevenness made by an offset alone."
+    "unevenness made by an offset alone. n counts the queries: as items of role=queries, as "
+    "anchors of role=documents."
 )
 _COMMON: dict[str, Any] = {
     "family": "negatives",

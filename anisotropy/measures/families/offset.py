@@ -10,9 +10,9 @@ import numpy as np
 from anisotropy.measures.base import Definition, Impossible, Measure, Parameter
 from anisotropy.measures.basis import need_rows
 from anisotropy.measures.facts import Facts
-from anisotropy.measures.families.query_document import label_null, offset_terms
+from anisotropy.measures.families.query_document import label_null, offset_terms, pair_slack
 from anisotropy.measures.moments import centered_squares
-from anisotropy.statistics import Estimate, Influence, null_z
+from anisotropy.statistics import Estimate, Influence, upper_p
 
 SIDES = ("queries", "documents")
 #: Squared centers nearer to 0 than this many standard errors have no direction to speak of.
@@ -69,9 +69,10 @@ def relative_gap(facts: Facts, measure: Measure, side: str, on: str) -> Estimate
         method="jackknife" if corrected else None,
         scale="square",
         squared=ratio,
+        slack=pair_slack(facts, on) / within if corrected else 0.0,
         low=0.0,
         null_mean=math.sqrt(mean / within),
-        null_p=null_z(square, mean, sd),
+        null_p=upper_p(square, mean, sd),
     )
 
 

@@ -23,11 +23,13 @@ from anisotropy.measures.facts import Facts
 from anisotropy.measures.families.isotropic import isotropic_spectrum
 from anisotropy.measures.families.left_out import Kind, root_sums_without
 from anisotropy.measures.moments import Moments, quadratic, spectrum
-from anisotropy.statistics import Estimate, Influence, Scale
+from anisotropy.statistics import FEWEST_UNITS, Estimate, Influence, Scale
 
 #: Subsamples of a side that has more rows than are asked for.
 SUBSAMPLES = 5
 LEAST = 3
+#: Apart from each other and from the seeds of runs beside this one.
+_SEEDS = 1000
 
 
 class RowCount(Parameter):
@@ -112,34 +114,21 @@ def rows_taken(facts: Facts, measure: Measure, side: str) -> int:
     return int(asked)
 
 
-def windows(ids: Sequence[str], n: int, seed: int) -> list[np.ndarray]:
-    """Subsamples of `n` of the ids: arcs of a circle in the order of a seeded hash.
+def subsamples(ids: Sequence[str], n: int, seed: int) -> list[np.ndarray]:
+    """Subsamples of `n` of the ids, without replacement, each by a seeded hash of its own.
 
-    The arcs start at even distances: they are disjoint where the ids allow it, and overlap as
-    little as they can where not.
+    They are independent of each other, so that the spread between them is the error of their
+    mean. Arcs of one circle that overlap little have a smaller error, which no spread between
+    five of them shows: simulated, intervals from it covered 70 to 90%.
 
     Returns
     -------
     list of numpy.ndarray of shape (n,)
         Ascending positions in `ids`.
     """
-    order = np.argsort(hash_ids(ids, seed), kind="stable")
-    starts = [r * len(ids) // SUBSAMPLES for r in range(SUBSAMPLES)]
-    return [np.sort(np.take(order, np.arange(s, s + n), mode="wrap")) for s in starts]
-
-
-def shrinkage(parts: Sequence[np.ndarray], total: int) -> float:
-    """Factor that makes the usual error of a mean over subsamples that of these subsamples.
-
-    To first order a value is a mean over rows, so the overlaps of the subsamples give both the
-    variance of their mean and the expected variance between them. For disjoint ones the
-    factor is sqrt(1 - rows used/all rows).
-    """
-    size, n = len(parts), len(parts[0])
-    shared = np.array([[len(np.intersect1d(a, b)) for b in parts] for a in parts]) / n**2
-    of_mean = max(float(shared.mean()) - 1 / total, 0.0)
-    between = float(np.trace(shared) - shared.sum() / size) / (size - 1)
-    return math.sqrt(of_mean * size / between) if between > 0 else 0.0
+    seeds = [_SEEDS * seed + r for r in range(1, SUBSAMPLES + 1)]
+    orders = (np.argsort(hash_ids(ids, one), kind="stable") for one in seeds)
+    return [np.sort(order[:n]) for order in orders]
 
 
 def subset(rows: Rows, index: np.ndarray) -> Rows:
@@ -158,7 +147,9 @@ def draws(facts: Facts, side: str, on: str, n: int) -> list[Draw]:
 
 def _draws(facts: Facts, side: str, on: str, n: int) -> list[Draw]:
     rows = facts.rows(side, on)
-    parts = facts.once(("windows", side, n), lambda: windows(_names(facts, side), n, facts.seed))
+    parts = facts.once(
+        ("subsamples", side, n), lambda: subsamples(_names(facts, side), n, facts.seed)
+    )
     return [Draw(Moments(subset(rows, part)), part) for part in parts]
 
 
@@ -259,14 +250,16 @@ def spectral(
     mean = float(each.mean())
     unit = 1 / mean if scale == "log" else 1.0
     influences: tuple[Influence, ...] = ()
-    if side != "documents" and without:
+    enough = len(facts.space.query_ids) >= FEWEST_UNITS
+    if side != "documents" and without and enough:
         values = _jackknife(facts, side, on, n, kind, without)
         influences = (Influence(facts.space.query_ids, values * unit),)
-    elif side != "documents":
+    elif side != "documents" and enough:
         changes = [(v * slope) @ v.T for (_, v), (_, slope) in zip(found, results, strict=True)]
         values = _changes(facts, side, on, n, kind, changes)
         influences = (Influence(facts.space.query_ids, values * unit),)
-    influences += _monte_carlo(facts, side, on, n, (each - mean) * unit)
+    if side == "documents" or enough:
+        influences += _monte_carlo(facts, side, on, n, (each - mean) * unit)
     drawn = len(found) > 1
     about = over_queries(side) | ({"method": "subsample"} if drawn else {})
     return Estimate(
@@ -354,11 +347,9 @@ def _monte_carlo(
     """Error of having drawn some documents only: the spread between subsamples."""
     if side == "queries":
         return ()
-    parts = [draw.index for draw in draws(facts, "documents", on, n) if draw.index is not None]
-    if not parts:
+    if draws(facts, "documents", on, n)[0].index is None:
         return ()
-    keys = [f"subsample {r}" for r in range(len(each))]
-    return (Influence(keys, each, shrinkage(parts, len(facts.raw("documents")))),)
+    return (Influence([f"subsample {r}" for r in range(len(each))], each),)
 
 
 def _isotropic(

@@ -46,7 +46,7 @@ DEFINITIONS = (
         name="wasserstein_uniformity",
         family="spread",
         formula="W2 = sqrt(|m|^2 + 1 + tr S - (2/sqrt dim) tr S^1/2); corrected: |m|^2 without "
-        "its diagonal terms",
+        "its diagonal terms, S with divisor n - 1; plain: both with divisor n",
         low=0.0,
         high=math.sqrt(2),
         up="non-uniform (0 is best)",
