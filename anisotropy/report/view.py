@@ -47,6 +47,7 @@ def view_of(results: Results) -> dict[str, Any]:
         "headlines": [_section(pair, True, len(tested) > 1) for pair in tested]
         or [_section(results, False, False)],
         "families": _families(results, one),
+        "mining": _records(_mining(results)),
         "differences": [_all_differences(pair) for pair in tested] if len(tested) > 1 else [],
         "similarities": similarity_table(results),
         "associations": association_table(results),
@@ -236,6 +237,27 @@ def _family_row(results: Results, line: Line, pair: Results | None) -> dict[str,
         "direction": direction_text(line.measure),
         "cells": cells,
     }
+
+
+def _mining(results: Results) -> list[dict[str, Any]]:
+    """What the rows on negatives rest on, from the curves of that name: a row a depth."""
+    return [
+        {
+            "space": curve.space,
+            "drawn": curve.side,
+            "k": int(data["k"][row]),
+            "center": str(data["center"][row]),
+            "items N": int(data["items"][row]),
+            "anchors": f"{int(data['anchors'][row]):,} of {int(data['anchors_all'][row]):,}",
+            "k/N": float(data["k_share"][row]),
+            "largest KL": float(data["kl_most_uneven"][row]),
+            "largest Gini": float(data["gini_most_uneven"][row]),
+        }
+        for curve in results.curves
+        if curve.name == "mining"
+        for data in [curve.columns]
+        for row in range(len(data["k"]))
+    ]
 
 
 def _records(rows: list[dict[str, Any]]) -> dict[str, Any]:

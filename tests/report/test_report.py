@@ -378,3 +378,24 @@ def test_similarities_alone_make_a_page() -> None:
     assert table.startswith("dance against ance")
     assert "queries cka" in table
     assert "0.81" in table
+
+
+def test_the_report_says_what_the_rows_on_negatives_rest_on() -> None:
+    """N, anchors, k/N and the largest values, from the curve ``mining``."""
+    import numpy as np
+
+    import anisotropy as an
+    from anisotropy.report.view import view_of
+
+    rng = np.random.default_rng(0)
+    documents = rng.normal(size=(60, 6))
+    qrels = {str(i): {str(i): 1} for i in range(30)}
+    space = an.EmbeddingSpace(documents[:40], documents, qrels=qrels, label="x")
+    results = an.analyze([space], measures=["negative_probability_kl(k=10)"], projections=[])
+    table = view_of(results)["mining"]
+    rows = [
+        dict(zip(table["head"], (c["text"] for c in row), strict=True)) for row in table["rows"]
+    ]
+    (row,) = [r for r in rows if (r["drawn"], r["k"], r["center"]) == ("queries", "10", "none")]
+    assert (row["items N"], row["anchors"], row["k/N"]) == ("40", "30 of 30", "0.2500")
+    assert float(row["largest Gini"]) == 0.75
