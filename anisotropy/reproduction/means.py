@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from anisotropy.measures import MeasuredSpace
+from anisotropy.measures import MeasuredSpace, definition_of
 from anisotropy.results import Measurement
 from anisotropy.statistics import LEVEL, student
 
 
 def seed_means(measured: Mapping[str, Sequence[MeasuredSpace]]) -> list[Measurement]:
-    """One row a method and place: mean over its seeds, 95% interval of Student's t over them.
+    """One row a method and place: mean over its seeds, with Student's 95% interval over them.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def seed_means(measured: Mapping[str, Sequence[MeasuredSpace]]) -> list[Measurem
     Returns
     -------
     list of Measurement
-        Their ``space`` is the method and their ``unit`` ``seed``; nothing for methods with one
+        Intervals cut to the measure's range. Their ``space`` is the method and their ``unit`` ``seed``; nothing for methods with one
         space, one that stands for every seed included.
     """
     rows = []
@@ -42,8 +42,10 @@ def seed_means(measured: Mapping[str, Sequence[MeasuredSpace]]) -> list[Measurem
 def _mean(method: str, row: Measurement, values: np.ndarray) -> Measurement:
     se = float(values.std(ddof=1)) / math.sqrt(len(values))
     mean, reach = float(values.mean()), student(LEVEL, len(values) - 1.0) * se
+    known = definition_of(row.measure)
     return replace(
-        row, space=method, value=mean, se=se, ci_low=mean - reach, ci_high=mean + reach,
+        row, space=method, value=mean, se=se,
+        ci_low=max(mean - reach, known.low), ci_high=min(mean + reach, known.high),
         level=LEVEL, n=len(values), unit="seed", population="none", method="closed_form",
         null_mean=math.nan, null_sd=math.nan, null_p=math.nan,
     )  # fmt: skip
