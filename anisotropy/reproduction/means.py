@@ -24,8 +24,9 @@ def seed_means(measured: Mapping[str, Sequence[MeasuredSpace]]) -> list[Measurem
     Returns
     -------
     list of Measurement
-        Intervals cut to the measure's range. Their ``space`` is the method and their ``unit`` ``seed``; nothing for methods with one
-        space, one that stands for every seed included.
+        Their ``space`` is the method and their ``unit`` ``seed``; intervals are cut to the range
+        of the measure. Nothing for methods with one space, one that stands for every seed
+        included.
     """
     rows = []
     for method, spaces in measured.items():

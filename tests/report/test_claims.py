@@ -94,8 +94,9 @@ def test_the_page_opens_with_them_and_holds_every_part() -> None:
 
 
 def test_hostile_claims_stay_text() -> None:
-    evil = record("checkpoints", 0, claim=EVIL, text=EVIL, note=EVIL, what=EVIL, contrast=EVIL,
-                  parts=[part(0.04, measure=EVIL, side=EVIL, note=EVIL, against=EVIL)])  # fmt: skip
+    parts = [part(0.04, measure=EVIL, side=EVIL, note=EVIL, against=EVIL)]
+    words = dict.fromkeys(("claim", "text", "note", "what", "contrast"), EVIL)
+    evil = record("checkpoints", 0, parts=parts, **words)
     html = render_html(results(evil, {**evil, "scope": "method", "seed": None}))
     assert Page(html).tags.count("script") == 1
     assert "\x1b" not in claims_text(results(
@@ -134,8 +135,9 @@ def methods(count: int) -> Results:
         space["steps_after_ance"] = 240 if place >= count else 0
     if count > 1:
         mean = next(r for r in found.rows if r.measure == "nDCG@10")
-        found.rows += [replace(mean, space=m, value=v, ci_low=v - 0.01, ci_high=v + 0.01,
-                               unit="seed") for m, v in (("ANCE", 0.4), ("DANCE", 0.5))]  # fmt: skip
+        for method, value in (("ANCE", 0.4), ("DANCE", 0.5)):
+            limits = {"ci_low": value - 0.01, "ci_high": value + 0.01}
+            found.rows.append(replace(mean, space=method, value=value, unit="seed", **limits))
     return found
 
 
