@@ -186,6 +186,8 @@ class Claims:
         if not names or twice is not None:
             got = f"{twice!r} twice" if names else "no claims"
             raise UsageError(f"claims: got {got}; allowed: one or more, each with its own letter")
+        if not self.contrasts:
+            raise UsageError("claims: got no contrasts; allowed: one or more")
         if not isinstance(self.level, int | float) or not 0.5 < self.level < 1:
             raise UsageError(f"claims: level: got {self.level!r}; allowed: between 0.5 and 1")
 

@@ -373,11 +373,9 @@ def _of_checkpoints(measured: Measured, place: int) -> Callable[[Part, str], Del
         b = measured[method][place].estimates[part.key]
         against, a = _baseline(measured, part, method, place)
         known = Delta(b.value, against, _scaled(b.value, against, part), n=b.n, unit=b.unit)
-        census = b.population == "none" or (part.against not in (NULL, OWN) and (
-            more_than_queries(measured[part.against][place], part.key)))  # fmt: skip
         if b.population == "none":
             return _untested(known, "a whole collection is no sample; several seeds can test it")
-        if census:
+        if a is not None and more_than_queries(measured[part.against][place], part.key):
             return _untested(known, "resampling queries cannot show its noise; seeds can")
         return _with_error(known, a, b, part)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -205,7 +206,17 @@ def finished(folder: Path, leg: Leg, seed: int, start: Path | None, fingerprint:
             f"{folder}: made with {'; '.join(differing[:3])}; choose another --out, or the same "
             "configuration"
         )
-    return True
+    return _complete(folder, leg.steps)
+
+
+def _complete(folder: Path, steps: int) -> bool:
+    """Whether the history reaches the last step."""
+    try:
+        with (folder / "history.csv").open(newline="", encoding="utf-8") as file:
+            done = [int(row["step"]) for row in csv.DictReader(file)]
+    except (OSError, KeyError, ValueError, TypeError):
+        return False
+    return steps in done
 
 
 #: Resolved by the start: what a configuration says of them is not what is recorded.

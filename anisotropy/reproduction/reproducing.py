@@ -250,6 +250,8 @@ def _begin(folder: Path, claims: Claims, plan: Plan, given: Given) -> None:
         write_json(folder / RUN, record)
         return
     before = read_json(folder / RUN)
+    if not isinstance(before, dict) or before.get("format") != FORMAT:
+        raise UsageError(f"{folder / RUN}: not of format {FORMAT}; choose another --out")
     written = (folder / CLAIMS).read_text("utf-8") if (folder / CLAIMS).is_file() else ""
     if before.get("claims_sha256") != claims.digest or written != claims.text():
         raise UsageError(

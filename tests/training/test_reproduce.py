@@ -20,6 +20,7 @@ from anisotropy.files import sha256_file
 from anisotropy.opening import EncoderOptions, encode_to_store
 from anisotropy.plots import FIGURES
 from anisotropy.reproduction import Given, make_plan
+from anisotropy.reproduction.plan import finished
 from anisotropy.reproduction.reproducing import _label, _open, _seeds
 from anisotropy.results import Results
 from tests.making import make_checkpoint
@@ -332,6 +333,7 @@ def test_a_collection_without_test_or_training_is_refused(
     [
         (lambda f: (f / "claims.json").write_text("{}"), "changed after the run started"),
         (lambda f: (f / "claims.json").unlink(), "changed after the run started"),
+        (lambda f: (f / "run.json").write_text("[]"), "not of format"),
     ],
 )
 def test_changed_claims_are_refused(
@@ -363,6 +365,21 @@ def test_another_configuration_is_refused(
     (here / "other.toml").write_text(CONFIG.replace(old, new))
     words = ["reproduce", "--data", "data", "--config", "other.toml", "--out", "out"]
     assert said in complain(capsys, words)
+
+
+def test_a_checkpoint_is_finished_when_its_history_is(here: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(here / "out/checkpoints/1/dance.ckpt", tmp_path / "dance.ckpt")
+    leg = next(leg for leg in make_plan("c.toml").legs() if leg.name == "dance")
+    fingerprint = open_collection("data", split="test").fingerprint
+    start = tmp_path / "norm-first.ckpt"
+    assert finished(folder, leg, 1, start, fingerprint)
+    with pytest.raises(UsageError, match=r"start .*norm-first\.ckpt, asked for .*other\.ckpt"):
+        finished(folder, leg, 1, tmp_path / "other.ckpt", fingerprint)
+    with pytest.raises(UsageError, match="another collection or split"):
+        finished(folder, leg, 1, start, "0")
+    lines = (folder / "history.csv").read_text().splitlines()
+    (folder / "history.csv").write_text("\n".join(lines[:2]) + "\n")
+    assert not finished(folder, leg, 1, start, fingerprint)
 
 
 def test_a_checkpoint_of_another_seed_or_start_is_refused(
