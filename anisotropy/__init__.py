@@ -28,6 +28,7 @@ _PUBLIC = {
     "open_collection": "anisotropy.collection",
     "plots": "anisotropy.plots",
     "project": "anisotropy.projection",
+    "reproduce": "anisotropy.reproduction",
     "training": "anisotropy.training",
     "transform": "anisotropy.transforms",
     "transforms": "anisotropy.transforms",
@@ -51,6 +52,7 @@ __all__ = [
     "open_collection",
     "plots",
     "project",
+    "reproduce",
     "training",
     "transform",
     "transforms",
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
     from anisotropy.errors import AnisotropyError
     from anisotropy.measures import observed_negatives
     from anisotropy.projection import project
+    from anisotropy.reproduction import reproduce
     from anisotropy.results import Results
     from anisotropy.spaces import EmbeddingSpace
     from anisotropy.transforms import transform

@@ -162,10 +162,7 @@ def analyze(
     if pairs:
         spaces = align_all(spaces, options.on_mismatch)
     options = _with_anchors(spaces, options, say)
-    # Maps are drawn beside the measures, whose work within a space is spread over the cores.
-    with ThreadPoolExecutor(1) as pool, one_thread_each:
-        maps = [pool.submit(_maps, [space], options, say) for space in spaces]
-        measured = [_measure(space, options, say, between=bool(pairs)) for space in spaces]
+    measured, maps = _measure_all(spaces, options, say, between=bool(pairs))
     results = _gather(spaces, measured, options, collection, config)
     if pairs:
         _tell(say, f"testing differences from {', '.join(dict.fromkeys(pairs.values()))}")
@@ -173,8 +170,89 @@ def analyze(
         held = [(of[first], of[other]) for other, first in pairs.items()]
         _add_compared(results, compare_pairs(held, on_mismatch=options.on_mismatch))
     for drawn in maps:
-        _add_maps(results, drawn.result)
+        _add_maps(results, drawn)
     return results
+
+
+def analyze_methods(
+    methods: Mapping[str, Sequence[EmbeddingSpace]],
+    options: AnalysisOptions | None = None,
+    *,
+    baseline: str,
+    collection: Collection | None = None,
+    config: Mapping[str, Any] | None = None,
+    say: Say | None = None,
+) -> tuple[Results, dict[str, list[MeasuredSpace]]]:
+    """Measure several methods, one space a seed each, and test each against a baseline.
+
+    Parameters
+    ----------
+    methods
+        Name to its spaces, one a seed in the same order everywhere. A space that does not depend
+        on the seed stands there as often as there are seeds, and is measured once. Labels differ.
+    options, collection, config, say
+        As in :func:`analyze`.
+    baseline
+        The method that every other one is held against.
+
+    Returns
+    -------
+    tuple of Results and dict
+        Results as of :func:`analyze`, the differences over seeds where there are several (see
+        :func:`compare`), and the measured spaces of each method, one a seed.
+
+    Raises
+    ------
+    UsageError
+        If there is no such method, or the methods have different numbers of spaces.
+    NotComparable
+        If two labels are the same, or the spaces are of different collections.
+    """
+    from anisotropy.comparison import align_all
+
+    options = options or AnalysisOptions()
+    counts = {name: len(own) for name, own in methods.items()}
+    if len(set(counts.values())) != 1 or 0 in counts.values():
+        shown = ", ".join(f"{count} of {name}" for name, count in counts.items())
+        raise UsageError(f"methods: got {shown}; allowed: as many of each, one a seed")
+    if baseline not in methods:
+        raise UsageError(f"baseline: {one_of(baseline, methods)}")
+    every = list({id(space): space for own in methods.values() for space in own}.values())
+    _check_labels(every)
+    aligned = align_all(every, options.on_mismatch)
+    options = _with_anchors(aligned, options, say)
+    measured, maps = _measure_all(aligned, options, say, between=len(methods) > 1)
+    by_id = dict(zip(map(id, every), measured, strict=True))
+    found = {name: [by_id[id(space)] for space in own] for name, own in methods.items()}
+    results = _gather(aligned, measured, options, collection, config)
+    _name_methods(results, methods, every)
+    _tell(say, f"testing differences from {baseline}")
+    _add_compared(results, _against(found, baseline, options.on_mismatch))
+    for drawn in maps:
+        _add_maps(results, drawn)
+    return results, found
+
+
+def _name_methods(
+    results: Results,
+    methods: Mapping[str, Sequence[EmbeddingSpace]],
+    every: Sequence[EmbeddingSpace],
+) -> None:
+    """Put down whose space each is; several spaces of a method are its seeds."""
+    owner = {id(space): name for name, own in methods.items() for space in own}
+    for about, space in zip(results.spaces, every, strict=True):
+        about["method"] = owner[id(space)]
+
+
+def _against(
+    found: Mapping[str, Sequence[MeasuredSpace]], baseline: str, on_mismatch: str
+) -> Compared:
+    from anisotropy.comparison import compare_methods
+
+    sides = [
+        ((baseline, name), found[baseline], own) for name, own in found.items() if name != baseline
+    ]
+    return compare_methods(sides, on_mismatch=on_mismatch)
 
 
 def compare(
@@ -329,6 +407,17 @@ def _check_labels(spaces: Sequence[EmbeddingSpace]) -> None:
     twice = next((label for label in labels if labels.count(label) > 1), None)
     if twice is not None:
         raise NotComparable(f"two spaces are labeled {twice!r}; give them different labels")
+
+
+def _measure_all(
+    spaces: Sequence[EmbeddingSpace], options: AnalysisOptions, say: Say | None, between: bool
+) -> tuple[list[MeasuredSpace], list[Callable[[], list[Curve]]]]:
+    """Every space measured, and a function a space that gives its maps."""
+    # Maps are drawn beside the measures, whose work within a space is spread over the cores.
+    with ThreadPoolExecutor(1) as pool, one_thread_each:
+        maps = [pool.submit(_maps, [space], options, say) for space in spaces]
+        measured = [_measure(space, options, say, between=between) for space in spaces]
+    return measured, [drawn.result for drawn in maps]
 
 
 def _add_compared(results: Results, found: Compared) -> None:

@@ -34,6 +34,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("readme")
     make_checkpoint(folder / "demo/ance.ckpt")
     make_checkpoint(folder / "demo/dance.ckpt", "dance", seed=1)
+    make_checkpoint(folder / "norm.ckpt", "dance", seed=2)
+    make_checkpoint(folder / "dual.ckpt", seed=3)
     make_collection(folder / "my-collection")
     return folder
 

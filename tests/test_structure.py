@@ -35,6 +35,7 @@ ORDER = (
     "training",
     "gates",
     "workflow",
+    "reproduction",
     "inspection",
     "api",
     "cli",

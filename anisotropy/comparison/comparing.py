@@ -116,13 +116,36 @@ def compare_pairs(
 
     Holm's family is the fixed headline set times the number of pairs.
     """
+    labels = [(first.space.label, other.space.label) for first, other in pairs]
+    sides = [(names, [a], [b]) for names, (a, b) in zip(labels, pairs, strict=True)]
+    return compare_methods(sides, on_mismatch=on_mismatch)
+
+
+def compare_methods(
+    sides: Sequence[tuple[tuple[str, str], Sequence[MeasuredSpace], Sequence[MeasuredSpace]]],
+    *,
+    on_mismatch: str = "error",
+) -> Compared:
+    """Several comparisons of two methods each, as :func:`compare_sides` makes one.
+
+    Parameters
+    ----------
+    sides
+        Names of the two, the spaces of the baseline, the spaces of the other.
+    on_mismatch
+        As in :func:`compare_spaces`.
+
+    Returns
+    -------
+    Compared
+        Holm's family is the fixed headline set times the number of comparisons.
+    """
     found = Compared()
     # So many rounds that the smallest possible p stays below 0.01 after the correction.
-    rounds = max(ROUNDS, 100 * family_size(False, False) * len(pairs))
-    for baseline, other in pairs:
-        names = (baseline.space.label, other.space.label)
-        _compare_everything(found, [baseline], [other], names, on_mismatch, rounds)
-    found.differences = adjusted(found.differences, len(pairs))
+    rounds = max(ROUNDS, 100 * family_size(False, False) * len(sides))
+    for names, a, b in sides:
+        _compare_everything(found, a, b, names, on_mismatch, rounds)
+    found.differences = adjusted(found.differences, len(sides))
     return found
 
 

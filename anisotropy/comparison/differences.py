@@ -28,7 +28,7 @@ def difference_row(
     """
     left, right = a.estimates[key], b.estimates[key]
     found = paired_difference(left, right)
-    if left.population == "none" or _more_than_queries(a, key):
+    if left.population == "none" or more_than_queries(a, key):
         found = replace(found, interval=Interval(), effect_size=math.nan)
     p, test = found.interval.p, "t"
     changes = paired_changes(left, right)
@@ -51,7 +51,7 @@ def difference_row(
     )
 
 
-def _more_than_queries(one: MeasuredSpace, key: Key) -> bool:
+def more_than_queries(one: MeasuredSpace, key: Key) -> bool:
     """Whether a difference over queries has noise that resampling queries cannot show.
 
     Where all documents enter as a set beside the queries, two encodings that differ by noise

@@ -109,7 +109,11 @@ def pool_size(facts: Facts, role: str) -> int:
 
 def headline_k(facts: Facts, role: str) -> int:
     """200, or the scaled k where 200 is more than 5% of the items."""
-    n = pool_size(facts, role)
+    return depth_for(pool_size(facts, role))
+
+
+def depth_for(n: int) -> int:
+    """The depth that decides for a pool of n items: 200, or the scaled k where it is too deep."""
     return MINING_K if LARGEST_SHARE * n >= MINING_K else scaled_k(n)
 
 

@@ -4,6 +4,7 @@ Each function draws a new figure at column width, or onto the axes it is given. 
 of Okabe and Ito; spaces also differ by marker, sides by line style, so that gray is enough.
 """
 
+from anisotropy.plots.claims import claims
 from anisotropy.plots.curves import distances, negative_probability, spectrum
 from anisotropy.plots.maps import projection_map
 from anisotropy.plots.save import FIGURES, FigureKind, available, render, save_figures
@@ -13,6 +14,7 @@ __all__ = [
     "FIGURES",
     "FigureKind",
     "available",
+    "claims",
     "differences",
     "distances",
     "negative_probability",

@@ -7,6 +7,8 @@ from typing import Any
 
 from anisotropy.results import Difference, Measurement, Results
 
+_MOST = 12
+
 
 def pairs_of(results: Results) -> list[Results]:
     """One view a comparison, with exactly two labels: the baseline, then the other.
@@ -27,6 +29,23 @@ def seeds_of(results: Results) -> dict[str, int]:
     """Name of a side to the number of its checkpoints, for sides of more than one."""
     names = [str(space["method"]) for space in results.spaces if space.get("method")]
     return {name: names.count(name) for name in dict.fromkeys(names) if names.count(name) > 1}
+
+
+def drawn(results: Results) -> Results:
+    """What figures of spaces show: of more than 12 spaces, the first seed of each method."""
+    if len(results.spaces) <= _MOST or not seeds_of(results):
+        return results
+    first: dict[str, dict[str, Any]] = {}
+    for space in results.spaces:
+        first.setdefault(str(space.get("method")), space)
+    labels = {space["label"] for space in first.values()}
+    names = {*labels, *first}
+    return dataclasses.replace(
+        results,
+        spaces=list(first.values()),
+        rows=[row for row in results.rows if row.space in names],
+        curves=[curve for curve in results.curves if curve.space in names],
+    )
 
 
 def _pair(results: Results, baseline: str, space: str) -> Results:

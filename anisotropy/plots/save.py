@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 
 from anisotropy.files import replacing
 from anisotropy.plots import style
+from anisotropy.plots.claims import claims, claims_caption, claims_rows
+from anisotropy.plots.compared import drawn
 from anisotropy.plots.curves import (
     distances,
     distances_caption,
@@ -80,6 +82,13 @@ FIGURES = {
     kind.name: kind
     for kind in (
         FigureKind(
+            "claims",
+            "Claims",
+            claims,
+            claims_caption,
+            lambda results: bool(claims_rows(results)),
+        ),
+        FigureKind(
             "differences",
             "Headline differences",
             differences,
@@ -136,7 +145,7 @@ def save_figures(results: Results, folder: str | Path) -> list[Path]:
     Parameters
     ----------
     results
-        What to draw.
+        What to draw; of many spaces the first seed of each method (:func:`drawn`).
     folder
         Made if it does not exist.
 
@@ -146,6 +155,7 @@ def save_figures(results: Results, folder: str | Path) -> list[Path]:
         The files, figure by figure.
     """
     paths = []
+    results = drawn(results)
     for kind in available(results):
         figure = kind.draw(results)
         for form in ("pdf", "png"):

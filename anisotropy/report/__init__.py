@@ -3,8 +3,20 @@
 A report has no numbers of its own: each one stands in the results, rounded here for reading.
 """
 
+from anisotropy.report.claims import claims_text
 from anisotropy.report.formats import FORMATS, format_results
+from anisotropy.report.methods import TABLES, MethodTable, method_table, write_tables
 from anisotropy.report.page import write_html
 from anisotropy.report.terminal import terminal_table
 
-__all__ = ["FORMATS", "format_results", "terminal_table", "write_html"]
+__all__ = [
+    "FORMATS",
+    "TABLES",
+    "MethodTable",
+    "claims_text",
+    "format_results",
+    "method_table",
+    "terminal_table",
+    "write_html",
+    "write_tables",
+]

@@ -95,7 +95,7 @@ def _tabular(results: Results) -> list[str]:
     lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", _latex_row(head), r"\midrule"]
     for place, (group, rows) in enumerate(groups):
         lines += [r"\addlinespace"] * bool(place)
-        lines.append(rf"\multicolumn{{{len(head)}}}{{l}}{{\emph{{{_latex_text(group)}}}}} \\")
+        lines.append(rf"\multicolumn{{{len(head)}}}{{l}}{{\emph{{{latex_text(group)}}}}} \\")
         lines += [_latex_row(row) for row in rows]
     return [*lines, r"\bottomrule", r"\end{tabular}"]
 
@@ -105,10 +105,11 @@ def _one_line(text: str) -> str:
 
 
 def _latex_row(cells: Sequence[str]) -> str:
-    return " & ".join(_latex_text(cell) for cell in cells) + r" \\"
+    return " & ".join(latex_text(cell) for cell in cells) + r" \\"
 
 
-def _latex_text(text: str) -> str:
+def latex_text(text: str) -> str:
+    """Text for LaTeX: what it takes for commands escaped, signs and dashes as it sets them."""
     escaped = _LATEX_LETTER.sub(lambda found: _LATEX[found[0]], text)
     return re.sub(r"(?<![\w–-])-(?=\d)", "$-$", escaped).replace("–", "--")
 

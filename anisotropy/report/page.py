@@ -64,9 +64,11 @@ def _resource(name: str) -> str:
 def _figures(results: Results) -> list[dict[str, Any]]:
     """Name, title, caption and data of each figure whose curves are there."""
     from anisotropy.plots import available, render
+    from anisotropy.plots.compared import drawn
     from anisotropy.plots.style import COLUMN
 
     figures = []
+    results = drawn(results)
     for kind in available(results):
         figure = kind.draw(results, caption=False)
         data = base64.b64encode(render(figure, "png", _DPI)).decode()

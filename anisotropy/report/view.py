@@ -11,6 +11,7 @@ from anisotropy.files import dump_json
 from anisotropy.plots.compared import pairs_of
 from anisotropy.plots.words import beyond, definition, direction_text, gist, verdict
 from anisotropy.report.cells import Cell, cell, number_cell
+from anisotropy.report.claims import claims_view
 from anisotropy.report.numbers import interval, number, probability, signed
 from anisotropy.report.pairwise import association_table, changed_queries, similarity_table
 from anisotropy.report.rows import (
@@ -52,7 +53,8 @@ def view_of(results: Results) -> dict[str, Any]:
         "similarities": similarity_table(results),
         "associations": association_table(results),
         "queries": [t for pair in pairs for t in changed_queries(pair, len(pairs) > 1)],
-        "claims": _records(results.claims),
+        "decided": claims_view(results),
+        "claims": _records([r for r in results.claims if "parts" not in r]),
         "withheld": [(row, _where(row)) for row in results.withheld],
         "warnings": results.warnings,
         "recipes": _parts(results, "recipe"),

@@ -18,16 +18,19 @@ WORDS = [first + second for first in SYLLABLES for second in SYLLABLES]
 TRANSLATION = {word: f"{word[2:]}x{word[:2]}" for word in WORDS}
 
 
-def write_collection(folder: Path, n_train: int = 96, n_dev: int = 32, seed: int = 0) -> Path:
+def write_collection(
+    folder: Path, n_train: int = 96, n_dev: int = 32, seed: int = 0, n_test: int = 0
+) -> Path:
     generator = np.random.default_rng(seed)
     documents, queries = [], []
-    qrels: dict[str, list[str]] = {"train": [], "dev": []}
-    for number in range(n_train + n_dev):
+    splits = ["train"] * n_train + ["dev"] * n_dev + ["test"] * n_test
+    qrels: dict[str, list[str]] = {split: [] for split in dict.fromkeys(splits)}
+    for number, split in enumerate(splits):
         words = generator.choice(WORDS, 5, replace=False)
         documents.append({"_id": f"d{number}", "text": " ".join(words)})
         named = [TRANSLATION[word] for word in generator.permutation(words)[:4]]
         queries.append({"_id": f"q{number}", "text": " ".join(named)})
-        qrels["train" if number < n_train else "dev"].append(f"q{number}\td{number}\t1")
+        qrels[split].append(f"q{number}\td{number}\t1")
     (folder / "qrels").mkdir(parents=True)
     _lines(folder / "corpus.jsonl", [json.dumps(row) for row in documents])
     _lines(folder / "queries.jsonl", [json.dumps(row) for row in queries])

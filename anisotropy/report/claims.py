@@ -1,0 +1,249 @@
+"""The claims: as text for a terminal, and as cells of the page. Every number is in the records."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from anisotropy.report.cells import Cell, cell, number_cell
+from anisotropy.report.numbers import interval, number, probability, signed
+from anisotropy.results import Results
+
+Record = Mapping[str, Any]
+_METHOD = "method"
+_DIFFER = "seeds differ"
+_SIGNS = {
+    "supported": "+",
+    "contradicted": "-",
+    "no meaningful difference": "=",
+    "undecided": "?",
+    "mixed": "±",
+    _DIFFER: "*",
+}
+
+
+def decided(results: Results) -> list[dict[str, Any]]:
+    """The records of decided claims; records of any other shape are left out."""
+    return [record for record in results.claims if isinstance(record.get("parts"), list)]
+
+
+def contrasts_of(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """Records by the two methods that they are between, the claims themselves first."""
+    ordered = sorted(records, key=lambda record: not record.get("main"))
+    found: dict[str, list[Record]] = {}
+    for record in ordered:
+        found.setdefault(record["contrast"], []).append(record)
+    return found
+
+
+def scopes_of(records: Sequence[Record], claim: str) -> tuple[Record, list[Record]]:
+    """What is said of the method, and of the checkpoints of each seed, by one claim."""
+    own = [record for record in records if record["claim"] == claim]
+    (method,) = (record for record in own if record["scope"] == _METHOD)
+    return method, [record for record in own if record["scope"] != _METHOD]
+
+
+def letters_of(records: Sequence[Record]) -> list[str]:
+    """Letters of the claims, in order."""
+    return list(dict.fromkeys(record["claim"] for record in records))
+
+
+def checkpoints_text(records: Sequence[Record]) -> str:
+    """Outcomes over seeds: one word where they agree, else how many seeds say what."""
+    outcomes = [record["outcome"] for record in records]
+    counts = {outcome: outcomes.count(outcome) for outcome in outcomes}
+    if len(counts) == 1:
+        return f"{outcomes[0]} ({len(outcomes)} seeds)" if len(outcomes) > 1 else str(outcomes[0])
+    return ", ".join(
+        f"{outcome} ({count} of {len(outcomes)})" for outcome, count in counts.items()
+    )
+
+
+def shown_record(method: Record, checkpoints: Sequence[Record]) -> Record:
+    """The record whose numbers a short table shows: over seeds where those are tested."""
+    tested = any(part["p"] is not None for part in method["parts"])
+    return method if tested or not checkpoints else checkpoints[0]
+
+
+def claims_text(results: Results, width: int = 100) -> str:
+    """The claims of the first contrast with their measures, and the outcomes of the others.
+
+    Parameters
+    ----------
+    results
+        Of a reproduction.
+    width
+        Letters a line.
+
+    Returns
+    -------
+    str
+        Without a final newline; empty where there are no decided claims.
+    """
+    groups = list(contrasts_of(decided(results)).items())
+    if not groups:
+        return ""
+    lines = [f"Claims: {groups[0][1][0]['what']}", ""]
+    for letter in letters_of(groups[0][1]):
+        lines += _claim_lines(*scopes_of(groups[0][1], letter), width)
+    text = "\n".join([*lines, *_grid(groups[1:])])
+    return "".join(c if c == "\n" or c.isprintable() else "?" for c in text)
+
+
+def _grid(groups: Sequence[tuple[str, Sequence[Record]]]) -> list[str]:
+    """A line a contrast, a sign a claim: of the method, then of the checkpoints."""
+    if not groups:
+        return []
+    letters = letters_of([record for _, records in groups for record in records])
+    wide = max(len(name) for name, _ in groups)
+    lines = ["", "The same claims between other methods (the method / these checkpoints)"]
+    lines.append(" " * (wide + 2) + "".join(x.ljust(6) for x in letters).rstrip())
+    for name, records in groups:
+        known = letters_of(records)
+        signs = [_signs(*scopes_of(records, x)) if x in known else "" for x in letters]
+        lines.append(name.ljust(wide + 2) + "".join(sign.ljust(6) for sign in signs).rstrip())
+        lines.append(f"    {records[0]['what']}{_steps(records[0])}")
+    return [*lines, ", ".join(f"{sign} {outcome}" for outcome, sign in _SIGNS.items())]
+
+
+def _signs(method: Record, checkpoints: Sequence[Record]) -> str:
+    outcomes = {record["outcome"] for record in checkpoints}
+    (one,) = outcomes if len(outcomes) == 1 else (_DIFFER,)
+    return f"{_SIGNS[method['outcome']]}/{_SIGNS[one]}"
+
+
+def _claim_lines(method: Record, checkpoints: Sequence[Record], width: int) -> list[str]:
+    record = shown_record(method, checkpoints)
+    lines = textwrap.wrap(f"{record['claim']:<3} {record['text']}", width)
+    lines.append(f"    for the method: {_outcome(method)}")
+    lines.append(f"    for these checkpoints: {checkpoints_text(checkpoints)}")
+    lines += [f"      {_part_text(part)}" for part in record["parts"]]
+    if record["note"]:
+        lines += textwrap.wrap(
+            f"note: {record['note']}", width, initial_indent="      ", subsequent_indent="      "
+        )
+    return lines
+
+
+def _outcome(record: Record) -> str:
+    p = probability(_value(record["p_holm"]))
+    return f"{record['outcome']}{f', p (Holm) {p}' if p else ''}"
+
+
+def _part_text(part: Record) -> str:
+    arrow = "↑" if part["direction"] == "up" else "↓"
+    role = "" if part["role"] == "primary" else f" ({part['role']})"
+    name = f"{part['side']} {part['measure']} {arrow} against {part['against']}{role}"
+    if part["delta"] is None:
+        return f"{name}: {part['outcome']}, {part['note']}"
+    margin = f", margin {_scaled(part, part['margin'])}" if part["role"] == "primary" else ""
+    return f"{name}: {_difference(part)}{margin}: {part['outcome']}"
+
+
+def _difference(part: Record) -> str:
+    delta = _scaled(part, part["delta"], sign=True)
+    low, high = _value(part["ci_low"]), _value(part["ci_high"])
+    if part["scale"] == "relative":
+        low, high = 100 * low, 100 * high
+    between = interval(low, high)
+    unit = "%" if part["scale"] == "relative" and between else ""
+    return f"{delta} {between}{unit}".rstrip()
+
+
+def _scaled(part: Record, value: float | None, sign: bool = False) -> str:
+    relative = part["scale"] == "relative"
+    known = _value(value) * (100 if relative else 1)
+    text = signed(known) if sign else number(known, 3)
+    return f"{text}%" if relative else text
+
+
+def _value(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _steps(record: Record) -> str:
+    known = record.get("steps") or [None, None]
+    if None in known:
+        return ""
+    return f"; {known[0]} and {known[1]} optimizer steps after ANCE"
+
+
+def claims_view(results: Results) -> dict[str, Any]:
+    """What the page shows: the claims, the same claims between other methods, every part."""
+    groups = contrasts_of(decided(results))
+    if not groups:
+        return {"claims": [], "others": None, "parts": {"head": [], "rows": []}, "what": ""}
+    (first, records), *rest = groups.items()
+    return {
+        "what": f"{first}: {records[0]['what']}{_steps(records[0])}",
+        "claims": [_claim_view(records, letter) for letter in letters_of(records)],
+        "others": _others(rest),
+        "parts": _all_parts(groups),
+    }
+
+
+def _claim_view(records: Sequence[Record], letter: str) -> dict[str, Any]:
+    method, checkpoints = scopes_of(records, letter)
+    shown = shown_record(method, checkpoints)
+    return {
+        "claim": letter,
+        "text": method["text"],
+        "method": _outcome(method),
+        "outcome": method["outcome"],
+        "checkpoints": checkpoints_text(checkpoints),
+        "parts": [(_part_text(part).replace("-", "−"), part["role"]) for part in shown["parts"]],
+        "note": shown["note"],
+    }
+
+
+def _others(groups: Sequence[tuple[str, Sequence[Record]]]) -> dict[str, Any] | None:
+    """Outcomes of the claims between other methods, a row a contrast."""
+    if not groups:
+        return None
+    letters = list(dict.fromkeys(r["claim"] for _, records in groups for r in records))
+    rows: list[list[Cell]] = []
+    for name, records in groups:
+        known = set(letters_of(records))
+        cells = [_both(*scopes_of(records, x)) if x in known else cell("") for x in letters]
+        about = cell(name)
+        about["interval"] = f"{records[0]['what']}{_steps(records[0])}"
+        rows.append([about, *cells])
+    return {"head": ["between", *letters], "rows": rows}
+
+
+def _both(method: Record, checkpoints: Sequence[Record]) -> Cell:
+    shown = cell(method["outcome"])
+    shown["interval"] = f"checkpoints: {checkpoints_text(checkpoints)}"
+    return shown
+
+
+def _all_parts(groups: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
+    head = ["between", "claim", "scope", "measure", "against", "role", "difference",
+            "95% interval", "margin", "p", "n", "outcome"]  # fmt: skip
+    rows = []
+    for name, records in groups.items():
+        for record in records:
+            seed = "" if record["seed"] is None else f", seed {record['seed']}"
+            about = [cell(name), cell(record["claim"]), cell(f"{record['scope']}{seed}")]
+            rows += [[*about, *_part_cells(part)] for part in record["parts"]]
+    return {"head": head, "rows": rows}
+
+
+def _part_cells(part: Record) -> list[Cell]:
+    low, high = _value(part["ci_low"]), _value(part["ci_high"])
+    relative = " (relative)" if part["scale"] == "relative" else ""
+    outcome = cell(part["outcome"])
+    outcome["interval"] = part["note"]
+    return [
+        cell(f"{part['side']} {part['measure']} (on {part['on']})"),
+        cell(part["against"]),
+        cell(f"{part['role']}, {part['direction']}{relative}"),
+        number_cell(_value(part["delta"]), 3),
+        cell(interval(low, high), "" if math.isnan(low) else f"{low!r} {high!r}", "number"),
+        number_cell(part["margin"], 3),
+        cell(probability(_value(part["p"])), _value(part["p"]), "number"),
+        cell(f"{part['n']:,}" if part["n"] else "", str(part["n"]), "number"),
+        outcome,
+    ]
