@@ -67,7 +67,7 @@ def as_sentence_transformer(
 
     model, recipe = trainable.model, trainable.recipe
     with tempfile.TemporaryDirectory() as scratch:
-        _write_backbone(Path(scratch), model)
+        _write_backbone(Path(scratch), trainable)
         _tokenizer(trainable).save_pretrained(scratch)
         backbone = Transformer(
             scratch,
@@ -115,20 +115,21 @@ def _ending(model: Any, recipe: Recipe) -> list[Any]:
     return [Router(routes, default_route=None, allow_empty_key=False)]
 
 
-def _write_backbone(folder: Path, model: Any) -> None:
+def _write_backbone(folder: Path, trainable: Trainable) -> None:
     """RoBERTa's tensors as a BERT: its positions count from 0 and know no padding."""
     from transformers import BertConfig, BertModel
 
     state = {
         name.removeprefix("roberta."): tensor.detach().clone()
-        for name, tensor in model.state_dict().items()
+        for name, tensor in trainable.model.state_dict().items()
         if name.startswith("roberta.")
     }
     places = "embeddings.position_embeddings.weight"
     state[places] = state[places][FIRST_POSITION:].clone()
-    values = dict(model.config)
+    values = {k: v for k, v in trainable.model.config.items() if k != "model_type"}
     values |= {"max_position_embeddings": len(state[places]), "pad_token_id": 1}
-    config = BertConfig(**{k: v for k, v in values.items() if k not in ("model_type",)})
+    ends = {"bos_token_id": trainable.tokenizer.start, "eos_token_id": trainable.tokenizer.end}
+    config = BertConfig(**values | ends)
     bert = BertModel(config, add_pooling_layer=False)
     bert.load_state_dict(state, strict=True)
     bert.save_pretrained(folder)

@@ -243,6 +243,7 @@ def fit(
     from sentence_transformers import SentenceTransformerTrainer
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
     from sentence_transformers.util import cos_sim, dot_score
+    from transformers import PrinterCallback
 
     from anisotropy.training.forward import set_dropout
 
@@ -256,6 +257,7 @@ def fit(
             loss=MultipleNegativesRankingLoss(model, scale=scale, similarity_fct=compare),
             optimizers=optimizer_and_schedule(model, config),
         )
+        trainer.remove_callback(PrinterCallback)  # stdout is for the result
         trainer.train()
     model.to("cpu").eval()
     return [row["loss"] for row in trainer.state.log_history if "loss" in row]

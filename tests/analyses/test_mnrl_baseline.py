@@ -63,8 +63,11 @@ def vectors(source: Path, collection: Collection) -> list[np.ndarray]:
     return [encoder.encode_tokens(side, encoder.tokenize(side, items))[0] for side, items in sides]
 
 
-def test_it_trains_and_opens(place: Path, made_up: Collection, tmp_path: Path) -> None:
+def test_it_trains_and_opens(
+    place: Path, made_up: Collection, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(place, tmp_path / "a.st") == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'a.st'}\n"
     encoder = open_encoder(tmp_path / "a.st")
     assert encoder.step == 3
     assert (encoder.recipe.similarity, encoder.recipe.separator) == ("cosine", "<sep>")
