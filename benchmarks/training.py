@@ -18,7 +18,8 @@ The ways take turns (A B C, A B C, ...) on a warm machine; a ratio compares two 
 turn, and the median over the turns is reported with the extremes. Seconds of one machine say
 little about another, so the share of the machine's limit stands beside them: the operations that a
 step cannot avoid (real tokens, last layer for one slot, three times the forward pass) over the
-time they would take at the rate of matrix products measured in the same turns.
+time they would take at the rate of matrix products measured in the same turns. On a busy machine
+read the ratio of CPU seconds, with ``--threads 1``: threads that wait for each other also count.
 """
 
 from __future__ import annotations
@@ -216,6 +217,11 @@ def forward_operations(length: int, sizes: EncoderSizes, *, whole: bool = False)
     return (sizes.layers - 1) * layer + (layer if whole else last) + 2 * h * h
 
 
+def now() -> np.ndarray:
+    """Wall clock and CPU seconds of this process."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
 class Way:
     """One way to train: a model with its optimizer, which goes on from turn to turn."""
 
@@ -226,17 +232,17 @@ class Way:
         self.optimizer = make_optimizer("adamw", trainable.model.parameters(), lr=RATE)
         trainable.model.train()
 
-    def seconds(self, steps: Sequence[Step]) -> float:
-        """Time of the steps after the first."""
-        began = 0.0
+    def time(self, steps: Sequence[Step]) -> np.ndarray:
+        """Wall and CPU seconds of the steps after the first."""
+        began = now()
         for number, step in enumerate(steps):
             if number == 1:
-                began = time.perf_counter()
+                began = now()
             self.optimizer.zero_grad()
             self.loss(self.trainable, step).backward()
             torch.nn.utils.clip_grad_norm_(self.trainable.model.parameters(), 1.0)
             self.optimizer.step()
-        return time.perf_counter() - began
+        return now() - began
 
 
 class Library:
@@ -244,7 +250,7 @@ class Library:
 
     def __init__(self, bench: Bench) -> None:
         self.bench, self.model = bench, as_sentence_transformer(bench.copy())
-        self.inside = 0.0
+        self.inside = np.zeros(2)
 
     def loss(self) -> Any:
         """Return the library's own loss."""
@@ -275,14 +281,12 @@ class Library:
         trainer.remove_callback(PrinterCallback)
         return trainer
 
-    def seconds(self, steps: Sequence[Step]) -> float:
-        """Time of the steps after the first, batches included; `inside` is that of steps alone."""
+    def time(self, steps: Sequence[Step]) -> np.ndarray:
+        """As `Way.time`, batches included; `inside` is the time of the steps alone."""
         clock = make_clock()
         with tempfile.TemporaryDirectory() as folder:
             self.trainer(steps, folder, [clock]).train()
-        self.inside = sum(
-            end - begin for begin, end in zip(clock.begins[1:], clock.ends[1:], strict=True)
-        )
+        self.inside = np.sum(np.subtract(clock.ends[1:], clock.begins[1:]), axis=0)
         return clock.ends[-1] - clock.ends[0]
 
 
@@ -298,14 +302,14 @@ def make_clock() -> Any:
     from transformers import TrainerCallback
 
     class Clock(TrainerCallback):
-        begins: list[float] = []  # noqa: RUF012 - one clock a class
-        ends: list[float] = []  # noqa: RUF012
+        begins: list[np.ndarray] = []  # noqa: RUF012 - one clock a class
+        ends: list[np.ndarray] = []  # noqa: RUF012
 
         def on_step_begin(self, *_: Any, **__: Any) -> None:
-            self.begins.append(time.perf_counter())
+            self.begins.append(now())
 
         def on_step_end(self, *_: Any, **__: Any) -> None:
-            self.ends.append(time.perf_counter())
+            self.ends.append(now())
 
     return Clock()
 
@@ -335,11 +339,11 @@ def measure(bench: Bench) -> dict[str, Any]:
         ),
     }
     steps, turns = bench.setting.steps, bench.setting.turns
-    found: dict[str, list[float]] = {name: [] for name in (*ways, STEP_ONLY)}
+    found: dict[str, list[np.ndarray]] = {name: [] for name in (*ways, STEP_ONLY)}
     rates, needed = [], []
     for turn in range(turns + 1):  # the first warms up
         drawn = bench.draw(steps + 1)
-        taken = {name: way.seconds(drawn) / steps for name, way in ways.items()}
+        taken = {name: way.time(drawn) / steps for name, way in ways.items()}
         taken[STEP_ONLY] = ways["sentence-transformers"].inside / steps
         rate = product_rate(bench.setting)
         print(f"turn {turn}/{turns}: {_seconds(taken)}", file=sys.stderr)
@@ -350,7 +354,7 @@ def measure(bench: Bench) -> dict[str, Any]:
             for name, value in taken.items():
                 found[name].append(value)
     return {
-        "seconds_a_step": found,
+        "seconds_a_step": {name: [t.tolist() for t in taken] for name, taken in found.items()},
         "operations_a_second": rates,
         "upstream_operations_ratio": bench.padded() / float(np.mean([n[False] for n in needed])),
         "ways": {name: _row(name, found, rates, needed, bench) for name in found},
@@ -362,40 +366,38 @@ STEP_ONLY = "sentence-transformers, step only"
 
 def _row(
     name: str,
-    found: dict[str, list[float]],
+    found: dict[str, list[np.ndarray]],
     rates: list[float],
     needed: list[dict[bool, Any]],
     bench: Bench,
 ) -> dict[str, Any]:
     fourth = "negative queries" in name
-    own = found["ours, negative queries" if fourth else "ours"]
-    ratios = [other / ours for other, ours in zip(found[name], own, strict=True)]
-    shares = [
-        float(n[fourth]) / rate / seconds
-        for n, rate, seconds in zip(needed, rates, found[name], strict=True)
-    ]
+    own = np.array(found["ours, negative queries" if fourth else "ours"])
+    mine = np.array(found[name])
+    wall, cpu = (mine / own).T
+    shares = [n[fourth] for n in needed] / np.array(rates) / mine[:, 0]
     return {
-        "pairs_a_second": statistics.median(bench.setting.batch / s for s in found[name]),
-        "ratio": statistics.median(ratios),
-        "ratio_low": min(ratios),
-        "ratio_high": max(ratios),
-        "share_of_limit": statistics.median(shares),
+        "pairs_a_second": float(np.median(bench.setting.batch / mine[:, 0])),
+        "ratio": float(np.median(wall)),
+        "ratio_low": float(wall.min()),
+        "ratio_high": float(wall.max()),
+        "cpu_ratio": float(np.median(cpu)),
+        "share_of_limit": float(np.median(shares)),
     }
 
 
-def _seconds(taken: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:.3f} s" for name, value in taken.items())
+def _seconds(taken: dict[str, np.ndarray]) -> str:
+    return ", ".join(f"{name} {value[0]:.3f} s" for name, value in taken.items())
 
 
 def table(result: dict[str, Any]) -> str:
     """Markdown of a result."""
-    lines = ["| way | pairs a second | time, ours = 1 (range) | share of the limit |"]
-    lines.append("|---|---:|---:|---:|")
+    lines = ["| way | pairs a second | time, ours = 1 (range) | CPU time | share of the limit |"]
+    lines.append("|---|---:|---:|---:|---:|")
     for name, row in result["ways"].items():
         span = f"{row['ratio']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})"
-        lines.append(
-            f"| {name} | {row['pairs_a_second']:.1f} | {span} | {row['share_of_limit']:.0%} |"
-        )
+        values = f"{row['pairs_a_second']:.1f} | {span} | {row['cpu_ratio']:.2f}"
+        lines.append(f"| {name} | {values} | {row['share_of_limit']:.0%} |")
     rate = statistics.median(result["operations_a_second"]) / 1e9
     more = result["upstream_operations_ratio"]
     machine, setting = result["machine"], result["setting"]
