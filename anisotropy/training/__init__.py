@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from anisotropy.training.config import STAGES, TrainingConfig, load_config, stage_configs
 
 if TYPE_CHECKING:
+    from anisotropy.training.callback import GeometryCallback
     from anisotropy.training.demo import train_demo
     from anisotropy.training.encoder import EncoderSizes, Trainable, new_encoder, open_trainable
     from anisotropy.training.losses import Objective
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "STAGES",
     "EncoderSizes",
+    "GeometryCallback",
     "Objective",
     "Trainable",
     "TrainingConfig",
@@ -35,6 +37,7 @@ __all__ = [
 
 _LAZY = {
     "EncoderSizes": "encoder",
+    "GeometryCallback": "callback",
     "Objective": "losses",
     "Trainable": "encoder",
     "new_encoder": "encoder",
