@@ -50,7 +50,8 @@ class TrainingConfig:
     steps
         Optimizer steps.
     batch_size
-        Pairs of one loss. A step sees batch_size x accumulation x devices pairs.
+        Pairs of one loss. A step sees batch_size x accumulation x devices pairs; ``in_batch``
+        takes the negatives of a row from its own loss, never from another device.
     accumulation
         Losses a step on each device, one after the other; their mean is minimized.
     micro_batch

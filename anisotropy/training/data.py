@@ -73,8 +73,7 @@ class TrainingData:
 
         The first B documents are those of the rows: the diagonal, the pairs themselves, is False.
         """
-        own = [self.train.positives[query] for query in queries]
-        found = np.array([[int(d) in positives for d in documents] for positives in own])
+        found = self._judged(queries, documents)
         np.fill_diagonal(found, False)
         return found
 
@@ -83,9 +82,19 @@ class TrainingData:
 
         The dual of `other_positives`.
         """
-        own = [self.train.positives[query] for query in queries]
-        found = np.array([[int(d) in positives for positives in own] for d in documents])
+        found = self._judged(queries, documents).T.copy()
         np.fill_diagonal(found, False)
+        return found
+
+    def _judged(self, queries: np.ndarray, documents: np.ndarray) -> np.ndarray:
+        """(queries, documents) boolean, True where the document is a positive of the query."""
+        columns: dict[int, list[int]] = {}
+        for column, document in enumerate(documents.tolist()):
+            columns.setdefault(document, []).append(column)
+        found = np.zeros((len(queries), len(documents)), bool)
+        for row, query in enumerate(queries):
+            for document in self.train.positives[query]:
+                found[row, columns.get(document, [])] = True
         return found
 
 

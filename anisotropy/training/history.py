@@ -66,10 +66,15 @@ class HistoryFile:
 
     def _rewritten(self) -> IO[str]:
         self._columns_for(self.rows)
-        with replacing(self.path) as temporary, temporary.open("w", newline="") as file:
+        with (
+            replacing(self.path) as temporary,
+            temporary.open("w", encoding="utf-8", newline="") as file,
+        ):
             writer = csv.DictWriter(file, self._columns, lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows)
+            file.flush()
+            os.fsync(file.fileno())
         return self.path.open("a", encoding="utf-8", newline="")
 
 

@@ -58,7 +58,9 @@ def test_caching_keeps_no_graph_of_the_batch(
     monkeypatch.setattr(Task, "vectors", spied)
     task = make_task(made_up, micro_batch=3, form="in_batch", cache_gradients=True)
     gradients(task, first_batch(task))
-    assert sizes == [(3, False), (3, False), (2, False)] * 2 + [(3, True), (3, True), (2, True)] * 2
+    assert (
+        sizes == [(3, False), (3, False), (2, False)] * 2 + [(3, True), (3, True), (2, True)] * 2
+    )
 
 
 @pytest.mark.parametrize("values", FORMS[1:3], ids=str)
@@ -68,7 +70,8 @@ def test_the_loss_is_the_one_of_its_vectors(made_up: Collection, values: dict[st
     batch = first_batch(task)
     terms, _ = gradients(task, batch)
     q, a = task.data.train.tokens, task.data.documents
-    assert batch.negatives is not None and batch.negative_queries is not None
+    assert batch.negatives is not None
+    assert batch.negative_queries is not None
 
     def score(query: int, document: int) -> float:
         return float(vector(task, "queries", q[query]) @ vector(task, "documents", a[document]))
@@ -116,7 +119,8 @@ def softmax_loss(good: float, bad: list[float], temperature: float = 0.1) -> flo
 
 def test_hard_negatives_are_as_many_as_asked_for(made_up: Collection) -> None:
     batch = first_batch(make_task(made_up, form="in_batch", hard_negatives=2, dual_weight=1.0))
-    assert batch.negatives is not None and batch.negative_queries is not None
+    assert batch.negatives is not None
+    assert batch.negative_queries is not None
     assert batch.negatives.shape == batch.negative_queries.shape == (8, 2)
     plain = first_batch(make_task(made_up, form="in_batch"))
     assert plain.negatives is None
@@ -164,6 +168,8 @@ def test_bfloat16_is_close_and_leaves_float32(made_up: Collection) -> None:
     assert rough.total.item() == pytest.approx(exact.total.item(), rel=0.05)
     assert {g.dtype for g in found.values()} == {torch.float32}
     a, b = (torch.cat([g.flatten() for g in grads.values()]) for grads in (plain, found))
-    assert float(torch.cosine_similarity(a, b, dim=0)) > 0.9  # an untrained cone: differences of near vectors
+    assert (
+        float(torch.cosine_similarity(a, b, dim=0)) > 0.9
+    )  # an untrained cone: differences of near vectors
     vectors = half.vectors("documents", half.data.documents[:5]).detach()
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(5), atol=1e-6, rtol=0)

@@ -109,8 +109,10 @@ def test_objectives_of_several_negatives() -> None:
     v, (b, n) = unit_vectors(), several()
     multi = Objective("multi_negative", 0.1, prime_weight=0.7, dual_weight=0.3)
     hard = Objective("in_batch", 0.1, prime_weight=0.7, dual_weight=0.3, hard_negatives=True)
-    assert multi.wants_negatives and multi.wants_negative_queries
-    assert hard.wants_negatives and hard.wants_negative_queries
+    assert multi.wants_negatives
+    assert multi.wants_negative_queries
+    assert hard.wants_negatives
+    assert hard.wants_negative_queries
     assert not Objective("in_batch", dual_weight=1.0).wants_negatives
     first, second = (
         losses.multi_negative(v["q"], v["a"], b, 0.1),

@@ -134,7 +134,7 @@ def test_resume_begins_and_ends(made_up: Collection, tmp_path: Path) -> None:
     before = (out / "model.safetensors").stat().st_mtime_ns
     assert run(out, made_up, resume=True) == out
     assert (out / "model.safetensors").stat().st_mtime_ns == before
-    with pytest.raises(UsageError, match="--resume: .*x is the checkpoint of another run"):
+    with pytest.raises(UsageError, match=r"--resume: .*x is the checkpoint of another run"):
         run(out, made_up, resume=True, seed=1)
     run(out, made_up, seed=1)
     assert (out / "model.safetensors").stat().st_mtime_ns != before
@@ -151,7 +151,7 @@ def test_a_failed_stage_keeps_the_finished_one(made_up: Collection, tmp_path: Pa
 def test_what_is_no_state_is_left_alone(made_up: Collection, tmp_path: Path) -> None:
     folder = tmp_path / "x.training"
     (folder / "notes").mkdir(parents=True)
-    with pytest.raises(UsageError, match="x.training holds 'notes', which is no training state"):
+    with pytest.raises(UsageError, match=r"x.training holds 'notes', which is no training state"):
         run(tmp_path / "x", made_up)
     assert (folder / "notes").is_dir()
 

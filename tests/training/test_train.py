@@ -25,8 +25,8 @@ from anisotropy.training import (
     train,
     train_demo,
 )
-from anisotropy.training.data import load_data
 from anisotropy.training.batches import Mined, pick
+from anisotropy.training.data import load_data
 from anisotropy.training.devices import Devices
 from anisotropy.training.evaluation import VALIDATION, ranking_quality
 from anisotropy.training.gradients import Task
@@ -58,7 +58,9 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 
 def looks(folder: Path) -> list[float]:
-    return [float(row["dev_ranking_nDCG@10"]) for row in rows(folder) if row["dev_ranking_nDCG@10"]]
+    return [
+        float(row["dev_ranking_nDCG@10"]) for row in rows(folder) if row["dev_ranking_nDCG@10"]
+    ]
 
 
 def state(folder: Path) -> dict[str, torch.Tensor]:
@@ -168,7 +170,8 @@ def test_negatives_of_a_step_are_never_positives(warm: Path, made_up: Collection
     for step in range(5):
         batch = pick(data, mined, config, step, 0)
         drawn = batch.negatives, batch.negative_queries
-        assert drawn[0] is not None and drawn[1] is not None
+        assert drawn[0] is not None
+        assert drawn[1] is not None
         for q, a, b, n in zip(
             batch.queries, batch.positives, *(x[:, 0] for x in drawn), strict=True
         ):
