@@ -73,6 +73,8 @@ class State:
         Spent in the stage.
     rows
         Of the history.
+    threads
+        Of torch.
     """
 
     stage: int
@@ -85,6 +87,7 @@ class State:
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     rows: list[Row] = field(default_factory=list)
+    threads: int = field(default_factory=torch.get_num_threads)
 
 
 def copied(network: nn.Module) -> Weights:
@@ -253,7 +256,7 @@ def _write(folder: Path, state: State, identity: Mapping[str, Any]) -> None:
     record: dict[str, Any] = {"format": FORMAT, "identity": identity, "optimizer": plain}
     record |= {"stage": state.stage, "step": state.step, "done": state.done}
     record |= {"seconds": state.seconds, "cpu_seconds": state.cpu_seconds}
-    record |= {"rows": len(state.rows), "threads": torch.get_num_threads()}
+    record |= {"rows": len(state.rows), "threads": state.threads}
     if state.best is not None:
         save_file(state.best.weights, folder / "best.safetensors")
         record["best"] = {"value": state.best.value, "step": state.best.step}
@@ -300,4 +303,5 @@ def _state(folder: Path, record: Mapping[str, Any], rows: list[Row]) -> State:
     return State(
         record["stage"], record["step"], load_file(folder / "weights.safetensors"), optimizer,
         mined, best, tuple(record["done"]), record["seconds"], record["cpu_seconds"], rows,
+        record["threads"],
     )  # fmt: skip

@@ -122,9 +122,12 @@ def identity(
     devices: Devices,
 ) -> dict[str, Any]:
     """What decides the weights of a run, as plain values."""
+    import torch
+
     digest = hashlib.sha256()
     for key, tensor in sorted(trainable.network.state_dict().items()):
-        digest.update(key.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+        flat = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+        digest.update(key.encode() + flat.numpy().tobytes())
     tables = [(part.stage, part.as_dict()) for part in configs]
     return {
         "configuration": {
@@ -181,12 +184,23 @@ class Plan:
         devices = run.devices
         state = devices.main(lambda: self.folder.begin(self.resume))
         recording = self._recording(state) if devices.is_main else None
+        if state is not None and run.progress is not None and devices.is_main:
+            run.progress(self._resumed(state))
         try:
             run = self._stages(run, state, recording)
         finally:
             if recording is not None:
                 recording.close()
         return devices.main(lambda: self._finish(run))
+
+    def _resumed(self, state: State) -> str:
+        import torch
+
+        config, threads = self.configs[state.stage], torch.get_num_threads()
+        text = f"{config.stage} {state.step}/{config.steps} · resumed from {self.folder.path}"
+        if state.threads == threads:
+            return text
+        return f"{text}; threads: {state.threads} then, {threads} now: last digits may differ"
 
     def _recording(self, state: State | None) -> Recording:
         behind = self.configs[: state.stage] if state else ()

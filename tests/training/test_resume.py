@@ -69,14 +69,17 @@ def test_killed_at_random_moments_and_resumed() -> None:
     assert done.stdout.count("kill ") == 2
 
 
-@pytest.mark.parametrize("after", [3, 9, 13])
+@pytest.mark.parametrize("after", [1, 7, 9, 13])
 def test_resumed_is_uninterrupted(
     made_up: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
-    """Before the first state; in the first stage after a refresh; in the second stage."""
+    """Before the first state; after a refresh; between the stages; in the second one."""
     out = tmp_path / "x"
     killed(monkeypatch, after, out, made_up, stage="dance")
-    resumed = run(out, made_up, stage="dance", resume=True)
+    lines: list[str] = []
+    resumed = run(out, made_up, stage="dance", resume=True, progress=lines.append)
+    told = [line.split(" · ")[0] for line in lines if "resumed from" in line]
+    assert told == {1: [], 7: ["norm 4/6"], 9: ["dual 0/6"], 13: ["dual 2/6"]}[after]
     whole = run(tmp_path / "y", made_up, stage="dance", config={**CONFIG, "save_steps": 0})
     assert digests(resumed) == digests(whole)
     record = json.loads((resumed / "training.json").read_text())
