@@ -91,7 +91,7 @@ def step_of(folder: Path) -> int | None:
         return int(named[1])
     stages = (training_record(folder) or {}).get("stages")
     try:
-        steps = [stage["config"]["steps"] for stage in stages or ()]
+        steps = [stage.get("selected_step", stage["config"]["steps"]) for stage in stages or ()]
     except (TypeError, KeyError):
         return None
     return sum(steps) if steps and all(type(step) is int for step in steps) else None

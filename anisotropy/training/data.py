@@ -69,13 +69,32 @@ class TrainingData:
         return [frozenset(owners[int(document)]) for document in documents]
 
     def other_positives(self, queries: np.ndarray, documents: np.ndarray) -> np.ndarray:
-        """(B, B) boolean, True where column's document is a positive of row's query.
+        """(B, B + M) boolean, True where column's document is a positive of row's query.
 
-        The diagonal, the pairs themselves, is False.
+        The first B documents are those of the rows: the diagonal, the pairs themselves, is False.
         """
-        own = [self.train.positives[query] for query in queries]
-        found = np.array([[int(d) in positives for d in documents] for positives in own])
+        found = self._judged(queries, documents)
         np.fill_diagonal(found, False)
+        return found
+
+    def other_queries(self, documents: np.ndarray, queries: np.ndarray) -> np.ndarray:
+        """(B, B + M) boolean, True where row's document is a positive of column's query.
+
+        The dual of `other_positives`.
+        """
+        found = self._judged(queries, documents).T.copy()
+        np.fill_diagonal(found, False)
+        return found
+
+    def _judged(self, queries: np.ndarray, documents: np.ndarray) -> np.ndarray:
+        """(queries, documents) boolean, True where the document is a positive of the query."""
+        columns: dict[int, list[int]] = {}
+        for column, document in enumerate(documents.tolist()):
+            columns.setdefault(document, []).append(column)
+        found = np.zeros((len(queries), len(documents)), bool)
+        for row, query in enumerate(queries):
+            for document in self.train.positives[query]:
+                found[row, columns.get(document, [])] = True
         return found
 
 
@@ -106,6 +125,8 @@ def load_data(collection: Collection, trainable: Trainable) -> TrainingData:
     if len(pairs) < 2:
         raise CollectionError(f"{collection.name}: {len(pairs)} training pairs; needed: 2 or more")
     dev = _judged(collection, DEV, trainable, number) if DEV in collection.splits else None
+    if dev is not None and not dev.tokens:
+        dev = None  # no dev query has a positive: nothing to evaluate
     return TrainingData(documents, train, np.array(pairs, dtype=np.int64), dev)
 
 

@@ -44,7 +44,7 @@ def vectors(
         for part in _parts(order, micro_batch)
     ]
     back = torch.from_numpy(np.argsort(order, kind="stable"))
-    head = torch.cat(heads)[back.to(heads[0].device)]
+    head = torch.cat(heads)[back.to(heads[0].device)].float()  # under autocast it is not
     return model.query(head, recipe) if side == "queries" else model.document(head, recipe)
 
 

@@ -1,0 +1,61 @@
+"""What a run leaves behind while it goes: history file, event files, states."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from anisotropy.training.checkpoints import State, TrainingFolder
+from anisotropy.training.history import Board, Row
+
+
+class Recording:
+    """Traces of a run, written by the main process.
+
+    Parameters
+    ----------
+    folder
+        History and states.
+    board
+        Folder of event files; None = none.
+    state
+        From which the run goes on.
+    offset
+        Steps of the stages behind that state.
+    """
+
+    def __init__(
+        self, folder: TrainingFolder, board: Path | None, state: State | None, offset: int = 0
+    ) -> None:
+        self.folder = folder
+        self.rows: list[Row] = list(state.rows) if state else []
+        self.stage = state.stage if state else 0
+        self.done: tuple[dict[str, Any], ...] = state.done if state else ()
+        self.offset = offset
+        begin = offset + (state.step if state else 0)
+        self._board = Board(board, begin) if board is not None else None
+
+    def row(self, row: Row) -> None:
+        """Take a row of the history."""
+        self.rows.append(row)
+        self.folder.append(row)
+        if self._board is not None:
+            self._board.append(row, self.offset)
+
+    def save(self, state: State) -> None:
+        """Keep a state of the current stage."""
+        self.folder.save(
+            dataclasses.replace(state, stage=self.stage, done=self.done, rows=self.rows)
+        )
+
+    def next_stage(self, state: State, steps: int) -> None:
+        """Keep the end of a stage: `state`, of the one that follows."""
+        self.stage, self.done, self.offset = state.stage, state.done, self.offset + steps
+        self.save(state)
+
+    def close(self) -> None:
+        """Close the files; an unfinished run keeps them."""
+        self.folder.close()
+        if self._board is not None:
+            self._board.close()
