@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,21 +23,12 @@ from anisotropy.training.encoder import Trainable
 from anisotropy.training.evaluation import ranking_quality
 from anisotropy.training.forward import set_dropout
 from anisotropy.training.losses import LossTerms, Objective
-from anisotropy.training.negatives import Negatives, mine
+from anisotropy.training.mining import InProcess, Mined, Moment, NegativeSource
 from anisotropy.training.optim import linear_schedule, make_optimizer
 
 Progress = Callable[[str], None]
 REPORTS = 20  # progress lines a stage
 _ORDER, _DRAW, _MINE, _DROPOUT = range(4)  # what a random stream is for
-
-
-@dataclass
-class Mined:
-    """Negatives in force: documents for training queries, queries for positive documents."""
-
-    documents: Negatives | None = None
-    queries: Negatives | None = None
-    row_of_document: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +48,7 @@ def fit(
     *,
     seed: int = 0,
     progress: Progress | None = None,
+    source: NegativeSource | None = None,
 ) -> list[dict[str, Any]]:
     """Train a model in place.
 
@@ -72,12 +64,14 @@ def fit(
         Of every random choice.
     progress
         Called with a line of text now and then.
+    source
+        Where negatives come from; None searches them here, with the model as it is.
 
     Returns
     -------
     list of dict
-        History: stage, step, learning_rate, loss and its parts, gradient_norm, and where the model
-        was evaluated dev_nDCG@10 and dev_RR@10.
+        History: stage, step, learning_rate, loss and its parts, gradient_norm, where the model
+        was evaluated dev_nDCG@10 and dev_RR@10, and the number of the negatives read from files.
 
     Raises
     ------
@@ -92,10 +86,11 @@ def fit(
         weight_decay=config.weight_decay,
     )  # fmt: skip
     history: list[dict[str, Any]] = []
-    mined = Mined()
+    mined, source = Mined(), source or InProcess()
     for step in range(config.steps + 1):
         if wants_look(step, config, objective):
-            mined, quality = look(trainable, data, config, objective, step, seed)
+            refreshed, quality = look(trainable, data, config, objective, step, seed, source)
+            mined = refreshed or mined
             history.append({"stage": config.stage, "step": step, **quality})
             tell(_line(history[-1], config))
         if step == config.steps:
@@ -143,11 +138,14 @@ def schedule(step: int, config: TrainingConfig) -> float:
 
 def wants_look(step: int, config: TrainingConfig, objective: Objective) -> bool:
     """Tell whether the model is evaluated, or its negatives searched, before this step."""
-    if step in (0, config.steps):
-        return True
-    refresh = objective.wants_negatives and step % config.refresh_steps == 0
     evaluate = config.evaluate_steps > 0 and step % config.evaluate_steps == 0
-    return refresh or evaluate
+    return step in (0, config.steps) or evaluate or wants_refresh(step, config, objective)
+
+
+def wants_refresh(step: int, config: TrainingConfig, objective: Objective) -> bool:
+    """Tell whether negatives are refreshed before this step; evaluation never changes them."""
+    due = step % config.refresh_steps == 0 and step < config.steps
+    return objective.wants_negatives and due
 
 
 def look(
@@ -157,48 +155,36 @@ def look(
     objective: Objective,
     step: int,
     seed: int,
-) -> tuple[Mined, dict[str, float]]:
-    """Encode everything once; evaluate on dev, and search negatives where the loss wants them."""
+    source: NegativeSource | None = None,
+) -> tuple[Mined | None, dict[str, float]]:
+    """Encode everything once; evaluate on dev, and refresh negatives where it is time for it."""
     documents = trainable.encode("documents", data.documents)
     quality = {}
     if data.dev is not None:
         queries = trainable.encode("queries", data.dev.tokens)
         gains, ranks = ranking_quality(queries, documents, data.dev.positives)
         quality = {"dev_nDCG@10": float(gains.mean()), "dev_RR@10": float(ranks.mean())}
-    if not objective.wants_negatives or step == config.steps:
-        return Mined(), quality
-    queries = trainable.encode("queries", data.train.tokens)
-    generator = _generator(seed, _MINE, step)
-    limits = {"depth": config.depth, "kept": config.kept}
-    mined = Mined(mine(queries, documents, data.train.positives, **limits, generator=generator))
-    if objective.wants_negative_queries:
-        anchors = data.positive_documents
-        owners = data.queries_of(anchors)
-        mined.queries = mine(documents[anchors], queries, owners, **limits, generator=generator)
-        mined.row_of_document = {int(document): row for row, document in enumerate(anchors)}
+    if not wants_refresh(step, config, objective):
+        return None, quality
+    moment = Moment(
+        trainable, data, config, objective.wants_negative_queries, step // config.refresh_steps,
+        step, _generator(seed, _MINE, step), documents, quality.get("dev_nDCG@10"),
+    )  # fmt: skip
+    mined = (source or InProcess()).refresh(moment)
+    if mined.number is not None:
+        quality["negatives"] = mined.number
     return mined, quality
 
 
 def pick(data: TrainingData, mined: Mined, config: TrainingConfig, step: int, seed: int) -> Batch:
-    """Choose the pairs and negatives of a step: a function of the seed, the step and `mined`.
-
-    Pairs come in a new random order each epoch; a batch that reaches the end of one goes on in the
-    next. A batch larger than the collection repeats pairs.
-    """
-    first, last = step * config.batch_size, (step + 1) * config.batch_size
-    chosen = [
-        _generator(seed, _ORDER, epoch).permutation(len(data.pairs))[
-            max(0, first - epoch * len(data.pairs)) : last - epoch * len(data.pairs)
-        ]
-        for epoch in range(first // len(data.pairs), (last - 1) // len(data.pairs) + 1)
-    ]
-    queries, positives = data.pairs[np.concatenate(chosen)].T
-    generator = _generator(seed, _DRAW, step)
-    negatives = mined.documents.draw(queries, generator) if mined.documents else None
-    if mined.queries is None:
-        return Batch(queries, positives, negatives, None)
-    rows = np.array([mined.row_of_document[int(document)] for document in positives])
-    return Batch(queries, positives, negatives, mined.queries.draw(rows, generator))
+    """Choose the pairs and negatives of a step: a function of the seed, the step and `mined`."""
+    pairs = mined.batch(
+        data.pairs, config.batch_size, step, lambda epoch: _generator(seed, _ORDER, epoch)
+    )
+    queries, positives = pairs.T
+    return Batch(
+        queries, positives, *mined.draw(queries, positives, _generator(seed, _DRAW, step))
+    )
 
 
 def batch_loss(

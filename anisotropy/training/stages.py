@@ -13,6 +13,7 @@ from anisotropy.training.config import TrainingConfig, load_config, stage_config
 from anisotropy.training.data import TrainingData, load_data
 from anisotropy.training.encoder import Trainable, new_encoder, open_trainable
 from anisotropy.training.loop import Progress, fit
+from anisotropy.training.mining import NegativeSource
 
 if TYPE_CHECKING:
     from anisotropy.collection import Collection
@@ -31,6 +32,7 @@ def train(
     config: Config | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    negatives: NegativeSource | None = None,
 ) -> Path:
     """Train one stage and save the checkpoint.
 
@@ -52,6 +54,9 @@ def train(
         weights.
     progress
         Called with lines of text.
+    negatives
+        Where negatives come from: None searches them in training, ``InProcess(NegativeWriter(
+        folder))`` writes them as well, ``FromFiles(folder)`` takes those of a second process.
 
     Returns
     -------
@@ -79,6 +84,7 @@ def train(
     trainable = _started(start, collection, seed)
     tokenized = load_data(collection, trainable)
     run = Run(trainable, tokenized, collection, seed, str(origin) if origin else None, progress)
+    run.negatives = negatives
     for part in configs:
         run = run.stage(part)
     return run.save(folder)
@@ -115,21 +121,27 @@ class Run:
         self.trainable, self.data, self.collection = trainable, data, collection
         self.seed, self.start, self.progress = seed, start, progress
         self.done, self.history = done, history
+        self.negatives: NegativeSource | None = None
 
     def stage(self, config: TrainingConfig) -> Run:
         """Train one stage on from here; the weights are changed in place."""
         trainable, resolved = prepared(self.trainable, config)
         began = time.perf_counter(), time.process_time()
-        history = fit(trainable, self.data, resolved, seed=self.seed, progress=self.progress)
+        history = fit(
+            trainable, self.data, resolved,
+            seed=self.seed, progress=self.progress, source=self.negatives,
+        )  # fmt: skip
         spent = {
             "seconds": time.perf_counter() - began[0],
             "cpu_seconds": time.process_time() - began[1],
         }
         done = (*self.done, {"config": resolved.as_dict(), **spent})
-        return Run(
+        run = Run(
             trainable, self.data, self.collection, self.seed, self.start, self.progress,
             done, (*self.history, *history),
         )  # fmt: skip
+        run.negatives = self.negatives
+        return run
 
     def save(self, folder: Path) -> Path:
         """Write the checkpoint; a pause for that changes nothing in the run."""

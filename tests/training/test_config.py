@@ -39,6 +39,10 @@ def test_every_key_arrives(key: str) -> None:
         "head": "symmetric",
         "optimizer": "lamb",
         "kept": 3,
+        "exclude": "recorded",
+        "order": "best",
+        "document_negatives": "bm25",
+        "query_negatives": "random",
         "dropout": 0.3,
     }
     value = other.get(key, 417)
