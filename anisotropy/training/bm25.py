@@ -207,7 +207,7 @@ class LexicalLists:
         if missing:
             index = self._index(items)
             for row, text in zip(missing, self._anchor_words(items, missing), strict=True):
-                kept[row] = index.top(text, depth)[0]
+                kept[row] = index.top(text, depth)[0].astype(np.int32)
         lists = np.full((len(anchors), depth), -1, dtype=np.int64)
         for place, row in enumerate(anchors):
             lists[place, : len(kept[int(row)])] = kept[int(row)]

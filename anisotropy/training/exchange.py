@@ -174,6 +174,9 @@ def lines_of(
 class FromFiles:
     """Negatives that a second process writes: the newest whole set at each refresh.
 
+    Which law they follow, and which queries are in force, is the writer's choice: depth, kept,
+    exclude, order, chunk_factor and origins of the trainer's configuration are not looked at.
+
     Parameters
     ----------
     folder

@@ -229,8 +229,10 @@ class _Refresher:
 
 
 def _same_texts(a: Trainable, b: Trainable) -> bool:
+    """Tell whether two models cut texts into the same ids, as far as that can be seen."""
+    pieces, others = (getattr(model.tokenizer, "vocabulary", None) for model in (a, b))
     same_recipe = a.recipe.identity() == b.recipe.identity()
-    return same_recipe and a.tokenizer.vocabulary == b.tokenizer.vocabulary
+    return same_recipe and pieces is not None and pieces == others
 
 
 def _quality(trainable: Trainable, data: TrainingData, documents: np.ndarray) -> float | None:

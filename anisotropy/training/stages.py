@@ -80,6 +80,10 @@ def train(
         raise UsageError(
             f"stage {stage!r} needs a checkpoint to start from; only warmup begins from scratch"
         )
+    if negatives is not None and all(part.form == "in_batch" for part in configs):
+        raise UsageError(
+            f"stage {stage!r} (form in_batch) uses no negatives: none to read or write"
+        )
     collection = _opened(data)
     trainable = _started(start, collection, seed)
     tokenized = load_data(collection, trainable)

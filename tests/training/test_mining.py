@@ -203,3 +203,18 @@ def test_bm25_and_random_negatives_of_both_sides(trainable: Trainable, data: Tra
     drawn = mined_at(trainable, data, config_of(document_negatives="random"))
     assert drawn.documents is not None
     assert not any(set(drawn.documents.of(q)) & data.train.positives[q] for q in range(20))
+
+
+def test_a_warmup_on_bm25_negatives(many: Collection, data: TrainingData) -> None:
+    """Two searches of no model: only the samples differ between refreshes."""
+    found: list[Mined] = []
+    values = {**SMALL, "form": "dot_product", "document_negatives": "bm25", "dual_weight": 0.0}
+    (config,) = stage_configs("warmup", values)
+    source = InProcess(lambda _, mined: found.append(mined))
+    history = fit(new_encoder(many, SIZES), data, config, source=source)
+    assert np.isfinite([row["loss"] for row in history if "loss" in row]).all()
+    tops = data.lexical.documents(np.arange(20), 12)
+    for mined in found:
+        assert mined.documents is not None
+        assert all(set(mined.documents.of(q)) <= set(tops[q].tolist()) for q in range(20))
+    assert len({str(mined.documents.items.tolist()) for mined in found if mined.documents}) == 3
