@@ -37,7 +37,7 @@ def twin(texts: list[list[str]], query: list[str], k1: float, b: float) -> list[
     return scores
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.lists(st.sampled_from("abcde"), max_size=6), min_size=1, max_size=7),
     st.lists(st.sampled_from("abcxy"), max_size=5),
