@@ -2,48 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from anisotropy.training.config import TrainingConfig
 from anisotropy.training.data import TrainingData
-from anisotropy.training.negatives import Negatives
+from anisotropy.training.mining import Mined
 from anisotropy.training.streams import DRAW, ORDER, generator
-
-
-@dataclass
-class Mined:
-    """Negatives in force: documents for training queries, queries for positive documents."""
-
-    documents: Negatives | None = None
-    queries: Negatives | None = None
-    row_of_document: dict[int, int] = field(default_factory=dict)
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return everything as arrays, to save; `from_arrays` reads them."""
-        found: dict[str, np.ndarray] = {}
-        for name in ("documents", "queries"):
-            negatives = getattr(self, name)
-            if negatives is not None:
-                found |= {f"{name}.items": negatives.items, f"{name}.counts": negatives.counts}
-        if self.row_of_document:
-            found["anchors"] = np.array(list(self.row_of_document), np.int64)
-        return found
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Mined:
-        """Return what `arrays` was made from."""
-
-        def negatives(name: str) -> Negatives | None:
-            if f"{name}.items" not in arrays:
-                return None
-            return Negatives(arrays[f"{name}.items"], arrays[f"{name}.counts"])
-
-        anchors = arrays["anchors"].tolist() if "anchors" in arrays else []
-        rows = {document: row for row, document in enumerate(anchors)}
-        return cls(negatives("documents"), negatives("queries"), rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +43,7 @@ def pick(data: TrainingData, mined: Mined, config: TrainingConfig, unit: int, se
     data
         Tokenized collection.
     mined
-        Negatives in force.
+        Negatives in force, and the pairs in force with them.
     config
         Of the stage.
     unit
@@ -85,52 +51,9 @@ def pick(data: TrainingData, mined: Mined, config: TrainingConfig, unit: int, se
     seed
         Of every random choice.
     """
-    queries, positives = data.pairs[_rows(len(data.pairs), config.batch_size, unit, seed)].T
-    width, source = config.hard_negatives or config.negatives, generator(seed, DRAW, unit)
-    negatives = draw(mined.documents, queries, width, source) if mined.documents else None
-    if mined.queries is None:
-        return Batch(queries, positives, negatives)
-    rows = np.array([mined.row_of_document[int(document)] for document in positives])
-    return Batch(queries, positives, negatives, draw(mined.queries, rows, width, source))
-
-
-def _rows(pairs: int, size: int, unit: int, seed: int) -> np.ndarray:
-    first, last = unit * size, (unit + 1) * size
-    chosen = [
-        generator(seed, ORDER, epoch).permutation(pairs)[
-            max(0, first - epoch * pairs) : last - epoch * pairs
-        ]
-        for epoch in range(first // pairs, (last - 1) // pairs + 1)
-    ]
-    return np.concatenate(chosen)
-
-
-def draw(
-    negatives: Negatives, anchors: np.ndarray, width: int, source: np.random.Generator
-) -> np.ndarray:
-    """Draw negatives for each anchor, without replacement.
-
-    Parameters
-    ----------
-    negatives
-        What was mined.
-    anchors
-        Shape (B,).
-    width
-        Negatives an anchor, m.
-    source
-        Of the choice.
-
-    Returns
-    -------
-    numpy.ndarray of shape (B, m)
-        Item numbers. An anchor that has fewer than m meets each of them before one comes again.
-    """
-    if width == 1:
-        return negatives.draw(anchors, source)[:, None]
-    counts = negatives.counts[anchors][:, None]
-    keys = source.random((len(anchors), negatives.items.shape[1]))
-    keys[np.arange(keys.shape[1]) >= counts] = 2.0  # behind every real one
-    columns = np.take_along_axis(np.argsort(keys, axis=1), np.arange(width) % counts, axis=1)
-    drawn: np.ndarray = negatives.items[anchors[:, None], columns]
-    return drawn
+    queries, positives = mined.batch(
+        data.pairs, config.batch_size, unit, lambda epoch: generator(seed, ORDER, epoch)
+    ).T
+    width = config.hard_negatives or config.negatives
+    drawn = mined.draw(queries, positives, width, generator(seed, DRAW, unit))
+    return Batch(queries, positives, *drawn)

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 
 from anisotropy.errors import CheckpointError, UsageError
 from anisotropy.files import dump_json, read_json
-from anisotropy.training.batches import Mined
 from anisotropy.training.history import HistoryFile, Row, read_history
+from anisotropy.training.mining import Mined
 
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
 FORMAT = "anisotropy.training-state/1"

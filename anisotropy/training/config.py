@@ -20,6 +20,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "schedule": ("linear", "upstream"),
     "dtype": ("float32", "bfloat16"),
     "select": ("last", "best"),
+    "exclude": ("all", "recorded"),
+    "order": ("sampled", "best"),
+    "document_negatives": ("model", "bm25", "random"),
+    "query_negatives": ("model", "bm25", "random"),
 }
 
 
@@ -79,6 +83,19 @@ class TrainingConfig:
     depth, kept
         Negatives: the top `depth` of the current model, of which `kept` are sampled; upstream
         200 and 20.
+    exclude
+        What is never a negative: ``all`` positives of an anchor, or the ``recorded`` one alone:
+        the positive that the judgments of a query name last, as upstream, which also trains on
+        no other; and for a document the training queries that record it.
+    order
+        Of the top `depth`: ``sampled``, or the ``best`` `kept`, as upstream's
+        ``ann_measure_topk_mrr``.
+    document_negatives, query_negatives
+        Negatives come from the top of the current ``model``, of ``bm25`` (extra ``train``), or
+        are ``random``.
+    chunk_factor
+        Training queries are cut in so many chunks; each refresh mines the next one and the steps
+        up to the next refresh train on its pairs alone. 1 = all queries; upstream 5.
     refresh_steps
         Steps between two searches for negatives.
     evaluate_steps
@@ -121,6 +138,11 @@ class TrainingConfig:
     dropout: float = 0.0
     depth: int = 200
     kept: int = 20
+    exclude: str = "all"
+    order: str = "sampled"
+    document_negatives: str = "model"
+    query_negatives: str = "model"
+    chunk_factor: int = 1
     refresh_steps: int = 150
     evaluate_steps: int = 0
     select: str = "last"
@@ -144,6 +166,16 @@ class TrainingConfig:
             )
         if value > self.kept:
             raise UsageError(f"{name}: got {value}; allowed: at most kept, {self.kept}")
+
+    @property
+    def mines(self) -> bool:
+        """Whether rows bring mined negative documents."""
+        return self.form != "in_batch" or self.hard_negatives > 0
+
+    @property
+    def mines_queries(self) -> bool:
+        """Whether rows bring mined negative queries as well."""
+        return self.mines and self.dual_weight > 0
 
     def replace(self, **values: Any) -> TrainingConfig:
         """Return a copy with other values.

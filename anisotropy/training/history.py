@@ -21,6 +21,8 @@ TRAINING = (
     "loss_uniformity",
     "gradient_norm",
 )
+#: Number of the set of files that the negatives were read from, where a refresh read one.
+SET = "negatives_set"
 COLUMNS = ("stage", "step", "learning_rate", *TRAINING, *VALIDATION)
 
 

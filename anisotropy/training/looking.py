@@ -1,4 +1,4 @@
-"""A look at the whole collection: evaluation on dev, and the search for negatives."""
+"""A look at the whole collection: evaluation on dev, and the refresh of negatives."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from anisotropy.training.batches import Mined
 from anisotropy.training.config import TrainingConfig
-from anisotropy.training.evaluation import validate
+from anisotropy.training.evaluation import SELECTION, validate
 from anisotropy.training.forward import Side
 from anisotropy.training.gradients import Task
+from anisotropy.training.history import SET
 from anisotropy.training.losses import Objective
-from anisotropy.training.negatives import mine
+from anisotropy.training.mining import InProcess, Mined, Moment, NegativeSource
 from anisotropy.training.streams import MINE, generator
 
 BATCH = 128  # sequences a forward pass without gradients
 
 
 def wants_look(step: int, config: TrainingConfig, objective: Objective) -> bool:
-    """Tell whether the model is evaluated, or its negatives searched, before this step."""
+    """Tell whether the model is evaluated, or its negatives refreshed, before this step."""
     if step in (0, config.steps):
         return True
     evaluate = config.evaluate_steps > 0 and step % config.evaluate_steps == 0
@@ -28,7 +28,7 @@ def wants_look(step: int, config: TrainingConfig, objective: Objective) -> bool:
 
 
 def wants_refresh(step: int, config: TrainingConfig, objective: Objective) -> bool:
-    """Tell whether negatives are searched before this step."""
+    """Tell whether negatives are refreshed before this step."""
     last = step == config.steps
     return objective.wants_negatives and step % config.refresh_steps == 0 and not last
 
@@ -38,10 +38,11 @@ def look(
     step: int,
     mined: Mined,
     *,
+    negatives: NegativeSource | None = None,
     search: bool = True,
     tell: Callable[[str], None] = lambda _: None,
 ) -> tuple[Mined, dict[str, float]]:
-    """Encode everything once; evaluate on dev, and search negatives where they are due.
+    """Encode everything once; evaluate on dev, and refresh negatives where they are due.
 
     Parameters
     ----------
@@ -51,8 +52,10 @@ def look(
         Steps taken.
     mined
         Negatives in force, returned where none are due.
+    negatives
+        Where they come from; by default they are searched here.
     search
-        Whether negatives are searched at all.
+        Whether negatives are refreshed at all.
     tell
         Called where a measure cannot be taken.
 
@@ -63,35 +66,44 @@ def look(
     dict
         Columns of the history; empty without dev queries.
     """
-    data, refresh = task.data, search and wants_refresh(step, task.config, task.objective)
-    if data.dev is None and not refresh:
-        return mined, {}
-    documents = encoded(task, "documents", data.documents)
-    dev = encoded(task, "queries", data.dev.tokens) if data.dev is not None else None
-    train = encoded(task, "queries", data.train.tokens) if refresh else None
+    data, source = task.data, negatives or InProcess()
+    due = search and wants_refresh(step, task.config, task.objective)
+    searched, has_dev = due and source.wants_vectors(task.config), data.dev is not None
+    # Encoded by all processes, so outside of what the main one does alone.
+    documents = encoded(task, "documents", data.documents) if searched or has_dev else None
+    dev = None if data.dev is None else encoded(task, "queries", data.dev.tokens)
+    train = encoded(task, "queries", data.train.tokens) if searched else None
 
-    def act() -> tuple[Mined, dict[str, float]]:
+    def act() -> tuple[Mined | None, dict[str, float]]:
         quality: dict[str, float] = {}
-        if dev is not None and data.dev is not None:
+        if data.dev is not None and dev is not None and documents is not None:
             quality, problem = validate(dev, documents, data.dev)
             if problem:
                 tell(f"geometry at step {step} not measured: {problem}")
-        return mined if train is None else refreshed(task, step, train, documents), quality
+        if not due:
+            return None, quality
+        moment = moment_of(task, step, documents, train, quality.get(SELECTION))
+        found = source.refresh(moment)
+        return found, quality if found.number is None else {**quality, SET: found.number}
 
-    return task.devices.main(act)
+    found, quality = task.devices.main(act)
+    return mined if found is None else found, quality
 
 
-def refreshed(task: Task, step: int, queries: np.ndarray, documents: np.ndarray) -> Mined:
-    """Search the negatives of training queries, and of their positives where the loss is dual."""
-    data, source = task.data, generator(task.seed, MINE, step)
-    limits = {"depth": task.config.depth, "kept": task.config.kept}
-    mined = Mined(mine(queries, documents, data.train.positives, **limits, generator=source))
-    if task.objective.wants_negative_queries:
-        anchors = data.positive_documents
-        owners = data.queries_of(anchors)
-        mined.queries = mine(documents[anchors], queries, owners, **limits, generator=source)
-        mined.row_of_document = {int(document): row for row, document in enumerate(anchors)}
-    return mined
+def moment_of(
+    task: Task,
+    step: int,
+    documents: np.ndarray | None,
+    queries: np.ndarray | None,
+    quality: float | None,
+) -> Moment:
+    """What the refresh before this step is asked with."""
+    config = task.config
+    return Moment(
+        task.trainable, task.data, config, task.objective.wants_negative_queries,
+        step // config.refresh_steps, step, generator(task.seed, MINE, step),
+        documents, queries, quality, config.accumulation * task.devices.ranks,
+    )  # fmt: skip
 
 
 def encoded(task: Task, side: Side, tokens: list[list[int]]) -> np.ndarray:

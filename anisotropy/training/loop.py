@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from anisotropy.errors import UsageError
-from anisotropy.training.batches import Batch, Mined, pick
+from anisotropy.training.batches import Batch, pick
 from anisotropy.training.checkpoints import Best, State, copied
 from anisotropy.training.config import TrainingConfig
 from anisotropy.training.data import TrainingData
@@ -30,10 +30,11 @@ from anisotropy.training.gradients import Task, add_gradients
 from anisotropy.training.history import Row
 from anisotropy.training.looking import look, wants_look
 from anisotropy.training.losses import LossTerms, Objective
+from anisotropy.training.mining import InProcess, Mined, NegativeSource
 from anisotropy.training.optim import learning_rate, make_optimizer
 
 Progress = Callable[[str], None]
-Source = Callable[[int], Batch]
+Batches = Callable[[int], Batch]
 REPORTS = 20  # progress lines a stage
 _PARTS = {
     "loss": "total",
@@ -46,6 +47,9 @@ _PARTS = {
 
 class Recorder(Protocol):
     """Where a run leaves its traces; see `recording.Recording`."""
+
+    def begin(self, trainable: Trainable, config: TrainingConfig, step: int) -> None:
+        """Take the model of a stage, which begins or goes on at this step."""
 
     def row(self, row: Row) -> None:
         """Take a row of the history."""
@@ -62,7 +66,8 @@ class Fitted:
     ----------
     history
         Rows: stage, step, learning_rate, loss and its parts, gradient_norm; where the model was
-        evaluated, columns ``dev_<side>_<measure>`` (`evaluation.validate`).
+        evaluated, columns ``dev_<side>_<measure>`` (`evaluation.validate`); where negatives were
+        read from files, ``negatives_set``, the number of the set.
     selected_step
         Steps after which the weights were as they are now.
     seconds, cpu_seconds
@@ -83,7 +88,8 @@ def fit(
     seed: int = 0,
     progress: Progress | None = None,
     devices: Devices | None = None,
-    source: Source | None = None,
+    batches: Batches | None = None,
+    negatives: NegativeSource | None = None,
     recorder: Recorder | None = None,
     state: State | None = None,
 ) -> Fitted:
@@ -103,9 +109,11 @@ def fit(
         Called with a line of text now and then.
     devices
         Where to compute; by default as the configuration and the launcher say.
-    source
+    batches
         Batch of a loss by its number, counted from 0 through steps, accumulation and devices;
-        then no negatives are searched. By default the collection's pairs with mined negatives.
+        then there is no refresh. By default the collection's pairs with the negatives in force.
+    negatives
+        Where negatives come from; by default a search with the model as it is.
     recorder
         Gets every row of the history, and a state every ``save_steps``.
     state
@@ -127,7 +135,8 @@ def fit(
         )
     devices = devices or find_devices(config.device)
     task = Task(trainable, data, config, objective_of(config), devices, seed)
-    stage = _Stage(task, progress or (lambda _: None), source, recorder)
+    tell = progress or (lambda _: None)
+    stage = _Stage(task, tell, batches, negatives or InProcess(), recorder)
     return stage.run(state)
 
 
@@ -137,7 +146,8 @@ class _Stage:
 
     task: Task
     tell: Progress
-    source: Source | None
+    batches: Batches | None
+    negatives: NegativeSource
     recorder: Recorder | None
     mined: Mined = field(default_factory=Mined)
     best: Best | None = None
@@ -156,6 +166,8 @@ class _Stage:
         )  # fmt: skip
         if state is not None:
             self._take_up(state)
+        if self.recorder is not None:
+            self.recorder.begin(self.task.trainable, config, self.first)
         for step in range(self.first, config.steps):
             self._look(step)
             self._step(step)
@@ -171,6 +183,7 @@ class _Stage:
         self.optimizer.load_state_dict({"state": state.optimizer, "param_groups": groups})
         self.mined, self.best, self.first = state.mined, state.best, state.step
         self.spent = state.seconds, state.cpu_seconds
+        self.negatives.hold(self.mined)
 
     def _time(self) -> tuple[float, float]:
         wall, cpu = time.perf_counter() - self.began[0], time.process_time() - self.began[1]
@@ -180,8 +193,10 @@ class _Stage:
         config = self.task.config
         if not wants_look(step, config, self.task.objective):
             return
-        search = self.source is None
-        self.mined, quality = look(self.task, step, self.mined, search=search, tell=self.tell)
+        self.mined, quality = look(
+            self.task, step, self.mined,
+            negatives=self.negatives, search=self.batches is None, tell=self.tell,
+        )  # fmt: skip
         self._add({"stage": config.stage, "step": step, **quality})
         self.tell(_line(self.history[-1], config))
         if config.select == "best" and (self.best is None or quality[SELECTION] > self.best.value):
@@ -210,8 +225,8 @@ class _Stage:
         for number in range(count):
             unit = (step * count + number) * devices.ranks + devices.rank
             batch = (
-                self.source(unit)
-                if self.source is not None
+                self.batches(unit)
+                if self.batches is not None
                 else pick(task.data, self.mined, task.config, unit, task.seed)
             )
             found.append(_parts(add_gradients(task, batch, unit, 1 / count)))

@@ -18,8 +18,10 @@ from anisotropy.training.data import TrainingData, load_data
 from anisotropy.training.devices import Devices, find_devices
 from anisotropy.training.encoder import Trainable, new_encoder, open_trainable
 from anisotropy.training.evaluation import SELECTION
+from anisotropy.training.following import FollowedFolder
 from anisotropy.training.history import check_board
 from anisotropy.training.loop import Progress, Recorder, fit
+from anisotropy.training.mining import NegativeSource
 from anisotropy.training.recording import Recording
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ def train(
     seed: int = 0,
     resume: bool = False,
     progress: Progress | None = None,
+    negatives: NegativeSource | None = None,
 ) -> Path:
     """Train one stage and save the checkpoint.
 
@@ -72,6 +75,11 @@ def train(
         whole already, nothing is done. If False, an unfinished run is refused.
     progress
         Called with lines of text.
+    negatives
+        Where negatives come from: None searches them in training, ``InProcess(NegativeWriter(
+        folder))`` writes them as well, ``FromFiles(folder)`` takes those of a second process. For
+        this one ``OUT.checkpoints`` then holds a checkpoint of the start of each stage and of
+        every ``save_steps``, the newest alone, and at the end the file ``finished``.
 
     Returns
     -------
@@ -98,18 +106,25 @@ def train(
         raise UsageError(
             f"stage {stage!r} needs a checkpoint to start from; only warmup begins from scratch"
         )
+    if negatives is not None and not any(part.mines for part in configs):
+        raise UsageError(
+            f"stage {stage!r} (form in_batch, hard_negatives 0) uses no negatives: none to read "
+            "or write"
+        )
     if any(part.tensorboard for part in configs):
         check_board()
     devices = find_devices(_one_device(configs))
     collection = _opened(data)
     trainable = _started(start, collection, seed)
-    same = identity(configs, seed, trainable, collection, devices)
-    plan = Plan(configs, folder, TrainingFolder(folder, same), resume)
+    followed = FollowedFolder(folder) if negatives and negatives.reads_files else None
+    same = identity(configs, seed, trainable, collection, devices, followed is not None)
+    plan = Plan(configs, folder, TrainingFolder(folder, same), resume, followed)
     if plan.is_finished():
         return folder
     run = Run(
         trainable, load_data(collection, trainable), collection, seed,
         str(origin) if origin else None, progress, devices=devices,
+        negatives=negatives,
     )  # fmt: skip
     return plan.through(run)
 
@@ -120,6 +135,7 @@ def identity(
     trainable: Trainable,
     collection: Collection,
     devices: Devices,
+    from_files: bool = False,
 ) -> dict[str, Any]:
     """What decides the weights of a run, as plain values."""
     import torch
@@ -138,6 +154,7 @@ def identity(
         "start": fingerprint(digest.hexdigest(), trainable.recipe.as_dict()),
         "collection": collection.fingerprint,
         "processes": devices.ranks,
+        "negatives": "files" if from_files else "searched",
     }
 
 
@@ -155,12 +172,15 @@ class Plan:
         ``OUT.training``.
     resume
         Whether to go on with what is there.
+    followed
+        ``OUT.checkpoints``, where a second process follows.
     """
 
     configs: tuple[TrainingConfig, ...]
     out: Path
     folder: TrainingFolder
     resume: bool
+    followed: FollowedFolder | None = None
 
     def is_finished(self) -> bool:
         """Whether the checkpoint of the run to resume is whole.
@@ -182,16 +202,24 @@ class Plan:
     def through(self, run: Run) -> Path:
         """Run the stages that are left, and save the checkpoint."""
         devices = run.devices
-        state = devices.main(lambda: self.folder.begin(self.resume))
+        state = devices.main(self._begin)
         recording = self._recording(state) if devices.is_main else None
-        if state is not None and run.progress is not None and devices.is_main:
-            run.progress(self._resumed(state))
+        tell = (run.progress if devices.is_main else None) or (lambda _: None)
+        if state is not None:
+            tell(self._resumed(state))
+        if self.followed is not None and not all(part.save_steps for part in self.configs):
+            tell(f"save_steps 0: {self.followed.path} gets the start of the stage alone")
         try:
             run = self._stages(run, state, recording)
         finally:
             if recording is not None:
                 recording.close()
         return devices.main(lambda: self._finish(run))
+
+    def _begin(self) -> State | None:
+        if self.followed is not None:
+            self.followed.begin(self.folder.has_state())
+        return self.folder.begin(self.resume)
 
     def _resumed(self, state: State) -> str:
         import torch
@@ -208,7 +236,8 @@ class Plan:
         board = self.out.with_name(f"{self.out.name}.tensorboard") if wanted else None
         if board is not None and state is None:
             shutil.rmtree(board, ignore_errors=True)  # of an earlier run of the same checkpoint
-        return Recording(self.folder, board, state, sum(part.steps for part in behind))
+        steps = sum(part.steps for part in behind)
+        return Recording(self.folder, board, state, steps, self.followed)
 
     def _stages(self, run: Run, state: State | None, recording: Recording | None) -> Run:
         first = state.stage if state else 0
@@ -223,6 +252,8 @@ class Plan:
 
     def _finish(self, run: Run) -> Path:
         run.save(self.out, {"run": fingerprint(self.folder.identity)})
+        if self.followed is not None:
+            self.followed.finish()
         self.folder.finish()
         return self.out
 
@@ -244,6 +275,8 @@ class Run:
         Stages behind it, and their history.
     devices
         Where to compute; by default as each stage's configuration and the launcher say.
+    negatives
+        Where negatives come from; see `loop.fit`.
     """
 
     def __init__(
@@ -257,11 +290,13 @@ class Run:
         done: tuple[dict[str, Any], ...] = (),
         history: tuple[dict[str, Any], ...] = (),
         devices: Devices | None = None,
+        negatives: NegativeSource | None = None,
     ) -> None:
         self.trainable, self.data, self.collection = trainable, data, collection
         self.seed, self.start, self.progress = seed, start, progress
         self.done, self.history = done, history
         self.devices = devices or find_devices()
+        self.negatives = negatives
 
     def stage(
         self,
@@ -274,7 +309,7 @@ class Run:
         fitted = fit(
             trainable, self.data, resolved, seed=self.seed, devices=self.devices,
             progress=self.progress if self.devices.is_main else None, recorder=recorder,
-            state=state,
+            state=state, negatives=self.negatives,
         )  # fmt: skip
         record = {
             "config": resolved.as_dict(),
@@ -295,7 +330,7 @@ class Run:
     def _with(self, trainable: Trainable, done: Any, history: Any) -> Run:
         return Run(
             trainable, self.data, self.collection, self.seed, self.start, self.progress,
-            done, history, self.devices,
+            done, history, self.devices, self.negatives,
         )  # fmt: skip
 
     def save(self, folder: Path, more: Mapping[str, Any] | None = None) -> Path:

@@ -24,10 +24,9 @@ from anisotropy.training import train
 from tests.training.conftest import write_collection
 from tests.training.making import QUICK, small
 
-#: Dropout, two stages, refreshes between saves, LAMB's own numbers, selection on dev.
-CONFIG: dict[str, Any] = {**QUICK, "steps": 12, "refresh_steps": 5, "dropout": 0.1}
-CONFIG |= {"save_steps": 1, "optimizer": "lamb", "evaluate_steps": 4, "select": "best"}
-CONFIG |= {"accumulation": 2}
+#: Dropout, two stages, chunks, refreshes between saves, LAMB's own numbers, selection on dev.
+CONFIG: dict[str, Any] = {**QUICK, "dropout": 0.1, "accumulation": 2, "chunk_factor": 2}
+CONFIG |= {"save_steps": 1, "optimizer": "lamb", "evaluate_steps": 2, "select": "best"}
 CONFIG["dual"] = {"optimizer": "adamw", "select": "last"}
 
 
@@ -58,11 +57,10 @@ def digests(out: Path) -> dict[str, str]:
 def trial(collection: Collection, folder: Path, kills: int, seed: int) -> list[str]:
     """Kill a run some times, let it end, compare; lines of what happened."""
     source, lines = random.Random(seed), []
-    run(collection, folder / "whole")  # here, so that children find everything imported
+    small(collection)  # here, so that children find everything imported
     began = time.perf_counter()
-    run(collection, folder / "again")
+    run(collection, folder / "whole")
     duration = time.perf_counter() - began
-    assert digests(folder / "whole") == digests(folder / "again")
     for number in range(kills):
         wait = source.uniform(0.1, 1.0) * duration * 2 / (kills + 2)
         done = forked(collection, folder / "killed", wait)
@@ -75,7 +73,7 @@ def trial(collection: Collection, folder: Path, kills: int, seed: int) -> list[s
     lines.append(f"killed        {found}")
     left = sorted(p.name for p in folder.iterdir())
     assert expected == found, lines
-    assert left == ["again", "killed", "whole"], left
+    assert left == ["killed", "whole"], left
     return lines
 
 

@@ -8,7 +8,7 @@ import torch
 
 from anisotropy.collection import Collection
 from anisotropy.training import EncoderSizes, Trainable, TrainingConfig, new_encoder
-from anisotropy.training.batches import Batch, Mined, pick
+from anisotropy.training.batches import Batch, pick
 from anisotropy.training.data import load_data
 from anisotropy.training.devices import Devices
 from anisotropy.training.forward import set_dropout
@@ -16,6 +16,7 @@ from anisotropy.training.gradients import Task, add_gradients
 from anisotropy.training.looking import look
 from anisotropy.training.loop import objective_of
 from anisotropy.training.losses import LossTerms
+from anisotropy.training.mining import Mined
 from anisotropy.training.stages import prepared
 
 SIZES = EncoderSizes(vocabulary=330, hidden=16, layers=1, intermediate=16)

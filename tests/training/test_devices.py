@@ -24,8 +24,8 @@ from tests.training.making import QUICK, small
 
 ROOT = Path(__file__).parents[2]
 #: Rows that see each other (in the batch of a process) first, then mined negatives both ways.
-CONFIG: dict[str, Any] = {**QUICK, "norm": {"form": "in_batch", "dual_weight": 1.0}}
-CONFIG |= {"select": "best", "evaluate_steps": 2, "save_steps": 4}
+CONFIG: dict[str, Any] = {**QUICK, "steps": 4, "norm": {"form": "in_batch", "dual_weight": 1.0}}
+CONFIG |= {"select": "best", "evaluate_steps": 2, "save_steps": 2, "dual": {"chunk_factor": 2}}
 
 
 def free_port() -> int:
@@ -59,6 +59,7 @@ from tests.training.making import small
 
 folder, config = Path(sys.argv[1]), json.loads(sys.argv[2])
 collection = open_collection(folder / "words")
+small(collection)  # imports what an encoder needs
 
 def run(stage, values):
     lines = []
@@ -71,7 +72,7 @@ def run(stage, values):
 
 def act(rank):
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
-    lines = [run("dance", config), run("ance", {"learning_rate": 1e30, "steps": 4})]
+    lines = [run("dance", config), run("ance", {"learning_rate": 1e30, "steps": 2})]
     lines.append(run("ance", {"device": "cuda:1"}))
     (folder / f"rank-{rank}.txt").write_text("\\n".join(lines))
 
@@ -103,7 +104,7 @@ def test_two_processes_are_one_that_accumulates(tmp_path: Path) -> None:
     one = train("dance", start=small(collection), data=collection, out=tmp_path / "one",
                 config={**CONFIG, "accumulation": 2})  # fmt: skip
     rows = list(zip(history(one), history(tmp_path / "two"), strict=True))
-    assert len([row for row, _ in rows if row["loss"]]) == 2 * QUICK["steps"]
+    assert len([row for row, _ in rows if row["loss"]]) == 2 * CONFIG["steps"]
     for expected, found in rows:
         for key, text in expected.items():
             if text and key != "stage":

@@ -135,11 +135,11 @@ def test_accumulation_is_the_mean_of_the_losses(made_up: Collection) -> None:
         task = make_task(made_up, **values)
         pairs = task.data.pairs
 
-        def source(unit: int, size: int = values["batch_size"], pairs: Any = pairs) -> Batch:
+        def batches(unit: int, size: int = values["batch_size"], pairs: Any = pairs) -> Batch:
             q, a = pairs[np.arange(unit * size, (unit + 1) * size) % len(pairs)].T
             return Batch(q, a, (a[:, None] + 7) % 90)
 
-        history.append(fit(task.trainable, task.data, task.config, source=source).history)
+        history.append(fit(task.trainable, task.data, task.config, batches=batches).history)
     for one, other in zip(*history, strict=True):
         assert one.keys() == other.keys()
         for key in ("loss", "gradient_norm"):
@@ -150,11 +150,11 @@ def test_accumulation_is_the_mean_of_the_losses(made_up: Collection) -> None:
 def test_a_step_sees_batch_size_times_accumulation_pairs(made_up: Collection) -> None:
     task, units = make_task(made_up, form="in_batch", steps=2, accumulation=3), []
 
-    def source(unit: int) -> Batch:
+    def batches(unit: int) -> Batch:
         units.append(unit)
         return Batch(*task.data.pairs[unit * 8 : unit * 8 + 8].T)
 
-    fit(task.trainable, task.data, task.config, source=source)
+    fit(task.trainable, task.data, task.config, batches=batches)
     assert units == [0, 1, 2, 3, 4, 5]
 
 

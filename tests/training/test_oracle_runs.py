@@ -69,8 +69,14 @@ def test_a_recorded_run(oracle: Path, name: str) -> None:
         named_recipe("dance" if "l2" in name else "ance")
     )
     queries = cached_tokens(folder / "train-query")
+    nobody: Any = None  # batches are given: no names, no judgments, no word lists
     data = TrainingData(
-        cached_tokens(folder / "passages"), Judged(queries, []), np.empty((0, 2), int), None
+        cached_tokens(folder / "passages"),
+        Judged(queries, [], [], nobody),
+        nobody,
+        None,
+        [],
+        nobody,
     )
     config = TrainingConfig(
         **RUNS[name], steps=int(arguments["max_steps"]), batch_size=BATCH,
@@ -82,7 +88,7 @@ def test_a_recorded_run(oracle: Path, name: str) -> None:
     history = [
         row
         for row in fit(
-            trainable, data, config, devices=Devices("cpu"), source=lambda n: in_order(rows, n)
+            trainable, data, config, devices=Devices("cpu"), batches=lambda n: in_order(rows, n)
         ).history
         if "loss" in row
     ]

@@ -18,9 +18,9 @@ from anisotropy.cli import main
 from anisotropy.collection import Collection, open_collection
 from anisotropy.errors import CheckpointError, UsageError
 from anisotropy.training import train
-from anisotropy.training.batches import Mined
 from anisotropy.training.checkpoints import State, TrainingFolder
 from anisotropy.training.history import HistoryFile, read_history
+from anisotropy.training.mining import Mined
 from anisotropy.training.negatives import Negatives
 from tests.training.conftest import write_collection
 from tests.training.killing import digests

@@ -25,13 +25,14 @@ from anisotropy.training import (
     train,
     train_demo,
 )
-from anisotropy.training.batches import Mined, pick
+from anisotropy.training.batches import pick
 from anisotropy.training.data import load_data
 from anisotropy.training.devices import Devices
 from anisotropy.training.evaluation import VALIDATION, ranking_quality
 from anisotropy.training.gradients import Task
 from anisotropy.training.looking import look
 from anisotropy.training.loop import fit, objective_of, schedule
+from anisotropy.training.mining import Mined
 from anisotropy.training.stages import prepared
 
 SIZES = EncoderSizes(vocabulary=400, hidden=32, intermediate=32)

@@ -15,12 +15,12 @@ from anisotropy.collection import Collection, Qrels
 from anisotropy.encoders import open_encoder
 from anisotropy.errors import UsageError
 from anisotropy.training import open_trainable, train
-from anisotropy.training.batches import Mined, draw
 from anisotropy.training.data import Judged, load_data
 from anisotropy.training.devices import Devices
 from anisotropy.training.evaluation import SELECTION, VALIDATION, fixed, validate
 from anisotropy.training.looking import look
 from anisotropy.training.loop import fit
+from anisotropy.training.mining import Mined
 from anisotropy.training.negatives import Negatives
 from tests.training.making import QUICK, make_task, small
 
@@ -31,7 +31,7 @@ def space(seed: int = 0) -> tuple[np.ndarray, np.ndarray, Judged]:
     positives = [frozenset({3}), frozenset({3, 8}), frozenset({20}), frozenset({39, 1})]
     queries = np.stack([documents[min(own)] for own in positives])
     queries += generator.normal(size=queries.shape).astype(np.float32)
-    return queries, documents, Judged([[0]] * 4, positives)
+    return queries, documents, Judged([[0]] * 4, positives, [], np.empty(0, int))
 
 
 def unit(x: np.ndarray) -> np.ndarray:
@@ -130,6 +130,9 @@ def weights_by_step(task: Any, made_up: Collection, step: int) -> dict[str, np.n
     kept = {}
 
     class Keeper:
+        def begin(self, *_: Any) -> None:
+            pass
+
         def row(self, row: dict[str, Any]) -> None:
             pass
 
@@ -205,12 +208,12 @@ def test_draws_are_distinct_while_they_last() -> None:
     seen = np.zeros(9)
     for seed in range(200):
         source = np.random.default_rng(seed)
-        few, fewer = draw(negatives, np.array([0, 1]), 3, source)
+        few, fewer = negatives.draw_several(np.array([0, 1]), 3, source)
         assert len(set(few)) == 3
         assert set(few) <= {5, 6, 7, 8}
         assert sorted(fewer) in ([1, 1, 2], [1, 2, 2])
         np.add.at(seen, few, 1)
     np.testing.assert_allclose(seen[5:], 150, atol=25)
-    one = draw(negatives, np.array([0, 1]), 1, np.random.default_rng(1))
+    one = negatives.draw_several(np.array([0, 1]), 1, np.random.default_rng(1))
     expected = negatives.draw(np.array([0, 1]), np.random.default_rng(1))
     np.testing.assert_array_equal(one[:, 0], expected)
