@@ -61,6 +61,10 @@ class TrainingConfig:
         Steps between two searches for negatives.
     evaluate_steps
         Steps between two evaluations on dev; 0 = only before the first and after the last step.
+    start_layers
+        Layers of the start's backbone that are kept, the first so many; 0 = all.
+    max_query_length, max_document_length
+        In tokens, special tokens included; 0 = as the start says.
     """
 
     stage: str = "ance"
@@ -86,6 +90,9 @@ class TrainingConfig:
     kept: int = 20
     refresh_steps: int = 150
     evaluate_steps: int = 0
+    start_layers: int = 0
+    max_query_length: int = 0
+    max_document_length: int = 0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -113,7 +120,8 @@ class TrainingConfig:
 
 
 KEYS = tuple(field.name for field in dataclasses.fields(TrainingConfig) if field.name != "stage")
-_LOWEST: dict[str, int] = {"evaluate_steps": 0, "warmup_steps": 0}
+OF_START = ("start_layers", "max_query_length", "max_document_length")
+_LOWEST = dict.fromkeys(("evaluate_steps", "warmup_steps", *OF_START), 0)
 _ABOVE_ZERO = ("temperature", "learning_rate", "uniformity_t", "eps")
 
 

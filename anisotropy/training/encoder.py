@@ -26,6 +26,7 @@ from anisotropy.encoders.saving import save_headed
 from anisotropy.encoders.texts import document_text, query_text
 from anisotropy.encoders.tokenization import UpstreamTokenizer, lower_characters
 from anisotropy.errors import CheckpointError, CollectionError, UsageError
+from anisotropy.training.config import OF_START, TrainingConfig
 from anisotropy.training.forward import Side, Tokens, in_order, vectors
 
 if TYPE_CHECKING:
@@ -230,6 +231,51 @@ def open_trainable(
     model, _ = load_model(source)
     model.keep_layers(layers, str(source))
     return UpstreamTrainable(model, encoder.tokenizer, recipe)
+
+
+def start_encoder(
+    start: str | Path | Trainable | None,
+    collection: Collection,
+    configs: Sequence[TrainingConfig],
+    seed: int,
+) -> Trainable:
+    """Open or make what a run of stages starts from.
+
+    Parameters
+    ----------
+    start
+        Checkpoint, a `Trainable`, which is taken as it is, or None: a new encoder.
+    collection
+        For a new encoder.
+    configs
+        Of the stages; the options of the start must be the same in all.
+    seed
+        Of the weights of a new encoder.
+
+    Raises
+    ------
+    UsageError
+        If the stages differ in an option of the start, or one is given for a `Trainable`.
+    CheckpointError
+        If the start cannot be trained.
+    """
+    asked = {name: {getattr(config, name) for config in configs} for name in OF_START}
+    for name, values in asked.items():
+        if len(values) > 1:
+            raise UsageError(f"{name}: got {sorted(values)}; allowed: one value for all stages")
+        if isinstance(start, Trainable) and values != {0}:
+            raise UsageError(
+                f"{name}: got {values.pop()}; allowed with a start that is open already: 0; give "
+                "it to open_trainable"
+            )
+    if isinstance(start, Trainable):
+        return start
+    names = {"start_layers": "layers"}
+    options = {names.get(name, name): max(values) for name, values in asked.items()}
+    if start is not None:
+        return open_trainable(start, **options)
+    sizes = EncoderSizes(**{name: value for name, value in options.items() if value})
+    return new_encoder(collection, sizes, seed=seed)
 
 
 def _check_trainable(recipe: Recipe, origin: str) -> None:

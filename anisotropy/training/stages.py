@@ -11,7 +11,7 @@ from anisotropy.encoders import Recipe, check_target, named_recipe
 from anisotropy.errors import UsageError, check_seed
 from anisotropy.training.config import TrainingConfig, load_config, stage_configs
 from anisotropy.training.data import TrainingData, load_data
-from anisotropy.training.encoder import Trainable, new_encoder, open_trainable
+from anisotropy.training.encoder import Trainable, start_encoder
 from anisotropy.training.loop import Progress, fit
 
 if TYPE_CHECKING:
@@ -39,8 +39,9 @@ def train(
     stage
         ``warmup``, ``ance``, ``norm``, ``dual``, or ``dance`` (norm, then dual).
     start
-        Checkpoint in upstream's layout, or a `Trainable`, which is trained in place. None makes a
-        small encoder from scratch, for ``warmup`` alone: two-logit losses collapse from there.
+        Checkpoint that `open_trainable` takes, or a `Trainable`, which is trained in place. None
+        makes a small encoder from scratch, for ``warmup`` alone: two-logit losses collapse from
+        there.
     data
         Collection with a training split. Its dev split, if any, is evaluated on the way.
     out
@@ -56,8 +57,9 @@ def train(
     Returns
     -------
     pathlib.Path
-        `out`: weights under upstream's names, tokenizer, recipe.json, training.json (resolved
-        configuration, seed, collection, seconds), history.csv.
+        `out`: weights and tokenizer in the layout of the start (upstream's, or a folder that
+        sentence-transformers opens), recipe.json, training.json (resolved configuration, seed,
+        collection, seconds), history.csv.
 
     Raises
     ------
@@ -76,7 +78,7 @@ def train(
             f"stage {stage!r} needs a checkpoint to start from; only warmup begins from scratch"
         )
     collection = _opened(data)
-    trainable = _started(start, collection, seed)
+    trainable = start_encoder(start, collection, configs, seed)
     tokenized = load_data(collection, trainable)
     run = Run(trainable, tokenized, collection, seed, str(origin) if origin else None, progress)
     for part in configs:
@@ -227,9 +229,3 @@ def _opened(data: str | Path | Collection) -> Collection:
     from anisotropy.collection import open_collection
 
     return open_collection(data) if isinstance(data, str | Path) else data
-
-
-def _started(start: str | Path | Trainable | None, collection: Collection, seed: int) -> Trainable:
-    if start is None:
-        return new_encoder(collection, seed=seed)
-    return open_trainable(start) if isinstance(start, str | Path) else start
