@@ -137,6 +137,11 @@ def one_line(origin: str) -> Iterator[None]:
         raise
     except Exception as error:
         lines = (str(error) or type(error).__name__).strip().splitlines()
+        if "custom code" in str(error) or "trust_remote_code" in str(error):
+            raise CheckpointError(
+                f"{origin}: comes with code of its own, which is never executed; allowed: models "
+                "that transformers and sentence-transformers have themselves"
+            ) from None
         raise CheckpointError(f"{origin}: cannot be loaded ({lines[0][:200]})") from None
 
 
