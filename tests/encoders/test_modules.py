@@ -182,7 +182,10 @@ def test_damaged_models_are_one_line(plain: Path, tmp_path: Path) -> None:
         ("{}", "not a list of sentence-transformers modules|cannot be loaded"),
         ("[3]", "not a list of sentence-transformers modules"),
         ('[{"type": "a.B", "path": "../x"}]', "lies outside the folder"),
-        ('[{"type": "evil.module.Thing", "path": ""}]', "code of its own, which is never executed"),
+        (
+            '[{"type": "evil.module.Thing", "path": ""}]',
+            "code of its own, which is never executed",
+        ),
     ):
         (folder / "modules.json").write_text(content)
         with pytest.raises(CheckpointError, match=text) as caught:
