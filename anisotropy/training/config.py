@@ -108,6 +108,10 @@ class TrainingConfig:
         Steps between two training states to resume from; 0 = only between stages.
     tensorboard
         Event files in ``OUT.tensorboard``; needs the extra ``train``.
+    start_layers
+        Layers of the start's backbone that are kept, the first so many; 0 = all.
+    max_query_length, max_document_length
+        In tokens, special tokens included; 0 = as the start says.
     """
 
     stage: str = "ance"
@@ -148,6 +152,9 @@ class TrainingConfig:
     select: str = "last"
     save_steps: int = 0
     tensorboard: bool = False
+    start_layers: int = 0
+    max_query_length: int = 0
+    max_document_length: int = 0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -198,8 +205,9 @@ class TrainingConfig:
 KEYS = tuple(field.name for field in dataclasses.fields(TrainingConfig) if field.name != "stage")
 #: Keys that change nothing in the weights, so a resumed run may have other values.
 RECORDING = ("save_steps", "tensorboard")
+OF_START = ("start_layers", "max_query_length", "max_document_length")
 _LOWEST: dict[str, int] = dict.fromkeys(
-    ("evaluate_steps", "warmup_steps", "hard_negatives", "save_steps"), 0
+    ("evaluate_steps", "warmup_steps", "hard_negatives", "save_steps", *OF_START), 0
 )
 _ABOVE_ZERO = ("temperature", "learning_rate", "uniformity_t", "eps")
 

@@ -16,7 +16,7 @@ from anisotropy.training.checkpoints import State, TrainingFolder, copied
 from anisotropy.training.config import RECORDING, TrainingConfig, load_config, stage_configs
 from anisotropy.training.data import TrainingData, load_data
 from anisotropy.training.devices import Devices, find_devices
-from anisotropy.training.encoder import Trainable, new_encoder, open_trainable
+from anisotropy.training.encoder import Trainable, start_encoder
 from anisotropy.training.evaluation import SELECTION
 from anisotropy.training.following import FollowedFolder
 from anisotropy.training.history import check_board
@@ -56,8 +56,9 @@ def train(
     stage
         ``warmup``, ``ance``, ``norm``, ``dual``, or ``dance`` (norm, then dual).
     start
-        Checkpoint in upstream's layout, or a `Trainable`, which is trained in place. None makes a
-        small encoder from scratch, for ``warmup`` alone: two-logit losses collapse from there.
+        Checkpoint that `open_trainable` takes, or a `Trainable`, which is trained in place. None
+        makes a small encoder from scratch, for ``warmup`` alone: two-logit losses collapse from
+        there.
     data
         Collection with a training split. Its dev split, if any, is evaluated on the way.
     out
@@ -84,8 +85,9 @@ def train(
     Returns
     -------
     pathlib.Path
-        `out`: weights under upstream's names, tokenizer, recipe.json, training.json (resolved
-        configuration, selected steps, seed, collection, seconds), history.csv.
+        `out`: weights and tokenizer in the layout of the start (upstream's, or a folder that
+        sentence-transformers opens), recipe.json, training.json (resolved configuration, selected
+        steps, seed, collection, seconds), history.csv.
 
     Raises
     ------
@@ -115,7 +117,7 @@ def train(
         check_board()
     devices = find_devices(_one_device(configs))
     collection = _opened(data)
-    trainable = _started(start, collection, seed)
+    trainable = start_encoder(start, collection, configs, seed)
     followed = FollowedFolder(folder) if negatives and negatives.reads_files else None
     same = identity(configs, seed, trainable, collection, devices, followed is not None)
     plan = Plan(configs, folder, TrainingFolder(folder, same), resume, followed)
@@ -438,9 +440,3 @@ def _opened(data: str | Path | Collection) -> Collection:
     from anisotropy.collection import open_collection
 
     return open_collection(data) if isinstance(data, str | Path) else data
-
-
-def _started(start: str | Path | Trainable | None, collection: Collection, seed: int) -> Trainable:
-    if start is None:
-        return new_encoder(collection, seed=seed)
-    return open_trainable(start) if isinstance(start, str | Path) else start

@@ -1,22 +1,36 @@
-"""Small encoders and tasks for tests of the loop."""
+"""Small encoders and tasks for tests of the loop; a kill, a second process in the same one."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from anisotropy.collection import Collection
-from anisotropy.training import EncoderSizes, Trainable, TrainingConfig, new_encoder
+from anisotropy.encoders import open_encoder
+from anisotropy.training import (
+    EncoderSizes,
+    FromFiles,
+    NegativeWriter,
+    Trainable,
+    TrainingConfig,
+    follow,
+    new_encoder,
+    open_trainable,
+)
 from anisotropy.training.batches import Batch, pick
 from anisotropy.training.data import load_data
 from anisotropy.training.devices import Devices
+from anisotropy.training.following import newest_checkpoint
 from anisotropy.training.forward import set_dropout
 from anisotropy.training.gradients import Task, add_gradients
 from anisotropy.training.looking import look
 from anisotropy.training.loop import objective_of
 from anisotropy.training.losses import LossTerms
-from anisotropy.training.mining import Mined
+from anisotropy.training.mining import Mined, Moment
+from anisotropy.training.refresher import Patience
 from anisotropy.training.stages import prepared
 
 SIZES = EncoderSizes(vocabulary=330, hidden=16, layers=1, intermediate=16)
@@ -49,3 +63,40 @@ def gradients(
     terms = add_gradients(task, batch, unit, share)
     named = task.trainable.network.named_parameters()
     return terms, {name: p.grad.clone() for name, p in named if p.grad is not None}
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def kill_before(patched: pytest.MonkeyPatch, name: str) -> None:
+    """End the process before the state of this name is whole."""
+    rename = Path.rename
+
+    def dies(self: Path, target: Path) -> Path:
+        if self.name == f".{name}":
+            raise Killed
+        return rename(self, target)
+
+    patched.setattr(Path, "rename", dies)
+
+
+class InLine(FromFiles):
+    """A refresher that has always just mined the newest checkpoint."""
+
+    def __init__(self, out: Path, sets: Path, collection: Collection, config: Any) -> None:
+        super().__init__(sets, timeout=0)
+        self.run, self.collection, self.config = Path(f"{out}.checkpoints"), collection, config
+        self.seen: list[tuple[list[str], bool]] = []
+
+    def refresh(self, moment: Moment) -> Mined:
+        newest = newest_checkpoint(self.run)
+        assert newest is not None
+        left = sorted(path.name for path in self.run.iterdir())
+        self.seen.append((left, open_encoder(newest).recipe.normalize))
+        there = open_trainable(newest).model.state_dict()
+        here = moment.trainable.network.state_dict()
+        assert all(torch.equal(there[key], here[key]) for key in there)
+        one = Patience(poll=0.01, timeout=1, sets=1)
+        follow(self.run, self.collection, NegativeWriter(self.folder), self.config, patience=one)
+        return super().refresh(moment)

@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from anisotropy.cli import main
 from anisotropy.cli.negatives import _stopping
 from anisotropy.collection import Collection, open_collection
-from anisotropy.encoders import open_encoder
 from anisotropy.errors import CheckpointError, CollectionError, UsageError
 from anisotropy.training import (
     EncoderSizes,
@@ -28,7 +26,6 @@ from anisotropy.training import (
     Trainable,
     follow,
     new_encoder,
-    open_trainable,
     stage_configs,
     train,
 )
@@ -40,11 +37,12 @@ from anisotropy.training.following import mark_finished, newest_checkpoint
 from anisotropy.training.gradients import Task
 from anisotropy.training.looking import look
 from anisotropy.training.loop import objective_of
-from anisotropy.training.mining import Mined, Moment
+from anisotropy.training.mining import Mined
 from anisotropy.training.negative_files import complete_sets, read_mark, read_set
 from anisotropy.training.refresher import Patience
 from tests.training.conftest import write_collection
 from tests.training.killing import digests
+from tests.training.making import InLine, Killed, kill_before
 
 SIZES = EncoderSizes(vocabulary=300, hidden=16, intermediate=16, layers=1)
 QUICK: dict[str, Any] = {"depth": 16, "kept": 5, "batch_size": 12, "steps": 4, "refresh_steps": 2}
@@ -251,27 +249,6 @@ def test_two_processes(
     assert read[0] == "0"
 
 
-class InLine(FromFiles):
-    """A refresher that has always just mined the newest checkpoint."""
-
-    def __init__(self, out: Path, sets: Path, collection: Collection, config: Any) -> None:
-        super().__init__(sets, timeout=0)
-        self.run, self.collection, self.config = Path(f"{out}.checkpoints"), collection, config
-        self.seen: list[tuple[list[str], bool]] = []
-
-    def refresh(self, moment: Moment) -> Mined:
-        newest = newest_checkpoint(self.run)
-        assert newest is not None
-        left = sorted(path.name for path in self.run.iterdir())
-        self.seen.append((left, open_encoder(newest).recipe.normalize))
-        there = open_trainable(newest).model.state_dict()
-        here = moment.trainable.network.state_dict()
-        assert all(torch.equal(there[key], here[key]) for key in there)
-        one = Patience(poll=0.01, timeout=1, sets=1)
-        follow(self.run, self.collection, NegativeWriter(self.folder), self.config, patience=one)
-        return super().refresh(moment)
-
-
 def test_a_run_leaves_checkpoints_for_who_follows(collection: Collection, tmp_path: Path) -> None:
     """Steps are counted through norm and dual; the first one has the head of the stage."""
     out, start = tmp_path / "x", new_encoder(collection, SIZES)
@@ -298,22 +275,6 @@ def sets(trainable: Trainable, collection: Collection, tmp_path: Path) -> Path:
     return tmp_path / "sets"
 
 
-class Killed(BaseException):
-    """Stands for the end of the process."""
-
-
-def kill(patched: pytest.MonkeyPatch, name: str) -> None:
-    """End the process before the state of this name is whole."""
-    rename = Path.rename
-
-    def dies(self: Path, target: Path) -> Path:
-        if self.name == f".{name}":
-            raise Killed
-        return rename(self, target)
-
-    patched.setattr(Path, "rename", dies)
-
-
 def test_a_killed_run_takes_up_its_set_again(
     collection: Collection, tmp_path: Path, sets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -329,7 +290,7 @@ def test_a_killed_run_takes_up_its_set_again(
 
     whole = run("whole")
     with monkeypatch.context() as patched:
-        kill(patched, "state-1-3")
+        kill_before(patched, "state-1-3")
         with pytest.raises(Killed):
             run("x")
     assert newest_checkpoint(tmp_path / "x.checkpoints") == tmp_path / "x.checkpoints/checkpoint-6"
