@@ -21,7 +21,7 @@ from anisotropy.errors import CheckpointError
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-    from anisotropy.training import Trainable
+    from anisotropy.training import UpstreamTrainable
 
 SPECIALS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 FIRST_POSITION = 2  # RoBERTa's rows 0 and 1 of the position embeddings stand for no token
@@ -38,7 +38,7 @@ LOOSE = (
 
 
 def as_sentence_transformer(
-    trainable: Trainable, *, similarity: str | None = None
+    trainable: UpstreamTrainable, *, similarity: str | None = None
 ) -> SentenceTransformer:
     """Convert an encoder in memory.
 
@@ -115,7 +115,7 @@ def _ending(model: Any, recipe: Recipe) -> list[Any]:
     return [Router(routes, default_route=None, allow_empty_key=False)]
 
 
-def _write_backbone(folder: Path, trainable: Trainable) -> None:
+def _write_backbone(folder: Path, trainable: UpstreamTrainable) -> None:
     """RoBERTa's tensors as a BERT: its positions count from 0 and know no padding."""
     from transformers import BertConfig, BertModel
 
@@ -135,7 +135,7 @@ def _write_backbone(folder: Path, trainable: Trainable) -> None:
     bert.save_pretrained(folder)
 
 
-def _tokenizer(trainable: Trainable) -> Any:
+def _tokenizer(trainable: UpstreamTrainable) -> Any:
     from transformers import PreTrainedTokenizerFast
 
     ours = trainable.tokenizer

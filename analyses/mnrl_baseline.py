@@ -30,9 +30,15 @@ from analyses.conversion import as_sentence_transformer, bare, write_recipe
 from anisotropy.collection import open_collection
 from anisotropy.encoders import Recipe, open_encoder
 from anisotropy.encoders.texts import document_text, query_text
-from anisotropy.errors import AnisotropyError, UsageError, check_seed
+from anisotropy.errors import AnisotropyError, CheckpointError, UsageError, check_seed
 from anisotropy.files import write_json
-from anisotropy.training import Trainable, TrainingConfig, load_config, open_trainable
+from anisotropy.training import (
+    Trainable,
+    TrainingConfig,
+    UpstreamTrainable,
+    load_config,
+    open_trainable,
+)
 from anisotropy.training import stage_configs as stage_configurations
 
 if TYPE_CHECKING:
@@ -141,6 +147,10 @@ def opened(start: str | Path | Trainable, similarity: str) -> tuple[SentenceTran
             model.similarity_fn_name = similarity
             return model, encoder.recipe
         start = open_trainable(start)
+    if not isinstance(start, UpstreamTrainable):
+        raise CheckpointError(
+            "start: got a model of sentence-transformers in memory; needed: its folder"
+        )
     return as_sentence_transformer(start, similarity=similarity), start.recipe
 
 

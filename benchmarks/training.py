@@ -45,7 +45,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from analyses.conversion import as_sentence_transformer
 from anisotropy.collection import open_collection
 from anisotropy.encoders.texts import document_text, query_text
-from anisotropy.training import EncoderSizes, Trainable, new_encoder
+from anisotropy.training import EncoderSizes, UpstreamTrainable, new_encoder
 from anisotropy.training.data import TrainingData, load_data
 from anisotropy.training.losses import dual, in_batch
 from anisotropy.training.optim import make_optimizer
@@ -127,9 +127,11 @@ class Bench:
         others = self.generator.integers(0, len(self.queries), size)
         return Step(queries, positives, negatives, others)
 
-    def copy(self) -> Trainable:
+    def copy(self) -> UpstreamTrainable:
         """The start, its weights copied."""
-        return Trainable(copy.deepcopy(self.start.model), self.start.tokenizer, self.start.recipe)
+        return UpstreamTrainable(
+            copy.deepcopy(self.start.model), self.start.tokenizer, self.start.recipe
+        )
 
     def texts(self, steps: Sequence[Step]) -> dict[str, list[str]]:
         """Columns of texts for the trainer of sentence-transformers."""
@@ -139,7 +141,9 @@ class Bench:
             "negative": [self.documents[n] for step in steps for n in step.negatives],
         }
 
-    def ours(self, trainable: Trainable, step: Step, *, fourth: bool = False) -> torch.Tensor:
+    def ours(
+        self, trainable: UpstreamTrainable, step: Step, *, fourth: bool = False
+    ) -> torch.Tensor:
         """Loss of a step as our loop encodes it."""
         documents = np.concatenate([step.positives, step.negatives])
         parts = [step.queries, step.negative_queries] if fourth else [step.queries]
@@ -149,11 +153,13 @@ class Bench:
         return loss_of(q[:size], d[:size], d[size:], q[size:] if fourth else None)
 
     def _vectors(
-        self, trainable: Trainable, side: Any, tokens: list[list[int]], rows: np.ndarray
+        self, trainable: UpstreamTrainable, side: Any, tokens: list[list[int]], rows: np.ndarray
     ) -> torch.Tensor:
         return trainable.vectors(side, [tokens[row] for row in rows], self.setting.micro_batch)
 
-    def upstream(self, trainable: Trainable, step: Step, *, fourth: bool = False) -> torch.Tensor:
+    def upstream(
+        self, trainable: UpstreamTrainable, step: Step, *, fourth: bool = False
+    ) -> torch.Tensor:
         """Loss of a step as upstream encodes it."""
         sizes = self.setting.sizes
         queries = (self.data.train.tokens, sizes.max_query_length, trainable.model.query)
@@ -182,7 +188,7 @@ class Bench:
 
 
 def whole(
-    trainable: Trainable,
+    trainable: UpstreamTrainable,
     tokens: list[list[int]],
     length: int,
     head: Callable[..., torch.Tensor],
@@ -226,7 +232,7 @@ class Way:
     """One way to train: a model with its optimizer, which goes on from turn to turn."""
 
     def __init__(
-        self, trainable: Trainable, loss: Callable[[Trainable, Step], torch.Tensor]
+        self, trainable: UpstreamTrainable, loss: Callable[[UpstreamTrainable, Step], torch.Tensor]
     ) -> None:
         self.trainable, self.loss = trainable, loss
         self.optimizer = make_optimizer("adamw", trainable.model.parameters(), lr=RATE)

@@ -14,7 +14,17 @@ from anisotropy.errors import AnisotropyError, UsageError, one_of
 
 #: Commands in the order of ``--help``; each is a module of this package with ``SUMMARY``,
 #: ``add_options(parser)`` and ``run(arguments)``.
-COMMANDS = ("compare", "analyze", "encode", "train", "reproduce", "demo", "inspect", "measures")
+COMMANDS = (
+    "compare",
+    "analyze",
+    "encode",
+    "train",
+    "negatives",
+    "reproduce",
+    "demo",
+    "inspect",
+    "measures",
+)
 
 
 class Parser(argparse.ArgumentParser):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,8 @@ def check_target(target: str | Path) -> Path:
             f"{path}: exists and is no checkpoint folder that this program wrote; choose another "
             "name"
         )
-    known = _OURS.union(_extra(record))
-    foreign = [item.name for item in entries if item.name not in known or not item.is_file()]
+    known = _OURS.union(_listed(record, "extra_files"), _listed(record, "module_files"))
+    foreign = list(_foreign(path, path, known))
     if foreign:
         shown = ", ".join(foreign[:3]) + (" ..." if len(foreign) > 3 else "")
         raise CheckpointError(
@@ -91,12 +92,31 @@ def step_of(folder: Path) -> int | None:
         return int(named[1])
     stages = (training_record(folder) or {}).get("stages")
     try:
-        steps = [stage["config"]["steps"] for stage in stages or ()]
+        steps = [stage.get("selected_step", stage["config"]["steps"]) for stage in stages or ()]
     except (TypeError, KeyError):
         return None
     return sum(steps) if steps and all(type(step) is int for step in steps) else None
 
 
-def _extra(record: dict[str, Any] | None) -> list[str]:
-    names = (record or {}).get("extra_files")
+def other_files(folder: Path) -> list[str]:
+    """Files in a folder, and in those inside it, that no name alone marks as ours."""
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return sorted({path.relative_to(folder).as_posix() for path in paths} - _OURS)
+
+
+def _foreign(folder: Path, root: Path, known: frozenset[str]) -> Iterator[str]:
+    """Paths in a checkpoint folder that are not its own: files, linked and empty folders."""
+    for item in sorted(folder.iterdir()):
+        name = item.relative_to(root).as_posix()
+        if item.is_file():
+            if name not in known:
+                yield name
+        elif any(file.startswith(f"{name}/") for file in known) and not item.is_symlink():
+            yield from _foreign(item, root, known)
+        else:
+            yield name
+
+
+def _listed(record: dict[str, Any] | None, key: str) -> list[str]:
+    names = (record or {}).get(key)
     return [str(name) for name in names] if isinstance(names, list) else []

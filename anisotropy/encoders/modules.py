@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,26 +13,16 @@ import numpy as np
 from anisotropy.encoders.encoder import Encoder, Side, Tokens
 from anisotropy.encoders.layouts import CheckpointFiles
 from anisotropy.encoders.modules_recipe import module_kinds, route_table
+from anisotropy.encoders.modules_text import TASKS, ModulesText
 from anisotropy.encoders.recipe import Recipe
-from anisotropy.encoders.texts import document_text, query_text
-from anisotropy.errors import AnisotropyError, CheckpointError, UsageError, one_of
+from anisotropy.errors import AnisotropyError, CheckpointError, UsageError
 from anisotropy.files import fingerprint, sha256_file
 
 if TYPE_CHECKING:
     from anisotropy.collection import Document, Query
 
-_TASKS = {"queries": "query", "documents": "document"}
 _HASHED = (".json", ".txt", ".model", ".safetensors", ".bin")
-_SLICE = 512
-_KNOWN_INPUTS = {
-    "input_ids",
-    "attention_mask",
-    "token_type_ids",
-    "modality",
-    "task",
-    "prompt_length",
-    "offsets",
-}
+_OURS = ("recipe.json", "training.json")
 
 
 class ModulesEncoder(Encoder):
@@ -43,94 +32,50 @@ class ModulesEncoder(Encoder):
         self, files: CheckpointFiles, readings: tuple[Recipe, ...], device: str = "cpu"
     ) -> None:
         super().__init__(files, readings, device)
-        self._model: Any = None
-        self._prompt_lengths: dict[str, Any] = {}
-        self._token_types = False
-        self._normalize = False
+        self._ready: tuple[Any, ModulesText] | None = None
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of every weights, configuration and tokenizer file in the folder."""
+        """Hash of every weights, configuration and tokenizer file in the folder.
+
+        Our own record and recipe are left out: the first does not change a vector, and stores
+        carry the second themselves.
+        """
         folder = self.files.folder
         paths = [path for path in folder.rglob("*") if path.suffix in _HASHED and path.is_file()]
         named = sorted((path.relative_to(folder).as_posix(), path) for path in paths)
-        kept = [(n, p) for n, p in named if not n.startswith(("onnx/", "openvino/", "."))]
+        kept = [
+            (name, path)
+            for name, path in named
+            if not name.startswith(("onnx/", "openvino/", ".")) and name not in _OURS
+        ]
         return fingerprint(self.files.layout, [(name, sha256_file(path)) for name, path in kept])
 
     @cached_property
     def dim(self) -> int:
         """Size of the vectors."""
-        self._loaded()
-        ids = self._token_lists("queries", ["a"])
-        return int(self._vectors("queries", ids).shape[1])
+        _, text = self._loaded()
+        return int(self._vectors("queries", text.token_lists("queries", ["a"])).shape[1])
 
     def load(self) -> None:
         """Load the modules now; a model that would start with random tensors is refused."""
         self._loaded()
 
-    def _loaded(self) -> Any:
-        if self._model is None:
+    def _loaded(self) -> tuple[Any, ModulesText]:
+        if self._ready is None:
             from anisotropy.encoders.devices import checked_device
 
             self.device = checked_device(self.device)
-            with _one_line(self.files.origin), _quiet():
-                model = _load_model(self.files, self.recipe)
-                _check_weights(model, self.files)
-                self._normalize = self.recipe.normalize and not _has_normalize(model)
-                self._model = _adapted(model, self.recipe).to(self.device).eval()
-                for side in _TASKS:
-                    self._probe(side)
-        return self._model
-
-    def _probe(self, side: str) -> None:
-        """Learn what the first module makes of a text on this side."""
-        features = self._preprocess(side, ["a"])
-        unknown = set(features) - _KNOWN_INPUTS
-        if unknown or "input_ids" not in features:
-            raise CheckpointError(
-                f"{self.files.origin}: its first module needs {', '.join(sorted(unknown))} "
-                "besides token ids; allowed: text models"
-            )
-        types = features.get("token_type_ids")
-        if types is not None and bool(types.any()):
-            raise CheckpointError(f"{self.files.origin}: needs token types other than 0")
-        self._token_types = types is not None
-        self._prompt_lengths[side] = features.get("prompt_length")
-
-    def _preprocess(self, side: str, texts: list[str]) -> dict[str, Any]:
-        recipe = self.recipe
-        limit = recipe.max_length(side)
-        prompt = recipe.query_prompt if side == "queries" else recipe.document_prompt
-        options = {"processing_kwargs": {"text": {"max_length": limit}}} if limit else {}
-        features: dict[str, Any] = self._model.preprocess(
-            texts, prompt=prompt or None, task=_TASKS[side], **options
-        )
-        return features
+            model = load_modules(self.files, self.recipe)
+            with one_line(self.files.origin):
+                text = ModulesText(model.to(self.device).eval(), self.recipe, self.files.origin)
+            self._ready = model, text
+        return self._ready
 
     def tokenize(self, side: Side, items: Sequence[Query] | Sequence[Document]) -> list[list[int]]:
         """Token ids of each item, special tokens and prompt included, cut to the length."""
-        if side not in _TASKS:
-            raise UsageError(f"side: {one_of(side, _TASKS)}")
-        bare = dataclasses.replace(self.recipe, query_prompt="", document_prompt="")
-        make: Any = query_text if side == "queries" else document_text
-        texts = [make(item, bare) for item in items]
-        if self.recipe.lowercase:
-            texts = [text.lower() for text in texts]
-        self._loaded()
-        found: list[list[int]] = []
-        for start in range(0, len(texts), _SLICE):
-            found += self._token_lists(side, texts[start : start + _SLICE])
-        return found
-
-    def _token_lists(self, side: str, texts: list[str]) -> list[list[int]]:
-        features = self._preprocess(side, texts)
-        ids = features["input_ids"]
-        if "offsets" in features:  # bags of tokens, one after the other
-            ends = [*features["offsets"].tolist()[1:], len(ids)]
-            starts = features["offsets"].tolist()
-            return [ids[a:b].tolist() for a, b in zip(starts, ends, strict=True)]
-        mask = features["attention_mask"].bool()
-        return [row[real].tolist() for row, real in zip(ids, mask, strict=True)]
+        _, text = self._loaded()
+        return text.tokenize(side, items)
 
     def encode_tokens(self, side: Side, tokens: Tokens) -> list[np.ndarray]:
         """Vectors of one batch; see `Encoder.encode_tokens`."""
@@ -142,57 +87,49 @@ class ModulesEncoder(Encoder):
     def _vectors(self, side: Side, tokens: Tokens) -> np.ndarray:
         import torch
 
-        model, task = self._loaded(), _TASKS[side]
+        model, text = self._loaded()
         with torch.inference_mode():
-            features = self._features(side, tokens)
-            output = model(features, task=task)["sentence_embedding"].float()
+            features = text.features(side, tokens, self.device)
+            output = model(features, task=TASKS[side])["sentence_embedding"].float()
             if model.truncate_dim is not None:
                 output = output[..., : model.truncate_dim]
-            if self._normalize:
+            if self.recipe.normalize and not self._normalizes:
                 output = torch.nn.functional.normalize(output, dim=-1)
             vectors: np.ndarray = output.cpu().numpy()
         return vectors
 
-    def _features(self, side: Side, tokens: Tokens) -> dict[str, Any]:
-        import torch
-
-        tokenizer = self._model.tokenizer
-        features: dict[str, Any] = {"modality": "text", "task": _TASKS[side]}
-        if self._bags:
-            ends = np.cumsum([0] + [len(ids) for ids in tokens])
-            flat = [index for ids in tokens for index in ids]
-            features["input_ids"] = torch.tensor(flat, dtype=torch.long, device=self.device)
-            features["offsets"] = torch.from_numpy(ends[:-1]).to(self.device)
-            return features
-        left = getattr(tokenizer, "padding_side", "right") == "left"
-        pad = tokenizer.pad_token_id or 0
-        ids, mask = _padded(tokens, pad, left)
-        features["input_ids"] = torch.from_numpy(ids).to(self.device)
-        features["attention_mask"] = torch.from_numpy(mask).to(self.device)
-        if self._token_types:
-            features["token_type_ids"] = torch.zeros_like(features["input_ids"])
-        if self._prompt_lengths.get(side) is not None:
-            features["prompt_length"] = self._prompt_lengths[side]
-        return features
-
     @cached_property
-    def _bags(self) -> bool:
-        return "offsets" in self._preprocess("queries", ["a"])
+    def _normalizes(self) -> bool:
+        """Whether the modules normalize themselves."""
+        model, _ = self._loaded()
+        return _has_normalize(model)
 
 
-def _padded(tokens: Tokens, pad: int, left: bool) -> tuple[np.ndarray, np.ndarray]:
-    lengths = [len(ids) for ids in tokens]
-    ids = np.full((len(lengths), max(lengths)), pad, dtype=np.int64)
-    mask = np.zeros_like(ids)
-    for row, (item, length) in enumerate(zip(tokens, lengths, strict=True)):
-        slots = slice(ids.shape[1] - length, None) if left else slice(0, length)
-        ids[row, slots] = item
-        mask[row, slots] = 1
-    return ids, mask
+def load_modules(files: CheckpointFiles, recipe: Recipe) -> Any:
+    """Return a ``SentenceTransformer`` on the CPU that follows a recipe.
+
+    Parameters
+    ----------
+    files
+        Of layout ``sentence-transformers`` or ``transformers``.
+    recipe
+        Its pooling, normalization and dtype are put on the modules.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be loaded, needs remote code, or a tensor is missing or not finite.
+    UsageError
+        If the modules cannot follow the recipe.
+    """
+    with one_line(files.origin), quiet():
+        model = _load_model(files, recipe)
+        _check_weights(model, files)
+        return _adapted(model, recipe)
 
 
 @contextlib.contextmanager
-def _one_line(origin: str) -> Iterator[None]:
+def one_line(origin: str) -> Iterator[None]:
     """Turn what the model libraries raise into one line."""
     try:
         yield
@@ -200,11 +137,16 @@ def _one_line(origin: str) -> Iterator[None]:
         raise
     except Exception as error:
         lines = (str(error) or type(error).__name__).strip().splitlines()
+        if "custom code" in str(error) or "trust_remote_code" in str(error):
+            raise CheckpointError(
+                f"{origin}: comes with code of its own, which is never executed; allowed: models "
+                "that transformers and sentence-transformers have themselves"
+            ) from None
         raise CheckpointError(f"{origin}: cannot be loaded ({lines[0][:200]})") from None
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence load reports and progress bars of the model libraries; errors stay."""
     import logging
 
@@ -232,7 +174,7 @@ def _load_model(files: CheckpointFiles, recipe: Recipe) -> Any:
         return SentenceTransformer(
             folder, device="cpu", trust_remote_code=False, local_files_only=True
         )
-    from sentence_transformers.models import Pooling, Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
     safe = {"local_files_only": True, "trust_remote_code": False}
     backbone = Transformer(folder, model_kwargs=safe, processor_kwargs=safe, config_kwargs=safe)
@@ -241,14 +183,14 @@ def _load_model(files: CheckpointFiles, recipe: Recipe) -> Any:
 
 
 def _has_normalize(model: Any) -> bool:
-    from sentence_transformers.models import Normalize
+    from sentence_transformers.sentence_transformer.modules import Normalize
 
     return any(isinstance(module, Normalize) for module in model.modules())
 
 
 def _adapted(model: Any, recipe: Recipe) -> Any:
     """Apply the recipe's pooling, normalization and dtype to the modules."""
-    from sentence_transformers.models import Normalize, Pooling
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 
     poolings = [module for module in model if isinstance(module, Pooling)]
     if recipe.pooling != "modules":
@@ -299,7 +241,7 @@ def _check_weights(model: Any, files: CheckpointFiles) -> None:
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise CheckpointError(f"{files.origin}: NaN or infinity in {name}")
     backbones = _backbones(model)
-    places = _backbone_places(model, files)
+    places = backbone_places(model, files)
     for backbone in backbones:
         folder = places.get(id(backbone))
         if folder is None:
@@ -314,7 +256,7 @@ def _check_weights(model: Any, files: CheckpointFiles) -> None:
             raise CheckpointError(f"{where}: missing tensors: {shown}")
 
 
-def _backbone_places(model: Any, files: CheckpointFiles) -> dict[int, Path]:
+def backbone_places(model: Any, files: CheckpointFiles) -> dict[int, Path]:
     """Folder of the weights of each backbone, by the ``id`` of the module."""
     if files.layout != "sentence-transformers":
         return {id(backbone): files.folder for backbone in _backbones(model)}
@@ -333,7 +275,7 @@ def _placed(modules: Iterable[Any], folders: Iterable[Path]) -> Iterator[tuple[i
 
 def _missing(model: Any, folder: Path) -> list[str]:
     """Names of tensors no file holds; the slow way asks the library only where names differ."""
-    known = _file_names(folder)
+    known = file_names(folder)
     wanted = [name for name in model.state_dict() if "pooler." not in name]
     longer = {tail for name in known for tail in _tails(name)}
     absent = [n for n in wanted if n not in longer and not any(t in known for t in _tails(n))]
@@ -351,7 +293,8 @@ def _tails(name: str) -> list[str]:
     return [".".join(parts[start:]) for start in range(len(parts) - 1)]
 
 
-def _file_names(folder: Path) -> set[str]:
+def file_names(folder: Path) -> set[str]:
+    """Names of the tensors in the weights files of a folder."""
     from anisotropy.encoders.recognition import safetensors_header
     from anisotropy.encoders.weights import read_state_dict
 

@@ -32,6 +32,8 @@ _LEGACY_POOLINGS = {
     "pooling_mode_lasttoken": "lasttoken",
 }
 _DOCUMENT_PROMPTS = ("document", "passage", "corpus")
+_L2_ROUTES = {"query": ["LayerNorm", "Normalize"], "document": ["Normalize"]}
+POOLED = "sentence_embedding"
 
 
 def modules_recipe(
@@ -117,7 +119,7 @@ def _sentence_transformers(files: CheckpointFiles, asked: Mapping[str, Any]) -> 
     settings = _table(files.folder / "config_sentence_transformers.json")
     queries, documents = _prompts(settings)
     length = _max_length(files.folder, kinds)
-    return _base(
+    recipe = _base(
         files.layout,
         "sentence-transformers modules",
         pooling=_pooling(files.folder, kinds),
@@ -129,6 +131,10 @@ def _sentence_transformers(files: CheckpointFiles, asked: Mapping[str, Any]) -> 
         max_query_length=length,
         max_document_length=length,
     )
+    layernorm = stated_head(kinds)
+    if layernorm is None:
+        return recipe
+    return dataclasses.replace(recipe, head="linear_layernorm", document_layernorm=layernorm)
 
 
 def _transformers(files: CheckpointFiles, asked: Mapping[str, Any]) -> Recipe:
@@ -216,6 +222,39 @@ def route_table(folder: Path, key: str) -> dict[str, Any]:
     config = _table(folder / "router_config.json") or _table(folder / "config.json")
     table = config.get(key)
     return table if isinstance(table, dict) else {}
+
+
+def stated_head(kinds: list[tuple[str, Path]]) -> bool | None:
+    """Whether documents pass the LayerNorm of upstream's head; None without such a head.
+
+    The head is a plain Dense, then LayerNorm (and Normalize), or under upstream's L2 a Router:
+    queries LayerNorm and Normalize, documents Normalize alone.
+    """
+    names = [kind for kind, _ in kinds]
+    if names[-1:] == ["Normalize"] and names[-2:-1] == ["LayerNorm"]:
+        names.pop()
+    if names[-2:-1] != ["Dense"] or not _plain(_table(kinds[len(names) - 2][1] / "config.json")):
+        return None
+    if names[-1] == "LayerNorm":
+        return True
+    return False if names[-1] == "Router" and _routes(kinds[-1][1]) == _L2_ROUTES else None
+
+
+def _plain(dense: Mapping[str, Any]) -> bool:
+    """Whether a Dense is a linear layer with a bias and nothing else, on the pooled state."""
+    activation = str(dense.get("activation_function")).rsplit(".", 1)[-1]
+    names = {dense.get(f"module_{end}_name") or POOLED for end in ("input", "output")}
+    plain = activation == "Identity" and dense.get("bias", True) and names == {POOLED}
+    return bool(plain) and not dense.get("use_residual")
+
+
+def _routes(folder: Path) -> dict[str, list[str]]:
+    """Class names of the modules of each route."""
+    types = route_table(folder, "types")
+    return {
+        route: [str(types.get(name)).rsplit(".", 1)[-1] for name in names]
+        for route, names in route_table(folder, "structure").items()
+    }
 
 
 def _similarity(

@@ -143,20 +143,70 @@ class UpstreamModel(nn.Module):
         additive = (~real).to(dtype) * MASKED
         return additive[:, None, None, :].expand(-1, 1, length, length)
 
+    def keep_layers(self, layers: int, origin: str) -> None:
+        """Cut the backbone to its first layers, in place; 0 = all; see `keep_layers`."""
+        keep_layers(self.roberta, layers, origin)
+        self.config["num_hidden_layers"] = self.roberta.config.num_hidden_layers
+
     def query(self, head: Tensor, recipe: Recipe) -> Tensor:
         """(B, dim) query vectors from `forward`'s output."""
-        vectors = self.norm(head) if recipe.head != "none" else head
-        return _unit(vectors) if recipe.normalize else vectors
+        return read_head(head, self.norm, recipe, layernorm=True)
 
     def document(self, head: Tensor, recipe: Recipe) -> Tensor:
         """(B, dim) document vectors from `forward`'s output."""
-        layernorm = recipe.document_layernorm and recipe.head != "none"
-        vectors = self.norm(head) if layernorm else head
-        return _unit(vectors) if recipe.normalize else vectors
+        return read_head(head, self.norm, recipe, layernorm=recipe.document_layernorm)
+
+
+def read_head(head: Tensor, norm: nn.Module, recipe: Recipe, *, layernorm: bool) -> Tensor:
+    """Vectors of one side from the output of the linear layer.
+
+    Parameters
+    ----------
+    head
+        Shape (B, dim).
+    norm
+        The LayerNorm; left out where the recipe has no head.
+    recipe
+        Whether vectors get unit length.
+    layernorm
+        Whether this side passes the LayerNorm.
+    """
+    vectors = norm(head) if layernorm and recipe.head != "none" else head
+    return _unit(vectors) if recipe.normalize else vectors
 
 
 def _unit(vectors: Tensor) -> Tensor:
     return functional.normalize(vectors, dim=-1, eps=1e-12)
+
+
+def keep_layers(backbone: Any, layers: int, origin: str) -> None:
+    """Cut a transformers model to its first layers, in place; 0 = all.
+
+    Raises
+    ------
+    UsageError
+        If it has fewer, or its layers cannot be told.
+    """
+    if not layers:
+        return
+    config = backbone.config
+    total = int(getattr(config, "num_hidden_layers", 0))
+    if not 0 < layers <= total:
+        raise UsageError(f"start_layers: got {layers}; allowed: 1 to {total}, what {origin} has")
+    places = [
+        (parent, name, child)
+        for parent in backbone.modules()
+        for name, child in parent.named_children()
+        if isinstance(child, nn.ModuleList) and len(child) == total
+    ]
+    if len(places) != 1:
+        raise UsageError(f"start_layers: cannot tell the layers of {origin}; allowed: 0 (all)")
+    parent, name, child = places[0]
+    setattr(parent, name, child[:layers])
+    config.num_hidden_layers = layers
+    kinds = getattr(config, "layer_types", None)
+    if kinds is not None:
+        config.layer_types = list(kinds)[:layers]
 
 
 def _real_tokens(input_ids: Tensor, lengths: Tensor) -> Tensor:

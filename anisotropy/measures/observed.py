@@ -20,6 +20,7 @@ import numpy as np
 from anisotropy.collection.lines import BadLine, broken, read_lines, shown
 from anisotropy.encoders.safe_pickle import RestrictedUnpickler
 from anisotropy.errors import CollectionError, UsageError, one_of
+from anisotropy.files import read_json
 from anisotropy.measures.blind_draws import blind_lists
 from anisotropy.measures.mining import ANCHORS, ROLES
 from anisotropy.measures.unevenness import PREFIX, STATISTICS, largest
@@ -169,7 +170,8 @@ def observed_negatives(
     offsets
         What turns the numbers of the file into ids of the items drawn: a mapping from id to row
         number, or a file of it (``pid2offset.pickle``, ``..._qid2offset.pickle``), or the ids
-        in row order as a sequence or ``.npy`` file. None: the file holds ids.
+        in row order as a sequence or ``.npy`` file, or the ``offsets.json`` that our trainer puts
+        beside its files. None: the file holds ids.
     anchors
         Of queries, ``documents`` counts the list of a positive document once, ``pairs`` at each
         of its lines, as training meets it.
@@ -192,7 +194,7 @@ def observed_negatives(
         raise UsageError(f"anchors: {one_of(anchors, ANCHORS)}")
     path, pool = Path(path), space.mining
     ids = list(pool.query_ids if role == "queries" else space.doc_ids)
-    place = _places(ids, offsets)
+    place = _places(ids, offsets, role)
     counts, seen = np.zeros(len(ids), dtype=np.int64), set[str]()
     lists: Counter[tuple[int, int]] = Counter()
     for line in drawn_lines(path, role):
@@ -253,12 +255,12 @@ def _parse(number: int, text: str, column: int, role: str) -> DrawnLine:
     return DrawnLine(number, query, positive, negatives)
 
 
-def _places(ids: list[str], offsets: Offsets | None) -> dict[str, int]:
+def _places(ids: list[str], offsets: Offsets | None, role: str) -> dict[str, int]:
     """Position of each item by what the file calls it."""
     own = {name: i for i, name in enumerate(ids)}
     if offsets is None:
         return own
-    named = _read_offsets(Path(offsets)) if isinstance(offsets, str | Path) else offsets
+    named = _read_offsets(Path(offsets), role) if isinstance(offsets, str | Path) else offsets
     if not isinstance(named, Mapping | Sequence):
         raise UsageError("offsets: needed: a file, a map from ids to rows, or ids in row order")
     pairs = named.items() if isinstance(named, Mapping) else zip(named, range(len(named)),
@@ -275,7 +277,9 @@ def _places(ids: list[str], offsets: Offsets | None) -> dict[str, int]:
     return found
 
 
-def _read_offsets(path: Path) -> Mapping[Any, int] | Sequence[Any]:
+def _read_offsets(path: Path, role: str) -> Mapping[Any, int] | Sequence[Any]:
+    if path.suffix == ".json":
+        return _ids_in_json(path, role)
     try:
         if path.stat().st_size > _LARGEST_MAP:
             raise CollectionError(f"{path}: larger than {_LARGEST_MAP} bytes; not read")
@@ -294,6 +298,14 @@ def _read_offsets(path: Path) -> Mapping[Any, int] | Sequence[Any]:
     if not isinstance(named, dict) or not all(type(row) is int for row in named.values()):
         raise CollectionError(f"{path}: holds no map from ids to row numbers")
     return named
+
+
+def _ids_in_json(path: Path, role: str) -> list[str]:
+    values = read_json(path)
+    ids = values.get(role) if isinstance(values, dict) else None
+    if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):
+        raise CollectionError(f"{path}: holds no list of ids of {role}")
+    return ids
 
 
 def _texts(space: EmbeddingSpace, role: str) -> list[str] | None:

@@ -14,19 +14,35 @@ from typing import TYPE_CHECKING, Any
 from anisotropy.training.config import STAGES, TrainingConfig, load_config, stage_configs
 
 if TYPE_CHECKING:
+    from anisotropy.training.bm25 import bm25_ranking
     from anisotropy.training.callback import GeometryCallback
     from anisotropy.training.demo import train_demo
-    from anisotropy.training.encoder import EncoderSizes, Trainable, new_encoder, open_trainable
+    from anisotropy.training.encoder import (
+        EncoderSizes,
+        Trainable,
+        UpstreamTrainable,
+        new_encoder,
+        open_trainable,
+    )
+    from anisotropy.training.exchange import FromFiles, NegativeWriter
     from anisotropy.training.losses import Objective
+    from anisotropy.training.mining import InProcess
+    from anisotropy.training.refresher import follow
     from anisotropy.training.stages import train
 
 __all__ = [
     "STAGES",
     "EncoderSizes",
+    "FromFiles",
     "GeometryCallback",
+    "InProcess",
+    "NegativeWriter",
     "Objective",
     "Trainable",
     "TrainingConfig",
+    "UpstreamTrainable",
+    "bm25_ranking",
+    "follow",
     "load_config",
     "new_encoder",
     "open_trainable",
@@ -37,9 +53,15 @@ __all__ = [
 
 _LAZY = {
     "EncoderSizes": "encoder",
+    "FromFiles": "exchange",
     "GeometryCallback": "callback",
+    "InProcess": "mining",
+    "NegativeWriter": "exchange",
     "Objective": "losses",
     "Trainable": "encoder",
+    "UpstreamTrainable": "encoder",
+    "bm25_ranking": "bm25",
+    "follow": "refresher",
     "new_encoder": "encoder",
     "open_trainable": "encoder",
     "train": "stages",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anisotropy.errors import CollectionError
+from anisotropy.training.bm25 import LexicalLists
 from anisotropy.training.encoder import Trainable, training_split
 
 if TYPE_CHECKING:
@@ -28,10 +29,17 @@ class Judged:
         Ids of each query.
     positives
         For each query the document numbers judged above 0.
+    ids
+        Id of each query.
+    recorded
+        Shape (queries,): of the positives the one that the judgments name last, the only one that
+        upstream's mining knows.
     """
 
     tokens: list[list[int]]
     positives: list[frozenset[int]]
+    ids: list[str]
+    recorded: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,35 +56,64 @@ class TrainingData:
         Shape (p, 2): query number, document number; every positive of every training query.
     dev
         Queries to evaluate while training; None where the collection has no dev split.
+    doc_ids
+        Id of each document.
+    lexical
+        BM25 lists of both sides, computed when first asked for.
     """
 
     documents: list[list[int]]
     train: Judged
     pairs: np.ndarray
     dev: Judged | None
-
-    @property
-    def positive_documents(self) -> np.ndarray:
-        """Document numbers that are a positive of a training query, ascending."""
-        return np.unique(self.pairs[:, 1])
+    doc_ids: list[str]
+    lexical: LexicalLists
 
     def queries_of(self, documents: np.ndarray) -> list[frozenset[int]]:
         """Return for each document the training queries it is a positive of."""
-        owners: dict[int, set[int]] = {int(document): set() for document in documents}
-        for query, document in self.pairs:
-            if int(document) in owners:
-                owners[int(document)].add(int(query))
-        return [frozenset(owners[int(document)]) for document in documents]
+        return _owners(self.pairs, documents)
+
+    def recorders_of(self, documents: np.ndarray) -> list[frozenset[int]]:
+        """Return for each document the training queries it is the recorded positive of."""
+        rows = np.arange(len(self.train.recorded))
+        return _owners(np.stack([rows, self.train.recorded], axis=1), documents)
 
     def other_positives(self, queries: np.ndarray, documents: np.ndarray) -> np.ndarray:
-        """(B, B) boolean, True where column's document is a positive of row's query.
+        """(B, B + M) boolean, True where column's document is a positive of row's query.
 
-        The diagonal, the pairs themselves, is False.
+        The first B documents are those of the rows: the diagonal, the pairs themselves, is False.
         """
-        own = [self.train.positives[query] for query in queries]
-        found = np.array([[int(d) in positives for d in documents] for positives in own])
+        found = self._judged(queries, documents)
         np.fill_diagonal(found, False)
         return found
+
+    def other_queries(self, documents: np.ndarray, queries: np.ndarray) -> np.ndarray:
+        """(B, B + M) boolean, True where row's document is a positive of column's query.
+
+        The dual of `other_positives`.
+        """
+        found = self._judged(queries, documents).T.copy()
+        np.fill_diagonal(found, False)
+        return found
+
+    def _judged(self, queries: np.ndarray, documents: np.ndarray) -> np.ndarray:
+        """(queries, documents) boolean, True where the document is a positive of the query."""
+        columns: dict[int, list[int]] = {}
+        for column, document in enumerate(documents.tolist()):
+            columns.setdefault(document, []).append(column)
+        found = np.zeros((len(queries), len(documents)), bool)
+        for row, query in enumerate(queries):
+            for document in self.train.positives[query]:
+                found[row, columns.get(document, [])] = True
+        return found
+
+
+def _owners(pairs: np.ndarray, documents: np.ndarray) -> list[frozenset[int]]:
+    owners: dict[int, set[int]] = {int(document): set() for document in documents}
+    for query, document in pairs:
+        if int(document) in owners:
+            owners[int(document)].add(int(query))
+    return [frozenset(owners[int(document)]) for document in documents]
 
 
 def load_data(collection: Collection, trainable: Trainable) -> TrainingData:
@@ -106,7 +143,11 @@ def load_data(collection: Collection, trainable: Trainable) -> TrainingData:
     if len(pairs) < 2:
         raise CollectionError(f"{collection.name}: {len(pairs)} training pairs; needed: 2 or more")
     dev = _judged(collection, DEV, trainable, number) if DEV in collection.splits else None
-    return TrainingData(documents, train, np.array(pairs, dtype=np.int64), dev)
+    if dev is not None and not dev.tokens:
+        dev = None  # no dev query has a positive: nothing to evaluate
+    lexical = LexicalLists(collection, split, list(number), train.ids)
+    pairs_array = np.array(pairs, dtype=np.int64)
+    return TrainingData(documents, train, pairs_array, dev, list(number), lexical)
 
 
 def _judged(
@@ -114,8 +155,14 @@ def _judged(
 ) -> Judged:
     qrels: Qrels = collection.qrels(split)
     positives = {
-        query: frozenset(number[doc] for doc, grade in grades.items() if grade > 0)
+        query: [number[doc] for doc, grade in grades.items() if grade > 0]
         for query, grades in qrels.items()
     }
     queries = [q for q in collection.queries(split) if positives.get(q.query_id)]
-    return Judged(trainable.query_tokens(queries), [positives[q.query_id] for q in queries])
+    own = [positives[q.query_id] for q in queries]
+    return Judged(
+        trainable.query_tokens(queries),
+        [frozenset(documents) for documents in own],
+        [q.query_id for q in queries],
+        np.array([documents[-1] for documents in own], dtype=np.int64),
+    )

@@ -9,6 +9,7 @@ from anisotropy.encoders import check_target
 from anisotropy.errors import check_seed
 from anisotropy.training.config import stage_configs
 from anisotropy.training.data import load_data
+from anisotropy.training.devices import Devices
 from anisotropy.training.encoder import EncoderSizes, new_encoder
 from anisotropy.training.loop import Progress
 from anisotropy.training.stages import Run
@@ -78,7 +79,9 @@ def train_demo(
     places = [check_target(folder / name) for name in ("ance.ckpt", "dance.ckpt")]
     collection = open_collection(data) if isinstance(data, str | Path) else data
     trainable = new_encoder(collection, SIZES, seed=seed)
-    run = Run(trainable, load_data(collection, trainable), collection, seed, None, progress)
+    tokenized = load_data(collection, trainable)
+    # On the CPU, so that the numbers are the same where there is a faster device.
+    run = Run(trainable, tokenized, collection, seed, None, progress, devices=Devices("cpu"))
     ance = _through(run, ("warmup", "ance"))
     first = ance.save(places[0])
     return first, _through(ance, ("norm", "dual")).save(places[1])

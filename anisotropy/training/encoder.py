@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -19,10 +20,14 @@ from anisotropy.encoders import (
     save_checkpoint,
 )
 from anisotropy.encoders.encoder import UpstreamEncoder
+from anisotropy.encoders.headed import HeadedModel, check_head, load_headed
+from anisotropy.encoders.modules_text import ModulesText
+from anisotropy.encoders.saving import save_headed
 from anisotropy.encoders.texts import document_text, query_text
 from anisotropy.encoders.tokenization import UpstreamTokenizer, lower_characters
 from anisotropy.errors import CheckpointError, CollectionError, UsageError
-from anisotropy.training.forward import Side, Tokens, vectors
+from anisotropy.training.config import OF_START, TrainingConfig
+from anisotropy.training.forward import Side, Tokens, in_order, vectors
 
 if TYPE_CHECKING:
     from anisotropy.collection import Collection, Document, Query
@@ -31,7 +36,7 @@ SPECIALS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")  # ids 0..4, as in RoBERT
 
 
 @dataclass(frozen=True, eq=False)
-class Trainable:
+class Trainable(ABC):
     """An encoder under training.
 
     Attributes
@@ -44,9 +49,58 @@ class Trainable:
         How texts are prepared and how the head is read.
     """
 
+    model: torch.nn.Module
+    tokenizer: Any
+    recipe: Recipe
+
+    @abstractmethod
+    def query_tokens(self, queries: Sequence[Query]) -> list[list[int]]:
+        """Ids of queries."""
+
+    @abstractmethod
+    def document_tokens(self, documents: Sequence[Document]) -> list[list[int]]:
+        """Ids of documents."""
+
+    def with_recipe(self, recipe: Recipe) -> Self:
+        """Return the same model and tokenizer under another recipe."""
+        return replace(self, recipe=recipe)
+
+    @property
+    def network(self) -> torch.nn.Module:
+        """What is optimized."""
+        return self.model
+
+    @abstractmethod
+    def vectors(self, side: Side, tokens: Tokens, micro_batch: int) -> torch.Tensor:
+        """Vectors of token lists in their order, with gradients; see `forward.vectors`."""
+
+    def encode(self, side: Side, tokens: Tokens, batch: int = 128) -> np.ndarray:
+        """Vectors without gradients and dropout, float32, shape (n, dim)."""
+        training = self.network.training
+        self.network.eval()
+        with torch.no_grad():
+            found: np.ndarray = self.vectors(side, tokens, batch).cpu().numpy()
+        self.network.train(training)
+        return found
+
+    @abstractmethod
+    def save(
+        self,
+        folder: Path,
+        *,
+        training: Mapping[str, Any],
+        history: Sequence[Mapping[str, Any]] = (),
+        extra: Mapping[str, bytes] | None = None,
+    ) -> Path:
+        """Write a checkpoint that opens again, in the layout of the start."""
+
+
+@dataclass(frozen=True, eq=False)
+class UpstreamTrainable(Trainable):
+    """An encoder in upstream's layout; its checkpoints keep that layout."""
+
     model: UpstreamModel
     tokenizer: UpstreamTokenizer
-    recipe: Recipe
 
     def query_tokens(self, queries: Sequence[Query]) -> list[list[int]]:
         """Ids of queries."""
@@ -60,27 +114,9 @@ class Trainable:
         limit = self.recipe.max_document_length
         return self.tokenizer.encode(texts, limit, self.recipe.lowercase)
 
-    def with_recipe(self, recipe: Recipe) -> Trainable:
-        """Return the same model and tokenizer under another recipe."""
-        return Trainable(self.model, self.tokenizer, recipe)
-
-    @property
-    def network(self) -> torch.nn.Module:
-        """What is optimized."""
-        return self.model
-
     def vectors(self, side: Side, tokens: Tokens, micro_batch: int) -> torch.Tensor:
         """Vectors of token lists in their order, with gradients; see `forward.vectors`."""
         return vectors(self.model, self.recipe, side, tokens, micro_batch)
-
-    def encode(self, side: Side, tokens: Tokens, batch: int = 128) -> np.ndarray:
-        """Vectors without gradients and dropout, float32, shape (n, dim)."""
-        training = self.network.training
-        self.network.eval()
-        with torch.no_grad():
-            found: np.ndarray = self.vectors(side, tokens, batch).cpu().numpy()
-        self.network.train(training)
-        return found
 
     def save(
         self,
@@ -90,40 +126,169 @@ class Trainable:
         history: Sequence[Mapping[str, Any]] = (),
         extra: Mapping[str, bytes] | None = None,
     ) -> Path:
-        """Write a checkpoint that opens again; see `save_checkpoint`."""
+        """Write a checkpoint in upstream's layout; see `save_checkpoint`."""
         return save_checkpoint(
             folder, self.model, recipe=self.recipe, tokenizer=self.tokenizer,
             training=training, history=history, extra=extra,
         )  # fmt: skip
 
 
-def open_trainable(source: str | Path) -> Trainable:
+@dataclass(frozen=True, eq=False)
+class ModulesTrainable(Trainable):
+    """A sentence-transformers or transformers model under upstream's head.
+
+    Its checkpoints are folders that sentence-transformers opens as they are.
+    """
+
+    model: HeadedModel
+    tokenizer: ModulesText
+
+    def with_recipe(self, recipe: Recipe) -> Self:
+        """Return the same model and tokenizer under another recipe.
+
+        Raises
+        ------
+        UsageError
+            If documents skip the LayerNorm without unit length: no module says that.
+        """
+        check_head(recipe)
+        return replace(self, recipe=recipe, tokenizer=self.tokenizer.with_recipe(recipe))
+
+    def query_tokens(self, queries: Sequence[Query]) -> list[list[int]]:
+        """Ids of queries."""
+        return self.tokenizer.tokenize("queries", queries)
+
+    def document_tokens(self, documents: Sequence[Document]) -> list[list[int]]:
+        """Ids of documents."""
+        return self.tokenizer.tokenize("documents", documents)
+
+    def vectors(self, side: Side, tokens: Tokens, micro_batch: int) -> torch.Tensor:
+        """Vectors of token lists in their order, with gradients; see `forward.vectors`."""
+        model, device = self.model, self.model.device
+        head = in_order(
+            tokens, micro_batch, lambda part: model(self.tokenizer.features(side, part, device))
+        )
+        read = model.query if side == "queries" else model.document
+        return read(head, self.recipe)
+
+    def save(
+        self,
+        folder: Path,
+        *,
+        training: Mapping[str, Any],
+        history: Sequence[Mapping[str, Any]] = (),
+        extra: Mapping[str, bytes] | None = None,
+    ) -> Path:
+        """Write a sentence-transformers folder; see `encoders.saving.save_headed`."""
+        return save_headed(
+            folder, self.model, recipe=self.recipe,
+            training=training, history=history, extra=extra,
+        )  # fmt: skip
+
+
+def open_trainable(
+    source: str | Path,
+    *,
+    layers: int = 0,
+    max_query_length: int = 0,
+    max_document_length: int = 0,
+) -> Trainable:
     """Open a checkpoint to go on training it.
 
     Parameters
     ----------
     source
-        Upstream layout, ours included; one vector a document, pooled on slot 0.
+        Upstream's layout, pooled on slot 0, or a sentence-transformers or plain transformers
+        model, as folder or hub id: one Transformer with mean, cls or max pooling and any Dense.
+        Such a model gets upstream's head, the linear layer as the identity and the LayerNorm with
+        weight 1 and bias 0, unless it comes with one (as what is trained here does). If it is
+        scored by the cosine, its vectors get unit length.
+    layers
+        Only the first so many layers of the backbone; 0 = all.
+    max_query_length, max_document_length
+        In tokens, special tokens included; 0 = as the checkpoint says.
 
     Raises
     ------
     CheckpointError
         If it is another layout, or its recipe cannot be trained here.
+    UsageError
+        If it has fewer layers or positions than asked for.
     """
-    encoder = open_encoder(source)
-    if not isinstance(encoder, UpstreamEncoder):
-        raise CheckpointError(
-            f"{source}: got a {encoder.files.layout} model; allowed to train: upstream layouts"
-        )
+    lengths = {"max_query_length": max_query_length, "max_document_length": max_document_length}
+    overrides = {part: length for part, length in lengths.items() if length}
+    encoder = open_encoder(source, overrides=overrides)
     recipe = encoder.recipe
-    wanted = {"pooling": "cls", "head": "linear_layernorm", "chunk_length": 0}
+    _check_trainable(recipe, str(source))
+    if not isinstance(encoder, UpstreamEncoder):
+        return ModulesTrainable(*load_headed(encoder.files, recipe, layers=layers))
+    wanted = {"pooling": "cls", "head": "linear_layernorm"}
     wanted |= {"positions": "sequential", "mask": "additive"}
     for part, value in wanted.items():
         if getattr(recipe, part) != value:
             got = getattr(recipe, part)
             raise CheckpointError(f"{source}: {part}: got {got!r}; allowed to train: {value!r}")
     model, _ = load_model(source)
-    return Trainable(model, encoder.tokenizer, recipe)
+    model.keep_layers(layers, str(source))
+    return UpstreamTrainable(model, encoder.tokenizer, recipe)
+
+
+def start_encoder(
+    start: str | Path | Trainable | None,
+    collection: Collection,
+    configs: Sequence[TrainingConfig],
+    seed: int,
+) -> Trainable:
+    """Open or make what a run of stages starts from.
+
+    Parameters
+    ----------
+    start
+        Checkpoint, a `Trainable`, which is taken as it is, or None: a new encoder.
+    collection
+        For a new encoder.
+    configs
+        Of the stages; the options of the start must be the same in all.
+    seed
+        Of the weights of a new encoder.
+
+    Raises
+    ------
+    UsageError
+        If the stages differ in an option of the start, or one is given for a `Trainable`.
+    CheckpointError
+        If the start cannot be trained.
+    """
+    asked = {name: {getattr(config, name) for config in configs} for name in OF_START}
+    for name, values in asked.items():
+        if len(values) > 1:
+            raise UsageError(f"{name}: got {sorted(values)}; allowed: one value for all stages")
+        if isinstance(start, Trainable) and values != {0}:
+            raise UsageError(
+                f"{name}: got {values.pop()}; allowed with a start that is open already: 0; give "
+                "it to open_trainable"
+            )
+    if isinstance(start, Trainable):
+        return start
+    names = {"start_layers": "layers"}
+    options = {names.get(name, name): max(values) for name, values in asked.items()}
+    if start is not None:
+        return open_trainable(start, **options)
+    sizes = EncoderSizes(**{name: value for name, value in options.items() if value})
+    return new_encoder(collection, sizes, seed=seed)
+
+
+def _check_trainable(recipe: Recipe, origin: str) -> None:
+    """Refuse what no layout can train: chunks, and scores that are no inner product."""
+    if recipe.chunk_length:
+        raise CheckpointError(
+            f"{origin}: chunk_length: got {recipe.chunk_length}; allowed to train: 0 (one vector "
+            "a document)"
+        )
+    if recipe.similarity == "euclidean":
+        raise CheckpointError(
+            f"{origin}: similarity: got 'euclidean'; allowed to train: dot, cosine"
+        )
 
 
 @dataclass(frozen=True)
@@ -169,7 +334,7 @@ class EncoderSizes:
 
 def new_encoder(
     collection: Collection, sizes: EncoderSizes | None = None, *, seed: int = 0
-) -> Trainable:
+) -> UpstreamTrainable:
     """Make an encoder from scratch for a collection.
 
     Parameters
@@ -184,7 +349,7 @@ def new_encoder(
 
     Returns
     -------
-    Trainable
+    UpstreamTrainable
         With the recipe ``ance``: dot product, LayerNorm on both sides.
 
     Raises
@@ -210,7 +375,7 @@ def new_encoder(
         seed=seed,
     )
     _spread(model, sizes.spread)
-    return Trainable(model, tokenizer, recipe)
+    return UpstreamTrainable(model, tokenizer, recipe)
 
 
 def _spread(model: UpstreamModel, spread: float) -> None:

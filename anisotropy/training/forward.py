@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -38,14 +38,28 @@ def vectors(
     Tensor of shape (len(tokens), dim)
         With gradients where they are enabled.
     """
-    order = np.argsort([len(ids) for ids in tokens], kind="stable")
-    heads = [
-        first_slot(model, *padded([tokens[row] for row in part], recipe, model))
-        for part in _parts(order, micro_batch)
-    ]
-    back = torch.from_numpy(np.argsort(order, kind="stable"))
-    head = torch.cat(heads)[back.to(heads[0].device)]
+    head = in_order(
+        tokens, micro_batch, lambda part: first_slot(model, *padded(part, recipe, model))
+    )
     return model.query(head, recipe) if side == "queries" else model.document(head, recipe)
+
+
+def in_order(tokens: Tokens, micro_batch: int, forward: Callable[[Tokens], Tensor]) -> Tensor:
+    """Float32 rows of `forward` for all items, in order, from micro-batches sorted by length.
+
+    Parameters
+    ----------
+    tokens
+        Ids of each item.
+    micro_batch
+        Items a call.
+    forward
+        Token lists to a row each.
+    """
+    order = np.argsort([len(ids) for ids in tokens], kind="stable")
+    rows = [forward([tokens[row] for row in part]) for part in _parts(order, micro_batch)]
+    back = torch.from_numpy(np.argsort(order, kind="stable"))
+    return torch.cat(rows)[back.to(rows[0].device)].float()  # under autocast it is not
 
 
 def _parts(order: np.ndarray, size: int) -> Iterator[np.ndarray]:
@@ -117,7 +131,15 @@ def _heads(states: Tensor, heads: int) -> Tensor:
 
 
 def set_dropout(model: nn.Module, rate: float) -> None:
-    """Set the rate of every dropout of a model (of hidden states and of attention)."""
+    """Set the rate of every dropout of a model (of hidden states and of attention).
+
+    Some models of transformers keep a rate as a plain number, in an attribute that ends in
+    ``dropout``; it is set too.
+    """
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = rate
+        for name, value in vars(module).items():
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if name.endswith("dropout") and number:
+                setattr(module, name, rate)

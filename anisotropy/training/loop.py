@@ -1,53 +1,83 @@
 """The training loop of every stage.
 
 All random choices are functions of the seed and the step: the order of the pairs of the seed and
-the epoch, a drawn negative and the dropout of the seed and the step, the sampled negatives of the
-seed and the refresh. So a run is repeated, and can be taken up, without any hidden random state.
+the epoch, a drawn negative and the dropout of the seed and the loss, the sampled negatives of the
+seed and the refresh. So a run is repeated, and taken up after a kill, without any hidden random
+state.
 """
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from anisotropy.errors import UsageError
+from anisotropy.training.batches import Batch, pick
+from anisotropy.training.checkpoints import Best, State, copied
 from anisotropy.training.config import TrainingConfig
 from anisotropy.training.data import TrainingData
+from anisotropy.training.devices import Devices, find_devices
 from anisotropy.training.encoder import Trainable
-from anisotropy.training.evaluation import ranking_quality
+from anisotropy.training.evaluation import SELECTION
 from anisotropy.training.forward import set_dropout
+from anisotropy.training.gradients import Task, add_gradients
+from anisotropy.training.history import Row
+from anisotropy.training.looking import look, wants_look
 from anisotropy.training.losses import LossTerms, Objective
-from anisotropy.training.negatives import Negatives, mine
-from anisotropy.training.optim import linear_schedule, make_optimizer
+from anisotropy.training.mining import InProcess, Mined, NegativeSource
+from anisotropy.training.optim import learning_rate, make_optimizer
 
 Progress = Callable[[str], None]
+Batches = Callable[[int], Batch]
 REPORTS = 20  # progress lines a stage
-_ORDER, _DRAW, _MINE, _DROPOUT = range(4)  # what a random stream is for
+_PARTS = {
+    "loss": "total",
+    "loss_retrieval": "retrieval",
+    "loss_dual": "dual",
+    "loss_alignment": "alignment",
+    "loss_uniformity": "uniformity",
+}
 
 
-@dataclass
-class Mined:
-    """Negatives in force: documents for training queries, queries for positive documents."""
+class Recorder(Protocol):
+    """Where a run leaves its traces; see `recording.Recording`."""
 
-    documents: Negatives | None = None
-    queries: Negatives | None = None
-    row_of_document: dict[int, int] = field(default_factory=dict)
+    def begin(self, trainable: Trainable, config: TrainingConfig, step: int) -> None:
+        """Take the model of a stage, which begins or goes on at this step."""
+
+    def row(self, row: Row) -> None:
+        """Take a row of the history."""
+
+    def save(self, state: State) -> None:
+        """Keep a state to resume from."""
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
-    """Numbers of queries, positives, negatives and negative queries of one step."""
+class Fitted:
+    """What a stage did.
 
-    queries: np.ndarray
-    positives: np.ndarray
-    negatives: np.ndarray | None
-    negative_queries: np.ndarray | None
+    Attributes
+    ----------
+    history
+        Rows: stage, step, learning_rate, loss and its parts, gradient_norm; where the model was
+        evaluated, columns ``dev_<side>_<measure>`` (`evaluation.validate`); where negatives were
+        read from files, ``negatives_set``, the number of the set.
+    selected_step
+        Steps after which the weights were as they are now.
+    seconds, cpu_seconds
+        Spent, also before a kill that it was resumed from.
+    """
+
+    history: list[Row]
+    selected_step: int
+    seconds: float
+    cpu_seconds: float
 
 
 def fit(
@@ -57,7 +87,12 @@ def fit(
     *,
     seed: int = 0,
     progress: Progress | None = None,
-) -> list[dict[str, Any]]:
+    devices: Devices | None = None,
+    batches: Batches | None = None,
+    negatives: NegativeSource | None = None,
+    recorder: Recorder | None = None,
+    state: State | None = None,
+) -> Fitted:
     """Train a model in place.
 
     Parameters
@@ -72,51 +107,155 @@ def fit(
         Of every random choice.
     progress
         Called with a line of text now and then.
+    devices
+        Where to compute; by default as the configuration and the launcher say.
+    batches
+        Batch of a loss by its number, counted from 0 through steps, accumulation and devices;
+        then there is no refresh. By default the collection's pairs with the negatives in force.
+    negatives
+        Where negatives come from; by default a search with the model as it is.
+    recorder
+        Gets every row of the history, and a state every ``save_steps``.
+    state
+        State of this stage to go on from.
 
     Returns
     -------
-    list of dict
-        History: stage, step, learning_rate, loss and its parts, gradient_norm, and where the model
-        was evaluated dev_nDCG@10 and dev_RR@10.
+    Fitted
 
     Raises
     ------
     UsageError
-        If a loss or gradient is NaN or infinite: at once, with step and advice.
+        If a loss or gradient is NaN or infinite: at once, with step and advice; or if
+        ``select`` is ``best`` and there is nothing to evaluate on.
     """
-    model, tell = trainable.network.train(), progress or (lambda _: None)
-    set_dropout(model, config.dropout)
-    objective = objective_of(config)
-    optimizer = make_optimizer(
-        config.optimizer, model.parameters(), lr=config.learning_rate, eps=config.eps,
-        weight_decay=config.weight_decay,
-    )  # fmt: skip
-    history: list[dict[str, Any]] = []
-    mined = Mined()
-    for step in range(config.steps + 1):
-        if wants_look(step, config, objective):
-            mined, quality = look(trainable, data, config, objective, step, seed)
-            history.append({"stage": config.stage, "step": step, **quality})
-            tell(_line(history[-1], config))
-        if step == config.steps:
-            break
+    if config.select == "best" and data.dev is None:
+        raise UsageError(
+            "select: got 'best', but the collection has no dev split; allowed here: last"
+        )
+    devices = devices or find_devices(config.device)
+    task = Task(trainable, data, config, objective_of(config), devices, seed)
+    tell = progress or (lambda _: None)
+    stage = _Stage(task, tell, batches, negatives or InProcess(), recorder)
+    return stage.run(state)
+
+
+@dataclass(eq=False)
+class _Stage:
+    """One stage on its way."""
+
+    task: Task
+    tell: Progress
+    batches: Batches | None
+    negatives: NegativeSource
+    recorder: Recorder | None
+    mined: Mined = field(default_factory=Mined)
+    best: Best | None = None
+    history: list[Row] = field(default_factory=list)
+    first: int = 0
+    spent: tuple[float, float] = (0.0, 0.0)
+
+    def run(self, state: State | None) -> Fitted:
+        self.began = time.perf_counter(), time.process_time()
+        config, network = self.task.config, self.task.trainable.network
+        network.to(self.task.devices.device).train()
+        set_dropout(network, config.dropout)
+        self.optimizer = make_optimizer(
+            config.optimizer, network.parameters(), lr=config.learning_rate, eps=config.eps,
+            weight_decay=config.weight_decay,
+        )  # fmt: skip
+        if state is not None:
+            self._take_up(state)
+        if self.recorder is not None:
+            self.recorder.begin(self.task.trainable, config, self.first)
+        for step in range(self.first, config.steps):
+            self._look(step)
+            self._step(step)
+            self._save(step + 1)
+        self._look(config.steps)
+        selected = self._select()
+        network.eval()
+        return Fitted(self.history, selected, *self._time())
+
+    def _take_up(self, state: State) -> None:
+        self.task.trainable.network.load_state_dict(state.weights)
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state.optimizer, "param_groups": groups})
+        self.mined, self.best, self.first = state.mined, state.best, state.step
+        self.spent = state.seconds, state.cpu_seconds
+        self.negatives.hold(self.mined)
+
+    def _time(self) -> tuple[float, float]:
+        wall, cpu = time.perf_counter() - self.began[0], time.process_time() - self.began[1]
+        return self.spent[0] + wall, self.spent[1] + cpu
+
+    def _look(self, step: int) -> None:
+        config = self.task.config
+        if not wants_look(step, config, self.task.objective):
+            return
+        self.mined, quality = look(
+            self.task, step, self.mined,
+            negatives=self.negatives, search=self.batches is None, tell=self.tell,
+        )  # fmt: skip
+        self._add({"stage": config.stage, "step": step, **quality})
+        self.tell(_line(self.history[-1], config))
+        if config.select == "best" and (self.best is None or quality[SELECTION] > self.best.value):
+            self.best = Best(quality[SELECTION], step, copied(self.task.trainable.network))
+
+    def _step(self, step: int) -> None:
+        config, parameters = self.task.config, list(self.task.trainable.network.parameters())
         rate = schedule(step, config)
-        for group in optimizer.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = rate
-        batch = pick(data, mined, config, step, seed)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(_seed(seed, _DROPOUT, step))
-            terms = batch_loss(trainable, data, objective, batch, config.micro_batch)
-        optimizer.zero_grad()
-        terms.total.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm or math.inf)
-        history.append(_row(config, step + 1, rate, terms, norm))
-        check_finite(history[-1])
-        optimizer.step()
+        self.optimizer.zero_grad()
+        parts = self._losses(step)
+        self.task.devices.average_gradients(parameters)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm or math.inf)
+        row = {"stage": config.stage, "step": step + 1, "learning_rate": rate, **parts}
+        self._add({**row, "gradient_norm": norm.item()})
+        check_finite(self.history[-1])
+        self.optimizer.step()
         if (step + 1) % max(1, config.steps // REPORTS) == 0:
-            tell(_line(history[-1], config))
-    model.eval()
-    return history
+            self.tell(_line(self.history[-1], config))
+
+    def _losses(self, step: int) -> dict[str, float]:
+        """Add up the gradients of this process; means of the losses of all."""
+        task, devices = self.task, self.task.devices
+        count, found = task.config.accumulation, []
+        for number in range(count):
+            unit = (step * count + number) * devices.ranks + devices.rank
+            batch = (
+                self.batches(unit)
+                if self.batches is not None
+                else pick(task.data, self.mined, task.config, unit, task.seed)
+            )
+            found.append(_parts(add_gradients(task, batch, unit, 1 / count)))
+        means = devices.average(
+            torch.stack([torch.stack(list(p.values())) for p in found]).mean(0)
+        )
+        return dict(zip(found[0], means.tolist(), strict=True))
+
+    def _save(self, step: int) -> None:
+        """Keep a state, but for the last step, after which comes the end of the stage."""
+        config = self.task.config
+        due = config.save_steps > 0 and step % config.save_steps == 0 and step < config.steps
+        if self.recorder is None or not due:
+            return
+        weights, moments = copied(self.task.trainable.network), self.optimizer.state_dict()
+        state = State(0, step, weights, moments["state"], self.mined, self.best)
+        seconds, cpu_seconds = self._time()
+        self.recorder.save(replace(state, seconds=seconds, cpu_seconds=cpu_seconds))
+
+    def _select(self) -> int:
+        if self.best is None:
+            return self.task.config.steps
+        self.task.trainable.network.load_state_dict(self.best.weights)
+        return self.best.step
+
+    def _add(self, row: Row) -> None:
+        self.history.append(row)
+        if self.recorder is not None:
+            self.recorder.row(row)
 
 
 def objective_of(config: TrainingConfig) -> Objective:
@@ -129,112 +268,19 @@ def objective_of(config: TrainingConfig) -> Objective:
         alignment_weight=config.alignment_weight,
         uniformity_weight=config.uniformity_weight,
         uniformity_t=config.uniformity_t,
+        hard_negatives=config.hard_negatives > 0,
     )
 
 
 def schedule(step: int, config: TrainingConfig) -> float:
-    """Learning rate of the step after `step` steps.
-
-    One step ahead of upstream's schedule, whose first step has a rate of 0 and does nothing.
-    """
-    warmup, total = config.warmup_steps, config.steps + 1
-    return linear_schedule(step + 1, warmup=warmup, total=total, peak=config.learning_rate)
-
-
-def wants_look(step: int, config: TrainingConfig, objective: Objective) -> bool:
-    """Tell whether the model is evaluated, or its negatives searched, before this step."""
-    if step in (0, config.steps):
-        return True
-    refresh = objective.wants_negatives and step % config.refresh_steps == 0
-    evaluate = config.evaluate_steps > 0 and step % config.evaluate_steps == 0
-    return refresh or evaluate
+    """Learning rate of the step after `step` steps."""
+    return learning_rate(
+        config.schedule, step, warmup=config.warmup_steps, steps=config.steps,
+        peak=config.learning_rate,
+    )  # fmt: skip
 
 
-def look(
-    trainable: Trainable,
-    data: TrainingData,
-    config: TrainingConfig,
-    objective: Objective,
-    step: int,
-    seed: int,
-) -> tuple[Mined, dict[str, float]]:
-    """Encode everything once; evaluate on dev, and search negatives where the loss wants them."""
-    documents = trainable.encode("documents", data.documents)
-    quality = {}
-    if data.dev is not None:
-        queries = trainable.encode("queries", data.dev.tokens)
-        gains, ranks = ranking_quality(queries, documents, data.dev.positives)
-        quality = {"dev_nDCG@10": float(gains.mean()), "dev_RR@10": float(ranks.mean())}
-    if not objective.wants_negatives or step == config.steps:
-        return Mined(), quality
-    queries = trainable.encode("queries", data.train.tokens)
-    generator = _generator(seed, _MINE, step)
-    limits = {"depth": config.depth, "kept": config.kept}
-    mined = Mined(mine(queries, documents, data.train.positives, **limits, generator=generator))
-    if objective.wants_negative_queries:
-        anchors = data.positive_documents
-        owners = data.queries_of(anchors)
-        mined.queries = mine(documents[anchors], queries, owners, **limits, generator=generator)
-        mined.row_of_document = {int(document): row for row, document in enumerate(anchors)}
-    return mined, quality
-
-
-def pick(data: TrainingData, mined: Mined, config: TrainingConfig, step: int, seed: int) -> Batch:
-    """Choose the pairs and negatives of a step: a function of the seed, the step and `mined`.
-
-    Pairs come in a new random order each epoch; a batch that reaches the end of one goes on in the
-    next. A batch larger than the collection repeats pairs.
-    """
-    first, last = step * config.batch_size, (step + 1) * config.batch_size
-    chosen = [
-        _generator(seed, _ORDER, epoch).permutation(len(data.pairs))[
-            max(0, first - epoch * len(data.pairs)) : last - epoch * len(data.pairs)
-        ]
-        for epoch in range(first // len(data.pairs), (last - 1) // len(data.pairs) + 1)
-    ]
-    queries, positives = data.pairs[np.concatenate(chosen)].T
-    generator = _generator(seed, _DRAW, step)
-    negatives = mined.documents.draw(queries, generator) if mined.documents else None
-    if mined.queries is None:
-        return Batch(queries, positives, negatives, None)
-    rows = np.array([mined.row_of_document[int(document)] for document in positives])
-    return Batch(queries, positives, negatives, mined.queries.draw(rows, generator))
-
-
-def batch_loss(
-    trainable: Trainable, data: TrainingData, objective: Objective, batch: Batch, micro_batch: int
-) -> LossTerms:
-    """Encode a batch, each side once, and compute its loss."""
-    a, b = _encoded(
-        trainable, "documents", data.documents, (batch.positives, batch.negatives), micro_batch
-    )
-    q, n = _encoded(
-        trainable,
-        "queries",
-        data.train.tokens,
-        (batch.queries, batch.negative_queries),
-        micro_batch,
-    )
-    if objective.form != "in_batch":
-        return objective(q, a, b, n)
-    ignore = torch.from_numpy(data.other_positives(batch.queries, batch.positives))
-    return objective(q, a, ignore=ignore.to(q.device))
-
-
-def _encoded(
-    trainable: Trainable,
-    side: Any,
-    tokens: list[list[int]],
-    numbers: tuple[np.ndarray, np.ndarray | None],
-    micro_batch: int,
-) -> tuple[Tensor, Tensor | None]:
-    rows = np.concatenate([part for part in numbers if part is not None])
-    found = trainable.vectors(side, [tokens[row] for row in rows], micro_batch)
-    size = len(numbers[0])
-    return found[:size], found[size:] if numbers[1] is not None else None
-
-
-def check_finite(row: dict[str, Any]) -> None:
+def check_finite(row: Row) -> None:
     """Stop at a loss or gradient that is NaN or infinite, before it reaches the weights.
 
     Raises
@@ -251,29 +297,12 @@ def check_finite(row: dict[str, Any]) -> None:
     )
 
 
-def _parts(terms: LossTerms) -> dict[str, float]:
-    names = {"loss": "total", "loss_retrieval": "retrieval", "loss_dual": "dual"}
-    names |= {"loss_alignment": "alignment", "loss_uniformity": "uniformity"}
-    found = {name: getattr(terms, part) for name, part in names.items()}
-    return {name: value.item() for name, value in found.items() if value is not None}
-
-
-def _row(
-    config: TrainingConfig, step: int, rate: float, terms: LossTerms, norm: Tensor
-) -> dict[str, Any]:
-    row = {"stage": config.stage, "step": step, "learning_rate": rate}
-    return {**row, **_parts(terms), "gradient_norm": norm.item()}
+def _parts(terms: LossTerms) -> dict[str, Tensor]:
+    found = {name: getattr(terms, part) for name, part in _PARTS.items()}
+    return {name: value.detach() for name, value in found.items() if value is not None}
 
 
 def _line(row: dict[str, Any], config: TrainingConfig) -> str:
-    names = {"loss": "loss", "dev_nDCG@10": "dev nDCG@10"}
+    names = {"loss": "loss", SELECTION: "dev nDCG@10"}
     values = [f"{text} {row[key]:.4f}" for key, text in names.items() if key in row]
     return " · ".join([f"{config.stage} {row['step']}/{config.steps}", *values])
-
-
-def _seed(seed: int, purpose: int, number: int) -> int:
-    return int(np.random.SeedSequence([seed, purpose, number]).generate_state(1)[0])
-
-
-def _generator(seed: int, purpose: int, number: int) -> np.random.Generator:
-    return np.random.default_rng([seed, purpose, number])

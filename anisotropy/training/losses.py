@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-FORMS = ("dot_product", "cosine", "in_batch")
+FORMS = ("dot_product", "cosine", "multi_negative", "in_batch")
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +129,36 @@ def dual(
     return two_logit(positives, queries, negative_queries, temperature)
 
 
+def multi_negative(
+    anchors: Tensor, positives: Tensor, negatives: Tensor, temperature: float = 1.0
+) -> Tensor:
+    """Softmax over the positive and the anchor's own negatives.
+
+    Parameters
+    ----------
+    anchors, positives
+        Shape (B, dim).
+    negatives
+        Shape (B, m, dim): of each anchor, seen by no other.
+    temperature
+        Divides the scores; above 0.
+
+    Returns
+    -------
+    Tensor of shape ()
+        In [0, inf); log(1 + m) where all scores are equal. With one negative it is `two_logit`.
+
+    Notes
+    -----
+    The form of DPR (Karpukhin et al., 2020, eq. 2) without the negatives of other rows. Its dual
+    has documents as anchors and queries as negatives.
+    """
+    score = (anchors * positives).sum(-1, keepdim=True)
+    others = (anchors[:, None] * negatives).sum(-1)
+    scores = torch.cat([score, others], dim=1) / temperature
+    return -scores.log_softmax(dim=1)[:, 0].mean()
+
+
 def in_batch(
     queries: Tensor,
     positives: Tensor,
@@ -211,11 +241,14 @@ class Objective:
     Attributes
     ----------
     form
-        ``dot_product``, ``cosine`` (both two-logit) or ``in_batch``.
+        ``dot_product``, ``cosine`` (both two-logit), ``multi_negative`` or ``in_batch``.
     temperature
-        Divides scores in ``cosine`` and ``in_batch``; ``dot_product`` has none.
+        Divides scores in all but ``dot_product``, which has none.
+    hard_negatives
+        Whether ``in_batch`` has mined negatives beside those of the batch.
     prime_weight, dual_weight
-        Weights of L1 and L2. ``in_batch`` takes its L2 from the batch itself (the transpose).
+        Weights of L1 and L2. ``in_batch`` takes its L2 from the batch itself (the transpose), and
+        from mined queries where it has hard negatives.
     alignment_weight, uniformity_weight, uniformity_t
         Regularizers. They are added whatever the form; upstream drops them without a word where
         ``dot_product`` is combined with the dual loss.
@@ -233,6 +266,7 @@ class Objective:
     alignment_weight: float = 0.0
     uniformity_weight: float = 0.0
     uniformity_t: float = 5.0
+    hard_negatives: bool = False
 
     @property
     def scale(self) -> float:
@@ -242,12 +276,12 @@ class Objective:
     @property
     def wants_negatives(self) -> bool:
         """Whether rows bring mined negative documents."""
-        return self.form != "in_batch"
+        return self.form != "in_batch" or self.hard_negatives
 
     @property
     def wants_negative_queries(self) -> bool:
         """Whether rows bring mined negative queries."""
-        return self.dual_weight > 0 and self.form != "in_batch"
+        return self.dual_weight > 0 and self.wants_negatives
 
     def __call__(
         self,
@@ -256,6 +290,7 @@ class Objective:
         negatives: Tensor | None = None,
         negative_queries: Tensor | None = None,
         ignore: Tensor | None = None,
+        dual_ignore: Tensor | None = None,
     ) -> LossTerms:
         """Compute the loss of a batch.
 
@@ -264,18 +299,26 @@ class Objective:
         queries, positives
             Shape (B, dim).
         negatives
-            Shape (B, dim): a negative document a row (needed unless ``in_batch``).
+            Shape (B, dim): a negative document a row, for the two-logit forms; (B, m, dim) for
+            ``multi_negative``; (M, dim) for ``in_batch`` with hard negatives.
         negative_queries
-            Shape (B, dim): a negative query a row (needed for the dual two-logit loss).
+            The same of queries, for the dual loss.
         ignore
-            Boolean, shape (B, B): other positives in the batch (``in_batch`` only).
+            Boolean, shape (B, B + M): candidates that are other positives (``in_batch`` only).
+        dual_ignore
+            Boolean, shape (B, B + M): queries that are others of the row's document; by default
+            the transpose of `ignore`, where there are no negatives.
 
         Returns
         -------
         LossTerms
         """
-        first = self._retrieval(queries, positives, negatives, ignore)
-        second = self._dual(queries, positives, negative_queries, ignore)
+        first = self._one_way(queries, positives, negatives, ignore)
+        second = None
+        if self.dual_weight:
+            if dual_ignore is None and ignore is not None and negative_queries is None:
+                dual_ignore = ignore.T
+            second = self._one_way(positives, queries, negative_queries, dual_ignore)
         total = first if second is None else self.prime_weight * first + self.dual_weight * second
         if not (self.alignment_weight or self.uniformity_weight):
             return LossTerms(total, first, second)
@@ -285,25 +328,13 @@ class Objective:
         total = total + self.alignment_weight * near + self.uniformity_weight * even
         return LossTerms(total, first, second, near, even)
 
-    def _retrieval(
-        self, queries: Tensor, positives: Tensor, negatives: Tensor | None, ignore: Tensor | None
+    def _one_way(
+        self, anchors: Tensor, positives: Tensor, negatives: Tensor | None, ignore: Tensor | None
     ) -> Tensor:
+        """L1, or L2 with documents as anchors."""
         if self.form == "in_batch":
-            return in_batch(queries, positives, negatives, self.scale, ignore)
-        assert negatives is not None, "two-logit losses need a negative a row"  # noqa: S101
-        return two_logit(queries, positives, negatives, self.scale)
-
-    def _dual(
-        self,
-        queries: Tensor,
-        positives: Tensor,
-        negative_queries: Tensor | None,
-        ignore: Tensor | None,
-    ) -> Tensor | None:
-        if not self.dual_weight:
-            return None
-        if self.form == "in_batch":
-            turned = None if ignore is None else ignore.T
-            return in_batch(positives, queries, None, self.scale, turned)
-        assert negative_queries is not None, "the dual loss needs a negative query"  # noqa: S101
-        return dual(queries, positives, negative_queries, self.scale)
+            return in_batch(anchors, positives, negatives, self.scale, ignore)
+        assert negatives is not None, "two-logit losses need negatives a row"  # noqa: S101
+        if self.form == "multi_negative":
+            return multi_negative(anchors, positives, negatives, self.scale)
+        return two_logit(anchors, positives, negatives, self.scale)

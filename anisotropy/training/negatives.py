@@ -1,9 +1,10 @@
-"""Negatives from the current model: exact search, positives left out, a seeded sample.
+"""Negatives of anchors: ranked items, positives left out, a seeded sample.
 
 The law of ANCE and DANCE: the `depth` best items of an anchor, its positives skipped, `kept` of
 the rest sampled without replacement, one of these drawn at each step. So until the next refresh an
 anchor meets a uniform sample of its top `depth`. Upstream skips one positive of several judged
-ones; here all of them are skipped, so no judged pair is ever trained apart.
+ones; which ones are skipped here is the caller's choice (`mining`), by default all of them, so
+that no judged pair is ever trained apart.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Negatives:
     items
         Shape (anchors, kept): item numbers, -1 after the last where there are fewer.
     counts
-        Shape (anchors,): how many there are, at least 1.
+        Shape (anchors,): how many there are; 0 for an anchor that is not in force.
     """
 
     items: np.ndarray
@@ -38,7 +39,7 @@ class Negatives:
         Parameters
         ----------
         anchors
-            Shape (B,), anchor numbers, repeats allowed.
+            Shape (B,), anchor numbers, repeats allowed, each with a negative at least.
         generator
             Source of the choice.
 
@@ -51,6 +52,45 @@ class Negatives:
         chosen: np.ndarray = self.items[anchors, column]
         return chosen
 
+    def draw_several(
+        self, anchors: np.ndarray, width: int, generator: np.random.Generator
+    ) -> np.ndarray:
+        """Draw negatives for each of the given anchors, without replacement.
+
+        Parameters
+        ----------
+        anchors, generator
+            As of `draw`.
+        width
+            Negatives an anchor, m.
+
+        Returns
+        -------
+        numpy.ndarray of shape (B, m)
+            Item numbers. An anchor that has fewer than m meets each of them before one comes
+            again.
+        """
+        if width == 1:
+            return self.draw(anchors, generator)[:, None]
+        counts = self.counts[anchors][:, None]
+        keys = generator.random((len(anchors), self.items.shape[1]))
+        keys[np.arange(keys.shape[1]) >= counts] = 2.0  # behind every real one
+        columns = np.take_along_axis(np.argsort(keys, axis=1), np.arange(width) % counts, axis=1)
+        drawn: np.ndarray = self.items[anchors[:, None], columns]
+        return drawn
+
+    def of(self, anchor: int) -> list[int]:
+        """Item numbers of one anchor."""
+        found: list[int] = self.items[anchor, : self.counts[anchor]].tolist()
+        return found
+
+    def spread(self, anchors: np.ndarray, n: int) -> Negatives:
+        """Return the same lists at the rows `anchors` of `n`; the other rows are empty."""
+        items = np.full((n, self.items.shape[1]), -1, dtype=self.items.dtype)
+        counts = np.zeros(n, dtype=self.counts.dtype)
+        items[anchors], counts[anchors] = self.items, self.counts
+        return Negatives(items, counts)
+
 
 def mine(
     anchors: np.ndarray,
@@ -59,9 +99,10 @@ def mine(
     *,
     depth: int = 200,
     kept: int = 20,
+    order: str = "sampled",
     generator: np.random.Generator,
 ) -> Negatives:
-    """Search the negatives of every anchor.
+    """Search the negatives of every anchor, exactly.
 
     Parameters
     ----------
@@ -71,14 +112,18 @@ def mine(
     positives
         For each anchor the item numbers that are never its negatives.
     depth, kept
-        Items searched, and negatives sampled from them.
+        Items searched, and negatives kept of them.
+    order
+        ``sampled``, or ``best``: the best-ranked, without any chance (upstream's
+        ``ann_measure_topk_mrr``).
     generator
-        Source of the sample.
+        Source of the sample; ``best`` takes nothing from it.
 
     Returns
     -------
     Negatives
-        Uniform samples without replacement from each anchor's top `depth` minus its positives.
+        Each anchor's top `depth` minus its positives: uniform samples without replacement, or
+        the best.
 
     Raises
     ------
@@ -86,31 +131,43 @@ def mine(
         If all of an anchor's `depth` best items are its positives.
     """
     best = top_neighbors(anchors, items, min(depth, len(items))).index
-    allowed = best >= 0
-    for row, own in enumerate(positives):
-        allowed[row] &= ~np.isin(best[row], np.fromiter(own, np.int64))
+    allowed = allowed_items(best, positives)
     if not allowed.any(axis=1).all():
         row = int(np.flatnonzero(~allowed.any(axis=1))[0])
         raise CollectionError(
             f"negatives: all {best.shape[1]} nearest items of anchor {row} are its positives; "
             "raise depth, or use a larger collection"
         )
-    return sample(best, allowed, kept, generator)
+    return choose(best, allowed, kept, order, generator)
 
 
-def sample(
-    ranked: np.ndarray, allowed: np.ndarray, kept: int, generator: np.random.Generator
+def allowed_items(ranked: np.ndarray, positives: Sequence[Collection[int]]) -> np.ndarray:
+    """Tell which ranked items may be negatives: boolean, the shape of `ranked`."""
+    allowed = ranked >= 0
+    for row, own in enumerate(positives):
+        allowed[row] &= ~np.isin(ranked[row], np.fromiter(own, np.int64))
+    return allowed
+
+
+def choose(
+    ranked: np.ndarray,
+    allowed: np.ndarray,
+    kept: int,
+    order: str,
+    generator: np.random.Generator,
 ) -> Negatives:
-    """Sample columns of each row without replacement.
+    """Choose allowed columns of each row.
 
     Parameters
     ----------
     ranked
-        Shape (a, depth), item numbers.
+        Shape (a, depth), item numbers, best first.
     allowed
         Shape (a, depth), boolean.
     kept
-        Sampled a row at most.
+        Chosen a row at most.
+    order
+        ``sampled`` (without replacement) or ``best``.
     generator
         Source of the sample.
 
@@ -118,9 +175,88 @@ def sample(
     -------
     Negatives
     """
-    keys = np.where(allowed, generator.random(ranked.shape), 2.0)
-    order = np.argsort(keys, axis=1, kind="stable")[:, :kept]
-    counts = np.minimum(allowed.sum(axis=1), order.shape[1])
-    items = np.take_along_axis(ranked, order, axis=1)
-    items[np.arange(order.shape[1]) >= counts[:, None]] = -1
+    depth = ranked.shape[1]
+    keys = generator.random(ranked.shape) if order == "sampled" else np.arange(depth) / depth
+    columns = np.argsort(np.where(allowed, keys, 2.0), axis=1, kind="stable")[:, :kept]
+    counts = np.minimum(allowed.sum(axis=1), columns.shape[1])
+    items = np.take_along_axis(ranked, columns, axis=1)
+    items[np.arange(columns.shape[1]) >= counts[:, None]] = -1
+    return Negatives(items, counts)
+
+
+def mine_lists(
+    ranked: np.ndarray,
+    n: int,
+    positives: Sequence[Collection[int]],
+    *,
+    kept: int = 20,
+    order: str = "sampled",
+    generator: np.random.Generator,
+) -> Negatives:
+    """Take negatives from given lists, such as BM25's.
+
+    Parameters
+    ----------
+    ranked
+        Shape (a, depth), item numbers, best first, -1 after the last.
+    n
+        Number of items.
+    positives, kept, order, generator
+        As of `mine`.
+
+    Returns
+    -------
+    Negatives
+        Where nothing of a list is left, random items: BM25 scores all others 0, and among equal
+        scores chance decides.
+
+    Raises
+    ------
+    CollectionError
+        If every item is a positive of an anchor.
+    """
+    allowed = allowed_items(ranked, positives)
+    chosen = choose(ranked, allowed, kept, order, generator)
+    bare = np.flatnonzero(chosen.counts == 0)
+    if not len(bare):
+        return chosen
+    drawn = draw_random(n, [positives[int(row)] for row in bare], kept=kept, generator=generator)
+    width = max(chosen.items.shape[1], drawn.items.shape[1])
+    items = np.full((len(ranked), width), -1, dtype=np.int64)
+    items[:, : chosen.items.shape[1]] = chosen.items
+    items[bare, : drawn.items.shape[1]] = drawn.items
+    chosen.counts[bare] = drawn.counts
+    return Negatives(items, chosen.counts)
+
+
+def draw_random(
+    n: int,
+    positives: Sequence[Collection[int]],
+    *,
+    kept: int = 20,
+    generator: np.random.Generator,
+) -> Negatives:
+    """Draw negatives evenly from all items that are no positives, without replacement.
+
+    Parameters
+    ----------
+    n
+        Number of items.
+    positives, kept, generator
+        As of `mine`.
+
+    Raises
+    ------
+    CollectionError
+        If every item is a positive of an anchor.
+    """
+    items = np.full((len(positives), kept), -1, dtype=np.int64)
+    counts = np.zeros(len(positives), dtype=np.int64)
+    for row, own in enumerate(positives):
+        # The first `kept` others in a random order are a sample of the others.
+        order = generator.choice(n, min(n, kept + len(own)), replace=False)
+        found = order[~np.isin(order, np.fromiter(own, np.int64))][:kept]
+        if not len(found):
+            raise CollectionError(f"negatives: all {n} items are positives of anchor {row}")
+        items[row, : len(found)], counts[row] = found, len(found)
     return Negatives(items, counts)

@@ -113,6 +113,24 @@ def linear_schedule(step: int, *, warmup: int, total: int, peak: float = 1.0) ->
     return peak * max(0.0, (total - step) / max(1, total - warmup))
 
 
+def learning_rate(name: str, step: int, *, warmup: int, steps: int, peak: float) -> float:
+    """Learning rate of the step after `step` steps, of `steps` in all.
+
+    Parameters
+    ----------
+    name
+        ``linear``: the line of `linear_schedule` one step ahead, so that no step has a rate of 0.
+        ``upstream``: the line itself; of several warm-up steps the first does nothing.
+    step
+        Optimizer steps already taken.
+    warmup, steps, peak
+        Steps up to the peak, steps in all, and the peak.
+    """
+    if name == "upstream":
+        return linear_schedule(step, warmup=warmup, total=steps, peak=peak)
+    return linear_schedule(step + 1, warmup=warmup, total=steps + 1, peak=peak)
+
+
 def make_optimizer(
     name: str,
     parameters: Iterable[Any],

@@ -13,7 +13,7 @@ from analyses.conversion import as_sentence_transformer, library_tokenizer, writ
 from anisotropy.collection import Collection, Document, Query, open_collection
 from anisotropy.encoders import named_recipe, open_encoder
 from anisotropy.encoders.texts import document_text, query_text
-from anisotropy.training import EncoderSizes, Trainable, new_encoder
+from anisotropy.training import EncoderSizes, UpstreamTrainable, new_encoder
 from tests.training.conftest import write_collection
 
 SIZES = EncoderSizes(vocabulary=400, hidden=32, intermediate=32, max_query_length=8)
@@ -37,7 +37,7 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Collection:
 
 
 @pytest.fixture(scope="module")
-def start(made_up: Collection) -> Trainable:
+def start(made_up: Collection) -> UpstreamTrainable:
     """Untrained, but with no tensor at a value that would hide it."""
     trainable = new_encoder(made_up, SIZES)
     generator = torch.Generator().manual_seed(1)
@@ -47,7 +47,7 @@ def start(made_up: Collection) -> Trainable:
     return trainable
 
 
-def test_token_ids_are_upstreams(start: Trainable) -> None:
+def test_token_ids_are_upstreams(start: UpstreamTrainable) -> None:
     ours = start.tokenizer
     theirs = library_tokenizer(ours.vocabulary, ours.merges)
     scripts = [chr(i) for i in range(1, 0x2FFF) if unicodedata.category(chr(i)) != "Cn"]
@@ -61,7 +61,7 @@ def test_token_ids_are_upstreams(start: Trainable) -> None:
 @pytest.mark.filterwarnings("ignore:Importing from:DeprecationWarning")
 @pytest.mark.parametrize("head", ["ance", "dance", "dance-symmetric"])
 def test_vectors_are_equal(
-    start: Trainable, made_up: Collection, tmp_path: Path, head: str
+    start: UpstreamTrainable, made_up: Collection, tmp_path: Path, head: str
 ) -> None:
     model = named_recipe(head)
     parts = {

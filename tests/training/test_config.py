@@ -38,11 +38,24 @@ def test_every_key_arrives(key: str) -> None:
         "form": "in_batch",
         "head": "symmetric",
         "optimizer": "lamb",
+        "schedule": "upstream",
+        "dtype": "bfloat16",
+        "device": "cuda:3",
+        "select": "best",
         "kept": 3,
+        "exclude": "recorded",
+        "order": "best",
+        "document_negatives": "bm25",
+        "query_negatives": "random",
         "dropout": 0.3,
+        "negatives": 5,
+        "hard_negatives": 5,
+        "cache_gradients": True,
+        "tensorboard": True,
     }
+    form = {"negatives": "multi_negative", "hard_negatives": "in_batch"}.get(key)
     value = other.get(key, 417)
-    (config,) = stage_configs("ance", {key: value})
+    (config,) = stage_configs("ance", {**({"form": form} if form else {}), key: value})
     assert getattr(config, key) == value
     assert config.as_dict()[key] == value
 
@@ -60,6 +73,10 @@ def test_every_key_arrives(key: str) -> None:
         ({"dropout": 1.0}, "dropout: got 1.0; allowed: a number from 0 to below 1"),
         ({"form": "cosin"}, "form: got 'cosin'; allowed: .*did you mean 'cosine'"),
         ({"form": 3}, "form: got 3; allowed: text"),
+        ({"tensorboard": 1}, "tensorboard: got 1; allowed: true or false"),
+        ({"negatives": 4}, "negatives: got 4 with form 'dot_product'; allowed: 1, or form 'multi"),
+        ({"hard_negatives": 4}, "hard_negatives: got 4 with form .*; allowed: 0, or form 'in_b"),
+        ({"form": "in_batch", "hard_negatives": 21}, "hard_negatives: got 21; allowed: at most k"),
         ({"kept": 300}, "kept: got 300; allowed: at most depth, 200"),
     ],
 )

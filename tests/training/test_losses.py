@@ -81,6 +81,60 @@ def test_in_batch_is_the_softmax_over_the_batch() -> None:
     assert float(losses.in_batch(same, same)) == pytest.approx(math.log(6))
 
 
+def several(seed: int = 5) -> tuple[Tensor, Tensor]:
+    """Three negatives a row, documents and queries, shape (5, 3, 4)."""
+    v = unit_vectors(rows=15, seed=seed)
+    return v["b"].view(5, 3, 4), v["n"].view(5, 3, 4)
+
+
+def test_multi_negative_is_the_softmax_over_the_row() -> None:
+    v, (b, n) = unit_vectors(), several()
+    for anchors, positives, negatives in ((v["q"], v["a"], b), (v["a"], v["q"], n)):
+        total = 0.0
+        for row in range(5):
+            good = math.exp(dot(anchors[row], positives[row]) / 0.1)
+            bad = [math.exp(dot(anchors[row], x) / 0.1) for x in negatives[row]]
+            total -= math.log(good / (good + sum(bad)))
+        found = losses.multi_negative(anchors, positives, negatives, 0.1)
+        assert float(found) == pytest.approx(total / 5)
+    one = losses.multi_negative(v["q"], v["a"], v["b"][:, None], 0.1)
+    assert float(one) == pytest.approx(float(losses.two_logit(v["q"], v["a"], v["b"], 0.1)))
+    same = torch.ones(6, 3)
+    assert float(losses.multi_negative(same, same, torch.ones(6, 4, 3))) == pytest.approx(
+        math.log(5)
+    )
+
+
+def test_objectives_of_several_negatives() -> None:
+    v, (b, n) = unit_vectors(), several()
+    multi = Objective("multi_negative", 0.1, prime_weight=0.7, dual_weight=0.3)
+    hard = Objective("in_batch", 0.1, prime_weight=0.7, dual_weight=0.3, hard_negatives=True)
+    assert multi.wants_negatives
+    assert multi.wants_negative_queries
+    assert hard.wants_negatives
+    assert hard.wants_negative_queries
+    assert not Objective("in_batch", dual_weight=1.0).wants_negatives
+    first, second = (
+        losses.multi_negative(v["q"], v["a"], b, 0.1),
+        losses.multi_negative(v["a"], v["q"], n, 0.1),
+    )
+    assert float(multi(v["q"], v["a"], b, n).total) == pytest.approx(
+        0.7 * float(first) + 0.3 * float(second)
+    )
+    flat = b.reshape(15, 4), n.reshape(15, 4)
+    left_out, turned = {(0, 7), (2, 1)}, {(1, 2), (4, 9)}
+    masks = [torch.zeros(5, 20, dtype=torch.bool) for _ in "ab"]
+    for mask, places in zip(masks, (left_out, turned), strict=True):
+        for place in places:
+            mask[place] = True
+    found = hard(v["q"], v["a"], *flat, *masks)
+    first_twin = twin_in_batch(v["q"], torch.cat([v["a"], flat[0]]), 0.1, left_out)
+    second_twin = twin_in_batch(v["a"], torch.cat([v["q"], flat[1]]), 0.1, turned)
+    assert float(found.total) == pytest.approx(0.7 * first_twin + 0.3 * second_twin)
+    inputs = [x.requires_grad_() for x in (v["q"], v["a"], b.clone(), n.clone())]
+    assert torch.autograd.gradcheck(lambda *x: multi(*x).total, inputs)
+
+
 def test_regularizers() -> None:
     v = unit_vectors()
     gaps = [2 - 2 * dot(q, a) for q, a in zip(v["q"], v["a"], strict=True)]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from anisotropy.errors import CollectionError
-from anisotropy.training.negatives import mine
+from anisotropy.training.negatives import draw_random, mine, mine_lists
 
 
 def spaces(seed: int, anchors: int = 7, items: int = 30) -> tuple[np.ndarray, np.ndarray]:
@@ -70,3 +70,48 @@ def test_an_anchor_without_any_negative_is_one_clear_line() -> None:
         CollectionError, match=r"all 10 nearest items of anchor 6 are its positives"
     ):
         mine(anchors, items, positives, depth=10, kept=2, generator=np.random.default_rng(0))
+
+
+def test_best_are_the_first_of_the_ranking_and_take_no_chance() -> None:
+    anchors, items = spaces(6)
+    generator = np.random.default_rng(1)
+    before = generator.bit_generator.state
+    ranking = np.argsort(-(anchors @ items.T), axis=1, kind="stable")
+    positives = [{int(row[0]), int(row[2])} for row in ranking]
+    found = mine(anchors, items, positives, depth=12, kept=4, order="best", generator=generator)
+    assert found.items.tolist() == ranking[:, [1, 3, 4, 5]].tolist()
+    assert generator.bit_generator.state == before
+
+
+def test_random_negatives_are_even_over_all_others() -> None:
+    generator = np.random.default_rng(2)
+    counts = np.zeros(9)
+    for _ in range(800):
+        found = draw_random(9, [{1, 4}, frozenset()], kept=3, generator=generator)
+        assert len(set(found.of(0))) == 3
+        counts[found.of(0)] += 1
+    assert not counts[[1, 4]].any()
+    assert chisquare(counts[counts > 0]).pvalue > 0.01
+    few = draw_random(4, [{0, 1, 2}], kept=3, generator=generator)
+    assert (few.of(0), few.counts.tolist()) == ([3], [1])
+    with pytest.raises(CollectionError, match="all 2 items are positives of anchor 0"):
+        draw_random(2, [{0, 1}], generator=generator)
+
+
+def test_lists_without_anything_left_are_filled_by_chance() -> None:
+    ranked = np.array([[5, 2, 7], [3, -1, -1], [-1, -1, -1]])
+    generator = np.random.default_rng(3)
+    found = mine_lists(ranked, 10, [{2}, {3}, {0}], kept=5, order="best", generator=generator)
+    assert found.of(0) == [5, 7]
+    assert len(set(found.of(1))) == len(set(found.of(2))) == 5
+    assert 3 not in found.of(1)
+    assert 0 not in found.of(2)
+
+
+def test_lists_at_their_rows() -> None:
+    anchors, items = spaces(4)
+    none = [frozenset[int]()] * len(anchors)
+    found = mine(anchors, items, none, depth=9, kept=3, generator=np.random.default_rng(0))
+    spread = found.spread(np.array([1, 3, 5, 7, 9, 11, 13]), 15)
+    assert [spread.of(row) for row in range(1, 15, 2)] == [found.of(row) for row in range(7)]
+    assert spread.counts[::2].tolist() == [0] * 8

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from anisotropy.training.optim import Lamb, linear_schedule, make_optimizer
+from anisotropy.training.optim import Lamb, learning_rate, linear_schedule, make_optimizer
 
 
 def twin(weight: np.ndarray, gradients: list[np.ndarray], lr: float, decay: float) -> np.ndarray:
@@ -60,6 +60,14 @@ def test_schedule_goes_up_and_down_in_lines() -> None:
     rates = [linear_schedule(step, warmup=2, total=6, peak=4.0) for step in range(8)]
     assert rates == [0.0, 2.0, 4.0, 3.0, 2.0, 1.0, 0.0, 0.0]
     assert linear_schedule(0, warmup=0, total=4) == 1.0
+
+
+def test_upstreams_schedule_is_one_step_behind() -> None:
+    def rates(name: str) -> list[float]:
+        return [learning_rate(name, n, warmup=2, steps=5, peak=6.0) for n in range(5)]
+
+    assert rates("upstream") == [0.0, 3.0, 6.0, 4.0, 2.0]
+    assert rates("linear") == [3.0, 6.0, 4.5, 3.0, 1.5]
 
 
 TRACES = {"lamb": {}, "lamb_wd0.01": {"weight_decay": 0.01}, "lamb_adam": {"adam": True}}

@@ -25,9 +25,14 @@ from anisotropy.training import (
     train,
     train_demo,
 )
+from anisotropy.training.batches import pick
 from anisotropy.training.data import load_data
-from anisotropy.training.evaluation import ranking_quality
-from anisotropy.training.loop import Mined, fit, look, objective_of, pick, schedule
+from anisotropy.training.devices import Devices
+from anisotropy.training.evaluation import VALIDATION, ranking_quality
+from anisotropy.training.gradients import Task
+from anisotropy.training.looking import look
+from anisotropy.training.loop import fit, objective_of, schedule
+from anisotropy.training.mining import Mined
 from anisotropy.training.stages import prepared
 
 SIZES = EncoderSizes(vocabulary=400, hidden=32, intermediate=32)
@@ -54,7 +59,9 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 
 def looks(folder: Path) -> list[float]:
-    return [float(row["dev_nDCG@10"]) for row in rows(folder) if row["dev_nDCG@10"]]
+    return [
+        float(row["dev_ranking_nDCG@10"]) for row in rows(folder) if row["dev_ranking_nDCG@10"]
+    ]
 
 
 def state(folder: Path) -> dict[str, torch.Tensor]:
@@ -158,14 +165,16 @@ def test_negatives_of_a_step_are_never_positives(warm: Path, made_up: Collection
     trainable = open_trainable(warm)
     data = load_data(made_up, trainable)
     (config,) = stage_configs("dual", {**QUICK, "batch_size": 64})
-    mined, quality = look(trainable, data, config, objective_of(config), 0, 0)
-    assert set(quality) == {"dev_nDCG@10", "dev_RR@10"}
+    task = Task(trainable, data, config, objective_of(config), Devices("cpu"), 0)
+    mined, quality = look(task, 0, Mined())
+    assert set(quality) == set(VALIDATION)
     for step in range(5):
         batch = pick(data, mined, config, step, 0)
-        assert batch.negatives is not None
-        assert batch.negative_queries is not None
+        drawn = batch.negatives, batch.negative_queries
+        assert drawn[0] is not None
+        assert drawn[1] is not None
         for q, a, b, n in zip(
-            batch.queries, batch.positives, batch.negatives, batch.negative_queries, strict=True
+            batch.queries, batch.positives, *(x[:, 0] for x in drawn), strict=True
         ):
             assert a in data.train.positives[q]
             assert b not in data.train.positives[q]
