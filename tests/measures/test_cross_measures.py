@@ -381,20 +381,51 @@ def test_influences_of_mutual_neighbors_are_those_of_left_out_items() -> None:
     np.testing.assert_allclose(found - found.mean(), -39 * (values - values.mean()), atol=1e-9)
 
 
-def test_an_interval_of_a_skewed_mean_covers_where_the_plain_one_does_not() -> None:
+def coverage(scale: str, law, mean: float, n: int, rounds: int = 1500) -> float:
     from anisotropy.statistics import Estimate, Influence, interval
 
-    rng = np.random.default_rng(0)
-    hits = {"linear": 0, "skewed": 0}
-    for _ in range(2000):
-        sample = rng.lognormal(0, 1, 60)
-        mean = float(sample.mean())
-        for scale in hits:
-            parts = (Influence(range(60), sample - mean),)
-            found = interval(Estimate(mean, parts, scale=scale))
-            hits[scale] += found.low <= math.exp(0.5) <= found.high
-    assert hits["linear"] / 2000 < 0.91
-    assert 0.925 < hits["skewed"] / 2000 < 0.97
-    even = (Influence(range(6), np.array([-1, 1, -1, 1.0, -1, 1])),)
-    flat, same = (interval(Estimate(1.0, even, scale=scale)) for scale in ("linear", "skewed"))
-    assert (same.low, same.high) == pytest.approx((flat.low, flat.high))
+    rng, hits = np.random.default_rng(0), 0
+    for _ in range(rounds):
+        sample = law(rng, n)
+        value = float(sample.mean())
+        parts = (Influence(range(n), sample - value),)
+        found = interval(Estimate(value, parts, scale=scale, low=0.0, high=1.0))
+        hits += found.low <= mean <= found.high
+    return hits / rounds
+
+
+def test_an_interval_of_a_skewed_mean_covers_where_the_plain_one_does_not() -> None:
+    def skewed(rng: np.random.Generator, n: int) -> np.ndarray:
+        return np.minimum(rng.lognormal(0, 1, n) / 100, 1.0)
+
+    mean = float(skewed(np.random.default_rng(1), 2_000_000).mean())
+    assert coverage("linear", skewed, mean, 60) < 0.91
+    assert 0.925 < coverage("skewed", skewed, mean, 60) < 0.97
+
+
+def test_an_interval_of_a_mean_that_few_queries_make_covers() -> None:
+    """One query in a hundred is far off: a sample of 250 may have none of them, or one."""
+
+    def rare(rng: np.random.Generator, n: int) -> np.ndarray:
+        return np.where(rng.random(n) < 0.01, 0.1 * rng.random(n), 0.0)
+
+    assert coverage("linear", rare, 0.0005, 250) < 0.9
+    assert coverage("skewed", rare, 0.0005, 250) > 0.935
+
+
+def test_a_set_of_values_takes_less_than_the_reach_of_a_point_on_either_side() -> None:
+    """Imbens and Manski (2004): 95% at either end of the set, whatever its width."""
+    from anisotropy.statistics import Estimate, Influence, interval
+
+    rng, rounds = np.random.default_rng(0), 2000
+    for slack in (0.0, 0.025, 1.5):
+        hits = np.zeros(2)
+        for _ in range(rounds):
+            sample = rng.standard_normal(400)
+            mean = 100 + float(sample.mean())
+            found = interval(Estimate(
+                mean**0.5, (Influence(range(400), sample),), scale="square", squared=mean,
+                slack=slack,
+            ))  # fmt: skip
+            hits += [found.low**2 <= true <= found.high**2 for true in (100, 100 + slack)]
+        np.testing.assert_allclose(hits / rounds, 0.95, atol=0.016)

@@ -178,8 +178,8 @@ DEFINITIONS = (
         "the squared gap, mapped back and truncated at 0; the plain gap, biased up, has none. "
         "Where queries were written from their documents, the errors of the centers go together "
         "and the squared gap comes out too small by up to 2/(n_q n_d) times the sum of "
-        "(q - m_q).(d - m_d) over judged pairs, which is added to the upper limit; it fades as "
-        "n_d grows.",
+        "(q - m_q).(d - m_d) over judged pairs. The upper limit allows for that (Imbens and "
+        "Manski 2004); it fades as n_d grows.",
         null="the labels of the sides mean nothing: moments of the squared gap under "
         "permutation, one-sided",
         needs=("moments",),
@@ -247,8 +247,9 @@ DEFINITIONS = (
         reference="project definition",
         note="By cosine, whatever the recipe; cosines within 1e-6 are ties; best chunk each. "
         "0 is the best. Most queries are near 0 and a few far off: the interval is corrected for "
-        "that skewness (Hall 1992). Simulated at 50 to 400 queries with skewness 1 to 4 it covers "
-        "94-96%, the plain one 89-95%.",
+        "that skewness (Hall 1992), and no narrower than that of a share with the same error, "
+        "which counts the few. Simulated at 50 to 400 queries with skewness 1 to 4 it covers "
+        "94-97%, the plain one 89-95%.",
         null="positives at random: 0.5",
         needs=("positives", "neighbors"),
         places=_PAIRS,
