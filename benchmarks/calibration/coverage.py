@@ -41,6 +41,11 @@ DEGENERATE = (
         "at isotropy no row is preferred: counts of neighbors are those of chance, and which "
         "query is drawn does not matter at first order",
     ),
+    (
+        ("R@100", "R@1000"),
+        "written",
+        "queries written from a document find it among a hundred: hardly one is left to differ",
+    ),
 )
 
 

@@ -100,6 +100,8 @@ def _scenarios(run: Run) -> Iterator[str]:
         law = (s.shape.__doc__ or "").rstrip(".")
         if s.offset:
             law += f"; queries moved by {s.offset:g}"
+        if s.written:
+            law += f", each a document with noise of {s.written:g}"
         pool = f"{s.pool} training queries" if s.pool else "the queries"
         yield _row([name, law, s.queries, s.documents, s.dim, f"{low} to {high}", pool])
 
