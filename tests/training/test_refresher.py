@@ -207,6 +207,7 @@ def test_a_damaged_checkpoint_stops_in_one_line(
     ("words", "message"),
     [
         (["ance", "--out", "o"], "negatives needs --follow CHECKPOINTS and --out DIR"),
+        (["--out", "o"], "negatives needs a STAGE: warmup, ance, norm, dual or dance"),
         (["anse", "--follow", "r", "--out", "o"], "stage: got 'anse'"),
         (["warmup", "--follow", "r", "--out", "o"], "mines no negatives"),
         (["ance", "--follow", "r", "--out", "o", "--names", "id"], "names: got 'id'"),
