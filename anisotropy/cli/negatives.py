@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from anisotropy.cli.options import resolve
-from anisotropy.cli.train import STAGES
-from anisotropy.errors import UsageError, one_of
+from anisotropy.cli.train import check_stage
+from anisotropy.errors import UsageError
 
 SUMMARY = "follow the checkpoints of a training run and write negatives for it"
 DEFAULTS: dict[str, Any] = {
@@ -65,8 +65,7 @@ def run(given: dict[str, Any]) -> int:
     """Follow a training run; SIGTERM ends it after the set at work."""
     config = given.pop("config", None)
     options = resolve(given, DEFAULTS)
-    if options["stage"] not in STAGES:
-        raise UsageError(f"negatives: stage: {one_of(options['stage'], STAGES)}")
+    check_stage("negatives", options["stage"])
     if not options["follow"] or not options["out"]:
         raise UsageError("negatives needs --follow CHECKPOINTS and --out DIR")
     from anisotropy.cli import jobs

@@ -67,8 +67,7 @@ def run(given: dict[str, Any]) -> int:
     path, resume = given.pop("config", None), given.pop("resume", False)
     over = {key: given.pop(key) for key in _OVER if key in given}
     options = resolve(given, DEFAULTS)
-    if options["stage"] not in STAGES:
-        raise UsageError(f"train: stage: {one_of(options['stage'], STAGES)}")
+    check_stage("train", options["stage"])
     if not options["out"]:
         raise UsageError("train needs --out Y: the folder of the new checkpoint")
     from anisotropy import training
@@ -87,6 +86,20 @@ def run(given: dict[str, Any]) -> int:
     )
     print(folder)
     return 0
+
+
+def check_stage(command: str, stage: str | None) -> None:
+    """Refuse a stage that is not given, or is none.
+
+    Raises
+    ------
+    UsageError
+        If so.
+    """
+    if stage is None:
+        raise UsageError(f"{command} needs a STAGE: {', '.join(STAGES[:-1])} or {STAGES[-1]}")
+    if stage not in STAGES:
+        raise UsageError(f"{command}: stage: {one_of(stage, STAGES)}")
 
 
 def _negatives(options: dict[str, Any]) -> NegativeSource | None:

@@ -25,12 +25,13 @@ from torch import Tensor, nn
 from anisotropy.errors import CheckpointError, UsageError
 from anisotropy.files import dump_json, read_json
 from anisotropy.training.history import HistoryFile, Row, read_history
+from anisotropy.training.locking import LOCK, FolderLock
 from anisotropy.training.mining import Mined
 
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
 FORMAT = "anisotropy.training-state/1"
 _NAME = re.compile(r"state-(\d+)-(\d+)")
-_OURS = re.compile(rf"\.?{_NAME.pattern}|history\.csv|\.history\.csv\..*")
+_OURS = re.compile(rf"\.?{_NAME.pattern}|{LOCK}|history\.csv|\.history\.csv\..*")
 Weights = dict[str, Tensor]
 
 
@@ -114,9 +115,10 @@ class TrainingFolder:
         self.identity = json.loads(dump_json(identity))
         self._gone = out.with_name(f".{out.name}.training.done")
         self._history: HistoryFile | None = None
+        self._lock = FolderLock(self.path)
 
     def begin(self, resume: bool) -> State | None:
-        """Open the folder.
+        """Lock and open the folder, until `finish` or `close`.
 
         Parameters
         ----------
@@ -131,10 +133,12 @@ class TrainingFolder:
         Raises
         ------
         UsageError
-            If there is a state that is not to be resumed, or one of another run.
+            If another process trains there, or there is a state that is not to be resumed, or one
+            of another run.
         CheckpointError
             If it cannot be read.
         """
+        self._lock.take()
         self._clean()
         newest = max(self._states(), default=None, key=_number)
         if newest is not None and not resume:
@@ -175,12 +179,18 @@ class TrainingFolder:
 
     def finish(self) -> None:
         """Remove the folder: the checkpoint is whole."""
-        self.close()
+        self.close_history()
         self.path.rename(self._gone)
         shutil.rmtree(self._gone, ignore_errors=True)
+        self.close()
 
     def close(self) -> None:
-        """Close the history file; everything else stays."""
+        """Close the history file and let others in; everything else stays."""
+        self.close_history()
+        self._lock.release()
+
+    def close_history(self) -> None:
+        """Close the history file; the folder stays locked."""
         if self._history is not None:
             self._history.close()
             self._history = None

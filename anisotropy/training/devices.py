@@ -7,6 +7,7 @@ each step. The main process alone searches negatives, evaluates and writes.
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
@@ -95,15 +96,19 @@ class SeveralDevices(Devices):
         self.rank, self.ranks = self._state.process_index, self._state.num_processes
 
     def main(self, action: Callable[[], Value]) -> Value:
-        """Let the main process act; all get its value, or its error."""
+        """Let the main process act; all get its value, or its error.
+
+        Whatever it is, the error is passed on: the others would wait for a value forever.
+        """
         from accelerate.utils import broadcast_object_list
 
         box: list[Any] = [None, None]
         if self.is_main:
             try:
                 box = [action(), None]
-            except AnisotropyError as error:
-                box = [None, error]
+            except Exception as error:
+                broadcast_object_list([None, told(error)])
+                raise
         value, problem = broadcast_object_list(box)
         if problem is not None:
             raise problem
@@ -147,6 +152,24 @@ class SeveralDevices(Devices):
         parts = torch.split(mean, [gradient.numel() for gradient in gradients])
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
+
+
+def told(error: Exception) -> AnisotropyError:
+    """Return what the other processes raise when the main one failed: one line.
+
+    Parameters
+    ----------
+    error
+        Of the main process. An error of ours stays what it is.
+    """
+    if isinstance(error, AnisotropyError):
+        try:
+            pickle.loads(pickle.dumps(error))
+            return error
+        except TypeError:  # its arguments are not those of its class
+            pass
+    line = next(iter(str(error).splitlines()), "")
+    return AnisotropyError(f"the main process failed: {type(error).__name__}: {line}")
 
 
 def find_devices(device: str = "auto") -> Devices:

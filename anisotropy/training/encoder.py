@@ -27,6 +27,7 @@ from anisotropy.encoders.texts import document_text, query_text
 from anisotropy.encoders.tokenization import UpstreamTokenizer, lower_characters
 from anisotropy.errors import CheckpointError, CollectionError, UsageError
 from anisotropy.training.config import OF_START, TrainingConfig
+from anisotropy.training.devices import Devices
 from anisotropy.training.forward import Side, Tokens, in_order, vectors
 
 if TYPE_CHECKING:
@@ -74,14 +75,42 @@ class Trainable(ABC):
     def vectors(self, side: Side, tokens: Tokens, micro_batch: int) -> torch.Tensor:
         """Vectors of token lists in their order, with gradients; see `forward.vectors`."""
 
-    def encode(self, side: Side, tokens: Tokens, batch: int = 128) -> np.ndarray:
-        """Vectors without gradients and dropout, float32, shape (n, dim)."""
+    def encode(
+        self,
+        side: Side,
+        tokens: Tokens,
+        batch: int = 128,
+        *,
+        devices: Devices | None = None,
+        dtype: str = "float32",
+    ) -> np.ndarray:
+        """Vectors without gradients and dropout.
+
+        Parameters
+        ----------
+        side
+            ``queries`` or ``documents``.
+        tokens
+            Ids of each item.
+        batch
+            Items a forward pass.
+        devices
+            Each of its processes encodes a share; by default the one where the weights are.
+        dtype
+            Of the forward pass: ``float32`` or ``bfloat16``.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n, dim), float32
+        """
+        devices = devices or Devices(str(next(self.network.parameters()).device))
         training = self.network.training
         self.network.eval()
-        with torch.no_grad():
-            found: np.ndarray = self.vectors(side, tokens, batch).cpu().numpy()
+        share = [tokens[row] for row in devices.share(len(tokens))]
+        with torch.no_grad(), devices.autocast(dtype):
+            found = self.vectors(side, share, batch).float()
         self.network.train(training)
-        return found
+        return devices.gathered(found, len(tokens))
 
     @abstractmethod
     def save(
@@ -270,12 +299,17 @@ def start_encoder(
             )
     if isinstance(start, Trainable):
         return start
-    names = {"start_layers": "layers"}
-    options = {names.get(name, name): max(values) for name, values in asked.items()}
+    options = start_options(configs[0])
     if start is not None:
         return open_trainable(start, **options)
     sizes = EncoderSizes(**{name: value for name, value in options.items() if value})
     return new_encoder(collection, sizes, seed=seed)
+
+
+def start_options(config: TrainingConfig) -> dict[str, int]:
+    """Options of `open_trainable` that a configuration has for the start of a run."""
+    names = {"start_layers": "layers"}
+    return {names.get(name, name): getattr(config, name) for name in OF_START}
 
 
 def _check_trainable(recipe: Recipe, origin: str) -> None:

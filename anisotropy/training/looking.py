@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import torch
 
 from anisotropy.training.config import TrainingConfig
 from anisotropy.training.evaluation import SELECTION, validate
-from anisotropy.training.forward import Side
+from anisotropy.training.finite import check_vectors
+from anisotropy.training.forward import Side, Tokens
 from anisotropy.training.gradients import Task
 from anisotropy.training.history import SET
 from anisotropy.training.losses import Objective
 from anisotropy.training.mining import InProcess, Mined, Moment, NegativeSource
 from anisotropy.training.streams import MINE, generator
-
-BATCH = 128  # sequences a forward pass without gradients
 
 
 def wants_look(step: int, config: TrainingConfig, objective: Objective) -> bool:
@@ -65,14 +63,26 @@ def look(
         Negatives in force from now on.
     dict
         Columns of the history; empty without dev queries.
+
+    Raises
+    ------
+    UsageError
+        If a vector is NaN or infinite.
     """
     data, source = task.data, negatives or InProcess()
     due = search and wants_refresh(step, task.config, task.objective)
     searched, has_dev = due and source.wants_vectors(task.config), data.dev is not None
+
+    def encode(side: Side, tokens: Tokens) -> np.ndarray:
+        dtype, stage = task.config.dtype, task.config.stage
+        found = task.trainable.encode(side, tokens, devices=task.devices, dtype=dtype)
+        check_vectors(found, stage, step)
+        return found
+
     # Encoded by all processes, so outside of what the main one does alone.
-    documents = encoded(task, "documents", data.documents) if searched or has_dev else None
-    dev = None if data.dev is None else encoded(task, "queries", data.dev.tokens)
-    train = encoded(task, "queries", data.train.tokens) if searched else None
+    documents = encode("documents", data.documents) if searched or has_dev else None
+    dev = None if data.dev is None else encode("queries", data.dev.tokens)
+    train = encode("queries", data.train.tokens) if searched else None
 
     def act() -> tuple[Mined | None, dict[str, float]]:
         quality: dict[str, float] = {}
@@ -104,15 +114,3 @@ def moment_of(
         step // config.refresh_steps, step, generator(task.seed, MINE, step),
         documents, queries, quality, config.accumulation * task.devices.ranks,
     )  # fmt: skip
-
-
-def encoded(task: Task, side: Side, tokens: list[list[int]]) -> np.ndarray:
-    """Vectors without gradients and dropout, shape (n, dim); each process encodes a share."""
-    network = task.trainable.network
-    training = network.training
-    network.eval()
-    share = [tokens[row] for row in task.devices.share(len(tokens))]
-    with torch.no_grad(), task.devices.autocast(task.config.dtype):
-        found = task.trainable.vectors(side, share, BATCH).float()
-    network.train(training)
-    return task.devices.gathered(found, len(tokens))

@@ -25,6 +25,7 @@ from anisotropy.training.data import TrainingData
 from anisotropy.training.devices import Devices, find_devices
 from anisotropy.training.encoder import Trainable
 from anisotropy.training.evaluation import SELECTION
+from anisotropy.training.finite import check_row, check_weights
 from anisotropy.training.forward import set_dropout
 from anisotropy.training.gradients import Task, add_gradients
 from anisotropy.training.history import Row
@@ -126,8 +127,8 @@ def fit(
     Raises
     ------
     UsageError
-        If a loss or gradient is NaN or infinite: at once, with step and advice; or if
-        ``select`` is ``best`` and there is nothing to evaluate on.
+        If a loss, gradient, weight or vector is NaN or infinite: at once, with step and advice;
+        or if ``select`` is ``best`` and there is nothing to evaluate on.
     """
     if config.select == "best" and data.dev is None:
         raise UsageError(
@@ -166,16 +167,20 @@ class _Stage:
         )  # fmt: skip
         if state is not None:
             self._take_up(state)
-        if self.recorder is not None:
-            self.recorder.begin(self.task.trainable, config, self.first)
+        self.task.devices.main(self._open)
         for step in range(self.first, config.steps):
             self._look(step)
             self._step(step)
             self._save(step + 1)
+        check_weights(network, config.stage, config.steps)
         self._look(config.steps)
         selected = self._select()
         network.eval()
         return Fitted(self.history, selected, *self._time())
+
+    def _open(self) -> None:
+        if self.recorder is not None:
+            self.recorder.begin(self.task.trainable, self.task.config, self.first)
 
     def _take_up(self, state: State) -> None:
         self.task.trainable.network.load_state_dict(state.weights)
@@ -213,7 +218,7 @@ class _Stage:
         norm = torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm or math.inf)
         row = {"stage": config.stage, "step": step + 1, "learning_rate": rate, **parts}
         self._add({**row, "gradient_norm": norm.item()})
-        check_finite(self.history[-1])
+        check_row(self.history[-1])
         self.optimizer.step()
         if (step + 1) % max(1, config.steps // REPORTS) == 0:
             self.tell(_line(self.history[-1], config))
@@ -239,7 +244,13 @@ class _Stage:
         """Keep a state, but for the last step, after which comes the end of the stage."""
         config = self.task.config
         due = config.save_steps > 0 and step % config.save_steps == 0 and step < config.steps
-        if self.recorder is None or not due:
+        if due:
+            check_weights(self.task.trainable.network, config.stage, step)
+            # By all processes: where the main one cannot write, none goes on.
+            self.task.devices.main(lambda: self._keep(step))
+
+    def _keep(self, step: int) -> None:
+        if self.recorder is None:
             return
         weights, moments = copied(self.task.trainable.network), self.optimizer.state_dict()
         state = State(0, step, weights, moments["state"], self.mined, self.best)
@@ -278,23 +289,6 @@ def schedule(step: int, config: TrainingConfig) -> float:
         config.schedule, step, warmup=config.warmup_steps, steps=config.steps,
         peak=config.learning_rate,
     )  # fmt: skip
-
-
-def check_finite(row: Row) -> None:
-    """Stop at a loss or gradient that is NaN or infinite, before it reaches the weights.
-
-    Raises
-    ------
-    UsageError
-        Naming the step, the parts of the loss and what to try.
-    """
-    if math.isfinite(row["loss"]) and math.isfinite(row["gradient_norm"]):
-        return
-    parts = ", ".join(f"{k} {v:.4g}" for k, v in row.items() if k.startswith(("loss", "grad")))
-    raise UsageError(
-        f"training stage {row['stage']!r}: not finite at step {row['step']} ({parts}); lower "
-        "learning_rate, or set uniformity_weight 0 where vectors are not normalized"
-    )
 
 
 def _parts(terms: LossTerms) -> dict[str, Tensor]:

@@ -376,5 +376,9 @@ class _Search:
     def _vector(self, side: str) -> np.ndarray:
         if side not in self._vectors:
             tokens = self.data.documents if side == "documents" else self.data.train.tokens
-            self._vectors[side] = self.moment.trainable.encode(side, tokens)  # type: ignore[arg-type]
+            self._vectors[side] = self.moment.trainable.encode(
+                side,  # type: ignore[arg-type]
+                tokens,
+                dtype=self.config.dtype,
+            )
         return self._vectors[side]

@@ -83,7 +83,7 @@ class Recording:
         self.save(state)
 
     def close(self) -> None:
-        """Close the files; an unfinished run keeps them."""
-        self.folder.close()
+        """Close the files; an unfinished run keeps them, and the lock until its end."""
+        self.folder.close_history()
         if self._board is not None:
             self._board.close()

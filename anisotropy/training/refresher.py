@@ -20,7 +20,7 @@ from anisotropy.errors import CollectionError, InputError, UsageError, check_see
 from anisotropy.training.config import TrainingConfig
 from anisotropy.training.data import TrainingData, load_data
 from anisotropy.training.devices import Devices
-from anisotropy.training.encoder import Trainable, open_trainable
+from anisotropy.training.encoder import Trainable, open_trainable, start_options
 from anisotropy.training.evaluation import ranking_quality
 from anisotropy.training.exchange import TIMEOUT, NegativeWriter
 from anisotropy.training.following import FINISHED, newest_checkpoint
@@ -86,6 +86,7 @@ def follow(
         Where the sets go; a refresher that is started again goes on with the next number.
     config
         Of the stage: depth, kept, exclude, order, chunk_factor and where negatives come from;
+        device and dtype of the forward pass; for `start`, start_layers and the text lengths;
         negative queries are mined where its loss wants them. The number of the set decides the
         chunk.
     start
@@ -151,9 +152,12 @@ class _Refresher:
         collection = open_collection(data) if isinstance(data, str | Path) else data
         written, since = 0, time.monotonic()
         while not stop.is_set() and not (self.folder / FINISHED).exists():
-            checkpoint = newest_checkpoint(self.folder) or (Path(start) if start else None)
+            newest = newest_checkpoint(self.folder)
+            checkpoint = newest or (Path(start) if start else None)
             if checkpoint is not None and str(checkpoint) != self.mined:
-                written += self._mine(checkpoint, collection)
+                # The trainer's own checkpoints have these options in them already.
+                options = start_options(self.config) if newest is None else {}
+                written += self._mine(checkpoint, collection, options)
                 since = time.monotonic()
                 if written == patience.sets:
                     break
@@ -168,19 +172,17 @@ class _Refresher:
             self.tell(f"{self.folder}: training is finished; {written} set(s) of negatives")
         return written
 
-    def _mine(self, checkpoint: Path, collection: Collection) -> int:
+    def _mine(self, checkpoint: Path, collection: Collection, options: dict[str, int]) -> int:
         """Mine one checkpoint; 0 where the trainer removed it meanwhile."""
         try:
-            trainable = open_trainable(checkpoint)
+            trainable = open_trainable(checkpoint, **options)
         except (InputError, OSError):
             if checkpoint.exists():
                 raise
             return 0
         data = self._tokenized(trainable, collection)
         number, config = self.writer.number, self.config
-        trainable.network.to(Devices(config.device).device)
-        documents = trainable.encode("documents", data.documents)
-        quality = _quality(trainable, data, documents)
+        documents, quality = self._encoded(trainable, data)
         moment = Moment(
             trainable, data, config, config.mines_queries, number, 0,
             generator(self.seed, MINE, number), documents, quality=quality,
@@ -190,6 +192,18 @@ class _Refresher:
         shown = "" if quality is None else f" · dev nDCG@10 {quality:.4f}"
         self.tell(f"negatives of {checkpoint.name}: {path}{shown}")
         return 1
+
+    def _encoded(
+        self, trainable: Trainable, data: TrainingData
+    ) -> tuple[np.ndarray, float | None]:
+        """Documents, and nDCG@10 on dev if there is one, computed as the trainer does."""
+        devices, dtype = Devices(self.config.device), self.config.dtype
+        trainable.network.to(devices.device)
+        documents = trainable.encode("documents", data.documents, devices=devices, dtype=dtype)
+        if data.dev is None:
+            return documents, None
+        queries = trainable.encode("queries", data.dev.tokens, devices=devices, dtype=dtype)
+        return documents, float(ranking_quality(queries, documents, data.dev.positives)[0].mean())
 
     def _tokenized(self, trainable: Trainable, collection: Collection) -> TrainingData:
         """Token lists, made again only where recipe or vocabulary differ."""
@@ -210,10 +224,3 @@ def _same_texts(a: Trainable, b: Trainable) -> bool:
     pieces, others = (getattr(model.tokenizer, "vocabulary", None) for model in (a, b))
     same_recipe = a.recipe.identity() == b.recipe.identity()
     return same_recipe and pieces is not None and pieces == others
-
-
-def _quality(trainable: Trainable, data: TrainingData, documents: np.ndarray) -> float | None:
-    if data.dev is None:
-        return None
-    queries = trainable.encode("queries", data.dev.tokens)
-    return float(ranking_quality(queries, documents, data.dev.positives)[0].mean())

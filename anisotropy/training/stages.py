@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,8 +94,8 @@ def train(
     Raises
     ------
     UsageError
-        If a stage, key or value is not allowed, the loss is not finite, or an unfinished run is
-        in the way or cannot be resumed with these values.
+        If a stage, key or value is not allowed, the loss is not finite, another process trains
+        into `out`, or an unfinished run is in the way or cannot be resumed with these values.
     MissingExtra
         If several processes or TensorBoard are asked for, and the extra ``train`` is missing.
     CheckpointError, CollectionError
@@ -204,24 +206,27 @@ class Plan:
     def through(self, run: Run) -> Path:
         """Run the stages that are left, and save the checkpoint."""
         devices = run.devices
-        state = devices.main(self._begin)
-        recording = self._recording(state) if devices.is_main else None
-        tell = (run.progress if devices.is_main else None) or (lambda _: None)
-        if state is not None:
-            tell(self._resumed(state))
-        if self.followed is not None and not all(part.save_steps for part in self.configs):
-            tell(f"save_steps 0: {self.followed.path} gets the start of the stage alone")
-        try:
-            run = self._stages(run, state, recording)
-        finally:
-            if recording is not None:
-                recording.close()
-        return devices.main(lambda: self._finish(run))
+        with ExitStack() as left:
+            left.callback(self.folder.close)  # the lock is held until the checkpoint is whole
+            state = devices.main(self._begin)
+            recording = self._recording(state) if devices.is_main else None
+            tell = (run.progress if devices.is_main else None) or (lambda _: None)
+            if state is not None:
+                tell(self._resumed(state))
+            if self.followed is not None and not all(part.save_steps for part in self.configs):
+                tell(f"save_steps 0: {self.followed.path} gets the start of the stage alone")
+            try:
+                run = self._stages(run, state, recording)
+            finally:
+                if recording is not None:
+                    recording.close()
+            return devices.main(lambda: self._finish(run))
 
     def _begin(self) -> State | None:
+        state = self.folder.begin(self.resume)  # refuses a second process before all else
         if self.followed is not None:
-            self.followed.begin(self.folder.has_state())
-        return self.folder.begin(self.resume)
+            self.followed.begin(state is not None)
+        return state
 
     def _resumed(self, state: State) -> str:
         import torch
@@ -247,9 +252,9 @@ class Plan:
             run = run.taken_up(state, self.configs[:first])
         for number, config in enumerate(self.configs[first:], first):
             run = run.stage(config, recording, state if number == first else None)
-            if recording is not None and number + 1 < len(self.configs):
+            if number + 1 < len(self.configs):
                 ahead = State(number + 1, 0, copied(run.trainable.network), done=run.done)
-                recording.next_stage(ahead, config.steps)
+                run.devices.main(partial(_keep, recording, ahead, config.steps))
         return run
 
     def _finish(self, run: Run) -> Path:
@@ -358,6 +363,11 @@ class Run:
             **(more or {}),
         }
         return self.trainable.save(folder, training=record, history=self.history)
+
+
+def _keep(recording: Recording | None, ahead: State, steps: int) -> None:
+    if recording is not None:
+        recording.next_stage(ahead, steps)
 
 
 def _one_device(configs: tuple[TrainingConfig, ...]) -> str:

@@ -169,6 +169,11 @@ CASES: dict[str, tuple[Callable[[Path], None] | None, list[str], str]] = {
         ["encode", "ance.ckpt", "--data", "data", "--out", "data"],
         "other files",
     ),
+    "train without a stage": (
+        None,
+        ["train", "--out", "x"],
+        "train needs a STAGE: warmup, ance, norm, dual or dance\n",
+    ),
     "train an unknown stage": (None, ["train", "dans", "--out", "x"], "'dance'"),
     "inspect nothing": (None, ["inspect"], "inspect needs"),
     "inspect what is not there": (None, ["inspect", "nowhere"], "nowhere"),

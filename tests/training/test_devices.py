@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import pickle
 import socket
 import subprocess
 import sys
@@ -16,9 +17,11 @@ import pytest
 import torch
 
 from anisotropy.collection import Collection, open_collection
-from anisotropy.errors import MissingExtra, UsageError
-from anisotropy.training import train
+from anisotropy.errors import AnisotropyError, MissingExtra, UsageError
+from anisotropy.training import stage_configs, train
+from anisotropy.training.data import load_data
 from anisotropy.training.devices import Devices, SeveralDevices, find_devices
+from anisotropy.training.loop import fit
 from tests.training.conftest import write_collection
 from tests.training.making import QUICK, small
 
@@ -120,6 +123,62 @@ def test_two_processes_are_one_that_accumulates(tmp_path: Path) -> None:
     assert {p.name for p in tmp_path.iterdir() if p.is_dir()} == {
         "one", "two", "two.training", "words",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            OSError(28, "No space left"),
+            "the main process failed: OSError: [Errno 28] No space left",
+        ),
+        (ValueError("a\nb"), "the main process failed: ValueError: a"),
+        (UsageError("seed: got 5"), "seed: got 5"),
+        (MissingExtra("x", "train"), None),
+    ],
+)
+def test_every_error_of_the_main_process_reaches_the_others(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, text: str | None
+) -> None:
+    utils = pytest.importorskip("accelerate.utils")
+    sent: list[Any] = []
+
+    def broadcast(box: list[Any]) -> list[Any]:
+        """The main process comes first and leaves what the other one gets."""
+        if not sent:
+            sent.append(pickle.dumps(box))
+        found: list[Any] = pickle.loads(sent[0])
+        return found
+
+    def fails() -> None:
+        raise error
+
+    monkeypatch.setattr(utils, "broadcast_object_list", broadcast)
+    several = object.__new__(SeveralDevices)
+    several.rank = 0
+    with pytest.raises(type(error)) as here:
+        several.main(fails)
+    assert here.value is error
+    several.rank = 1
+    with pytest.raises(AnisotropyError) as there:
+        several.main(fails)
+    assert text is None or str(there.value) == text
+    assert "\n" not in str(there.value)
+
+
+def test_a_state_that_cannot_be_written_is_passed_on(made_up: Collection) -> None:
+    """Saving is an act of the main process, which every process takes part in."""
+    acts: list[str] = []
+
+    class Noted(Devices):
+        def main(self, action: Any) -> Any:
+            acts.append(action.__name__)
+            return super().main(action)
+
+    (config,) = stage_configs("ance", {**QUICK, "steps": 3, "save_steps": 1})
+    start = small(made_up)
+    fit(start, load_data(made_up, start), config, devices=Noted("cpu"))  # as a rank that is not 0
+    assert acts == ["_open", "act", "<lambda>", "<lambda>", "act"]
 
 
 def test_shares_cover_all_rows() -> None:

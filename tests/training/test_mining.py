@@ -13,7 +13,7 @@ import pytest
 
 from anisotropy.collection import Collection, open_collection
 from anisotropy.errors import UsageError
-from anisotropy.training import EncoderSizes, Trainable, looking, new_encoder, stage_configs
+from anisotropy.training import EncoderSizes, Trainable, new_encoder, stage_configs
 from anisotropy.training.batches import pick
 from anisotropy.training.config import TrainingConfig
 from anisotropy.training.data import TrainingData, load_data
@@ -171,13 +171,13 @@ def test_the_model_is_asked_where_a_side_is_searched_with_it(
     trainable: Trainable, data: TrainingData, monkeypatch: pytest.MonkeyPatch,
     values: dict[str, Any], wanted: bool,
 ) -> None:  # fmt: skip
-    config, encode, sides = config_of(**values), looking.encoded, []
+    config, encode, sides = config_of(**values), Trainable.encode, []
 
-    def noted(task: Task, side: Any, tokens: Any) -> Any:
+    def noted(self: Trainable, side: Any, tokens: Any, **options: Any) -> Any:
         sides.append(side)
-        return encode(task, side, tokens)
+        return encode(self, side, tokens, **options)
 
-    monkeypatch.setattr(looking, "encoded", noted)
+    monkeypatch.setattr(Trainable, "encode", noted)
     data = dataclasses.replace(data, dev=None)
     task = Task(trainable, data, config, objective_of(config), Devices("cpu"), 0)
     mined, _ = look(task, 0, Mined())

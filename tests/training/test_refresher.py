@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from anisotropy.cli import main
@@ -33,6 +35,7 @@ from anisotropy.training import refresher as module
 from anisotropy.training.batches import pick
 from anisotropy.training.data import load_data
 from anisotropy.training.devices import Devices
+from anisotropy.training.encoder import start_encoder
 from anisotropy.training.following import mark_finished, newest_checkpoint
 from anisotropy.training.gradients import Task
 from anisotropy.training.looking import look
@@ -142,6 +145,37 @@ def test_the_start_serves_until_the_first_checkpoint(
     assert read_mark(out, 0)["checkpoint"] == f"{start}/"
 
 
+def test_the_refresher_computes_as_the_trainer(
+    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same cuts of the start, the same forward pass, bit by bit the same vectors."""
+    values = {"start_layers": 1, "max_query_length": 6, "max_document_length": 7}
+    config = config_of("dual", dtype="bfloat16", device="cpu", **values)
+    sizes = dataclasses.replace(SIZES, layers=2)
+    start = new_encoder(collection, sizes).save(tmp_path / "start.ckpt", training={})
+    encode, seen = Trainable.encode, []
+
+    def noted(self: Trainable, side: Any, tokens: Any, *given: Any, **options: Any) -> Any:
+        found = encode(self, side, tokens, *given, **options)
+        seen.append(found)
+        return found
+
+    opened = start_encoder(start, collection, [config], 0)
+    data = load_data(collection, opened)
+    task = Task(opened, data, config, objective_of(config), Devices("cpu"), 0)
+    monkeypatch.setattr(Trainable, "encode", noted)
+    look(task, 0, Mined())
+    one = Patience(poll=0.01, timeout=1, sets=1)
+    writer = NegativeWriter(tmp_path / "out")
+    follow(tmp_path / "run", collection, writer, config, start=start, patience=one)
+    assert len(seen) == 6  # documents, dev and training queries, twice
+    for here, there in zip(seen[:3], seen[3:], strict=True):
+        np.testing.assert_array_equal(here, there)
+    full = encode(opened, "documents", data.documents)
+    assert not np.array_equal(seen[0], full)
+    np.testing.assert_allclose(seen[0], full, atol=0.1)
+
+
 def test_a_checkpoint_that_is_removed_meanwhile_is_passed_over(
     trainable: Trainable, collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,6 +207,7 @@ def test_a_damaged_checkpoint_stops_in_one_line(
     ("words", "message"),
     [
         (["ance", "--out", "o"], "negatives needs --follow CHECKPOINTS and --out DIR"),
+        (["--out", "o"], "negatives needs a STAGE: warmup, ance, norm, dual or dance"),
         (["anse", "--follow", "r", "--out", "o"], "stage: got 'anse'"),
         (["warmup", "--follow", "r", "--out", "o"], "mines no negatives"),
         (["ance", "--follow", "r", "--out", "o", "--names", "id"], "names: got 'id'"),

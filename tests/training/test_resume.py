@@ -17,14 +17,14 @@ import pytest
 from anisotropy.cli import main
 from anisotropy.collection import Collection, open_collection
 from anisotropy.errors import CheckpointError, UsageError
-from anisotropy.training import train
+from anisotropy.training import FromFiles, stage_configs, train
 from anisotropy.training.checkpoints import State, TrainingFolder
 from anisotropy.training.history import HistoryFile, read_history
 from anisotropy.training.mining import Mined
 from anisotropy.training.negatives import Negatives
 from tests.training.conftest import write_collection
 from tests.training.killing import digests
-from tests.training.making import QUICK, small
+from tests.training.making import QUICK, InLine, small
 
 ROOT = Path(__file__).parents[2]
 CONFIG = {**QUICK, "save_steps": 2, "dropout": 0.1}
@@ -149,6 +149,60 @@ def test_a_failed_stage_keeps_the_finished_one(made_up: Collection, tmp_path: Pa
         run(tmp_path / "x", made_up, stage="dance", config=config)
     names = sorted(p.name for p in (tmp_path / "x.training").iterdir())
     assert names == ["history.csv", "state-1-0"]
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_second_start_leaves_a_running_one_alone(
+    made_up: Collection, tmp_path: Path, resume: bool
+) -> None:
+    """The second one comes while a state is half written; the first goes on to its end."""
+    out, tried = tmp_path / "x", []
+
+    def second(line: str) -> None:
+        if tried or "4/6" not in line:
+            return
+        (tmp_path / "x.training/.state-0-4").mkdir()
+        before = everything(tmp_path)
+        assert "x.checkpoints/checkpoint-2/training.json" in before
+        with pytest.raises(UsageError, match="another process is training into") as e:
+            run(out, made_up, resume=resume, negatives=FromFiles(tmp_path / "none", timeout=0))
+        tried.append("\n" not in str(e.value))
+        assert everything(tmp_path) == before
+        assert (tmp_path / "x.training/.state-0-4").is_dir()
+
+    config = {**CONFIG, "refresh_steps": 2}
+    source = InLine(out, tmp_path / "sets", made_up, stage_configs("ance", config)[-1])
+    run(out, made_up, config=config, progress=second, negatives=source)
+    assert tried == [True]
+    assert not (tmp_path / "x.training").exists()
+
+
+def test_the_lock_goes_with_its_process(made_up: Collection, tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; "
+        "from anisotropy.training.locking import FolderLock; "
+        "lock = FolderLock(Path(sys.argv[1])); lock.take(); print('held', flush=True); "
+        "sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "x.training")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(UsageError, match="another process is training into"):
+            TrainingFolder(tmp_path / "x", {}).begin(True)
+        holder.kill()
+    assert (tmp_path / "x.training/lock").is_file()
+    folder = TrainingFolder(tmp_path / "x", {})
+    assert folder.begin(True) is None
+    folder.close()
+    assert [path.name for path in (tmp_path / "x.training").iterdir()] == ["history.csv"]
 
 
 def test_what_is_no_state_is_left_alone(made_up: Collection, tmp_path: Path) -> None:

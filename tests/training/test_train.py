@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from anisotropy.collection import Collection
+from anisotropy.collection import Collection, open_collection
 from anisotropy.encoders import open_encoder
 from anisotropy.errors import CheckpointError, UsageError
 from anisotropy.training import (
@@ -34,6 +34,7 @@ from anisotropy.training.looking import look
 from anisotropy.training.loop import fit, objective_of, schedule
 from anisotropy.training.mining import Mined
 from anisotropy.training.stages import prepared
+from tests.training.conftest import write_collection
 
 SIZES = EncoderSizes(vocabulary=400, hidden=32, intermediate=32)
 QUICK: dict[str, Any] = {
@@ -216,6 +217,37 @@ def test_nan_stops_at_once_in_one_line(warm: Path, made_up: Collection, tmp_path
         train("ance", start=warm, data=made_up, out=out, config=config)
     assert "\n" not in str(error.value)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("dev", [True, False])
+@pytest.mark.parametrize(("steps", "save"), [(1, 0), (2, 1)])
+def test_a_diverged_step_is_not_kept(
+    made_up: Collection, tmp_path: Path, steps: int, save: int, dev: bool
+) -> None:
+    """After the last step no loss tells it, and without a dev split no vector."""
+    data = made_up if dev else open_collection(write_collection(tmp_path / "c", n_dev=0, n_test=9))
+    config = {**QUICK, "steps": steps, "save_steps": save, "warmup_steps": 0}
+    config["learning_rate"] = 1e30
+    with pytest.raises(
+        UsageError, match=r"not finite at step 1 \(.*; lower learning_rate$"
+    ) as err:
+        train("ance", start=new_encoder(data, SIZES), data=data, out=tmp_path / "x", config=config)
+    assert "\n" not in str(err.value)
+    assert not (tmp_path / "x").exists()
+    assert not list(tmp_path.glob("x.training/state-*"))
+
+
+def test_vectors_that_are_not_finite_mine_nothing(made_up: Collection, warm: Path) -> None:
+    trainable = open_trainable(warm)
+    data = load_data(made_up, trainable)
+    (config,) = stage_configs("ance", QUICK)
+    task = Task(trainable, data, config, objective_of(config), Devices("cpu"), 0)
+    with torch.no_grad():
+        trainable.model.norm.bias[3] = float("inf")
+    with pytest.raises(UsageError, match=r"not finite at step 3 \(vectors\); lower learning_rate"):
+        look(task, 3, Mined())
+    with pytest.raises(UsageError, match=r"not finite at step 0 \(vectors\); nothing is trained"):
+        look(task, 0, Mined())
 
 
 @pytest.mark.parametrize(
