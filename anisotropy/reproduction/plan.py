@@ -35,6 +35,8 @@ FILES = {
 #: The methods that the paper names; the others are controls.
 PAPER = (ANCE, NORM, DUAL, DANCE)
 CONTROLS = (CONTINUED, SYMMETRIC)
+#: Steps between two states of a leg that a killed run goes on from, unless another number is given.
+SAVE_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ def make_plan(config: str | Path | Mapping[str, Any] | None = None) -> Plan:
     config
         TOML file or mapping with the tables ``sizes`` (of an encoder from scratch), ``warmup``,
         ``ance``, ``norm`` and ``dual`` (values over the stage's), each optional. What is not
-        given is what the demo uses.
+        given is what the demo uses, and 50 ``save_steps``.
 
     Raises
     ------
@@ -169,7 +171,9 @@ def make_plan(config: str | Path | Mapping[str, Any] | None = None) -> Plan:
         if name not in known:
             raise UsageError(f"{where}: sizes: {one_of(name, known)}")
     EncoderSizes(**sizes)
-    plan = Plan({stage: {**PLAN[stage], **given.get(stage, {})} for stage in TRAINED}, sizes)
+    saved = {"save_steps": SAVE_STEPS}
+    stages = {stage: {**saved, **PLAN[stage], **given.get(stage, {})} for stage in TRAINED}
+    plan = Plan(stages, sizes)
     for leg in plan.legs():
         _checked(where, leg)
     return plan

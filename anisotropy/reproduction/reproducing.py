@@ -300,6 +300,7 @@ def _leg(
     collection: Collection,
     say: Say | None,
 ) -> None:
+    from anisotropy.training.checkpoints import TrainingFolder
     from anisotropy.training.encoder import EncoderSizes, new_encoder
     from anisotropy.training.stages import train
 
@@ -307,8 +308,10 @@ def _leg(
     if start is None:
         start = new_encoder(collection, EncoderSizes(**plan.sizes), seed=seed)
     target.parent.mkdir(parents=True, exist_ok=True)
+    # Without a state it begins anew, also over a checkpoint whose history is not whole.
+    resume = TrainingFolder(target, {}).has_state()
     train(leg.stage, start=start, data=collection, out=target, config=leg.values, seed=seed,
-          progress=say)  # fmt: skip
+          resume=resume, progress=say)  # fmt: skip
 
 
 def _open(

@@ -21,8 +21,9 @@ from anisotropy.opening import EncoderOptions, encode_to_store
 from anisotropy.plots import FIGURES
 from anisotropy.reproduction import Given, make_plan
 from anisotropy.reproduction.plan import finished
-from anisotropy.reproduction.reproducing import _label, _open, _seeds
+from anisotropy.reproduction.reproducing import _label, _open, _seeds, _train
 from anisotropy.results import Results
+from anisotropy.training.checkpoints import TrainingFolder
 from tests.making import make_checkpoint
 from tests.training.conftest import write_collection
 
@@ -429,3 +430,40 @@ def test_step_zero_of_what_cannot_be_read_so_is_a_warning(here: Path, tmp_path: 
 def test_a_collection_of_another_split_is_refused(here: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="evaluates 'dev', not 'test'"):
         an.reproduce(tmp_path / "x", data=open_collection("data", split="dev"))
+
+
+def test_a_killed_leg_goes_on_to_the_same_weights(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second step of DANCE is never written: the rerun takes up the state after the first."""
+    shutil.copytree(here / "out/checkpoints/2", tmp_path / "checkpoints/2")
+    target = tmp_path / "checkpoints/2/dance.ckpt"
+    wanted = sha256_file(target / "model.safetensors")
+    shutil.rmtree(target)
+    collection = open_collection("data", split="test")
+    (here / "saving.toml").write_text(CONFIG.replace("[dual]", "[dual]\nsave_steps = 1"))
+    plan = make_plan("saving.toml")
+    legs, said = plan.needed(["DANCE"], ["warm start"]), list[str]()
+    given = Given(start=tmp_path / "checkpoints/2/warm-start.ckpt")
+    append = TrainingFolder.append
+
+    def stop(self: TrainingFolder, row: dict[str, Any]) -> None:
+        if row["step"] == 2:
+            raise KeyboardInterrupt
+        append(self, row)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingFolder, "append", stop)
+        with pytest.raises(KeyboardInterrupt):
+            _train(tmp_path, 2, 0, given, legs, plan, collection, None)
+    assert list(tmp_path.glob("checkpoints/2/dance.ckpt.training/state-0-1"))
+    assert not target.exists()
+    _train(tmp_path, 2, 0, given, legs, plan, collection, said.append)
+    assert any("1/2 · resumed from" in line for line in said)
+    assert sha256_file(target / "model.safetensors") == wanted
+
+
+def test_states_are_saved_unless_the_configuration_says_otherwise() -> None:
+    plan = make_plan({"norm": {"save_steps": 0}, "dual": {"save_steps": 7}})
+    saved = {stage: plan.config(stage)["save_steps"] for stage in plan.stages}
+    assert saved == {"warmup": 50, "ance": 50, "norm": 0, "dual": 7}
