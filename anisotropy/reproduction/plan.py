@@ -19,7 +19,7 @@ from anisotropy.comparison.claims import (
 )
 from anisotropy.encoders.folders import training_record
 from anisotropy.errors import UsageError, one_of
-from anisotropy.training.config import load_config, stage_configs
+from anisotropy.training.config import RECORDING, load_config, stage_configs
 
 TRAINED = ("warmup", "ance", "norm", "dual")
 #: Method to the name of its checkpoint.
@@ -223,8 +223,9 @@ def _complete(folder: Path, steps: int) -> bool:
     return steps in done
 
 
-#: Resolved by the start: what a configuration says of them is not what is recorded.
-_RESOLVED = ("form", "temperature")
+#: Resolved by the start, so that what is recorded is not what a configuration says; or without
+#: effect on the weights.
+_NOT_HELD = ("form", "temperature", *RECORDING)
 
 
 def _differences(
@@ -233,7 +234,7 @@ def _differences(
     stages = record.get("stages") or [{}]
     made = stages[-1].get("config") or {}
     for name, value in stage_configs(leg.stage, leg.values)[0].as_dict().items():
-        if name not in _RESOLVED and made.get(name, value) != value:
+        if name not in _NOT_HELD and made.get(name, value) != value:
             yield f"{name} {made[name]!r}, asked for {value!r}"
     if record.get("seed") != seed:
         yield f"seed {record.get('seed')}, asked for {seed}"

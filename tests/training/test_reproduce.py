@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -374,6 +375,11 @@ def test_a_checkpoint_is_finished_when_its_history_is(here: Path, tmp_path: Path
     fingerprint = open_collection("data", split="test").fingerprint
     start = tmp_path / "norm-first.ckpt"
     assert finished(folder, leg, 1, start, fingerprint)
+    recorded = replace(leg, values={**leg.values, "save_steps": 1, "tensorboard": True})
+    assert finished(folder, recorded, 1, start, fingerprint)
+    with pytest.raises(UsageError, match="batch_size 12, asked for 13"):
+        finished(folder, replace(leg, values={**leg.values, "batch_size": 13}), 1, start,
+                 fingerprint)  # fmt: skip
     with pytest.raises(UsageError, match=r"start .*norm-first\.ckpt, asked for .*other\.ckpt"):
         finished(folder, leg, 1, tmp_path / "other.ckpt", fingerprint)
     with pytest.raises(UsageError, match="another collection or split"):
