@@ -37,6 +37,13 @@ PAPER = (ANCE, NORM, DUAL, DANCE)
 CONTROLS = (CONTINUED, SYMMETRIC)
 #: Steps between two states of a leg that a killed run goes on from, unless another number is given.
 SAVE_STEPS = 50
+#: Keys that a reproduction leaves as the preset of the stage has them.
+_FIXED = ("form", "head", "select")
+#: Keys of a stage in which the methods may differ: its loss and head; and what is not compared:
+#: lengths, which every method has alike, and what changes nothing in the weights.
+_OF_METHOD = ("stage", "form", "temperature", "prime_weight", "dual_weight", "alignment_weight",
+              "uniformity_weight", "uniformity_t", "head")  # fmt: skip
+_NOT_COMPARED = ("steps", "evaluate_steps", *RECORDING)
 
 
 @dataclass(frozen=True)
@@ -102,6 +109,15 @@ class Plan:
         """Resolved configuration of a stage."""
         return stage_configs(stage, self.stages[stage])[0].as_dict()
 
+    def unequal(self) -> dict[str, tuple[Any, Any, Any]]:
+        """What ``ance``, ``norm`` and ``dual`` differ in besides loss and head, with the values.
+
+        ``batch_size`` and ``accumulation`` count as their product, the pairs a step.
+        """
+        ance, norm, dual = (_compared(self.config(stage)) for stage in ("ance", "norm", "dual"))
+        found = {name: (ance[name], norm[name], dual[name]) for name in ance}
+        return {name: values for name, values in found.items() if len(set(values)) > 1}
+
     def legs(self) -> tuple[Leg, ...]:
         """Everything that can be trained, each after what it starts from."""
         first, second = (int(self.config(stage)["steps"]) for stage in ("norm", "dual"))
@@ -138,6 +154,12 @@ class Plan:
         return tuple(leg for leg in legs.values() if leg.name in wanted)
 
 
+def _compared(values: Mapping[str, Any]) -> dict[str, Any]:
+    left = (*_OF_METHOD, *_NOT_COMPARED, "batch_size", "accumulation")
+    pairs = {"batch_size x accumulation": values["batch_size"] * values["accumulation"]}
+    return {**pairs, **{name: value for name, value in values.items() if name not in left}}
+
+
 def make_plan(config: str | Path | Mapping[str, Any] | None = None) -> Plan:
     """Resolve and check the training configuration of a reproduction.
 
@@ -151,7 +173,8 @@ def make_plan(config: str | Path | Mapping[str, Any] | None = None) -> Plan:
     Raises
     ------
     UsageError
-        If a table, key or value is not allowed.
+        If a table, key or value is not allowed. ``form``, ``head`` and ``select`` are the
+        preset's: they make the methods, and the last step counts.
     """
     import dataclasses
 
@@ -176,6 +199,8 @@ def make_plan(config: str | Path | Mapping[str, Any] | None = None) -> Plan:
     plan = Plan(stages, sizes)
     for leg in plan.legs():
         _checked(where, leg)
+    for stage in TRAINED:
+        _check_fixed(where, stage, plan.config(stage))
     return plan
 
 
@@ -184,6 +209,17 @@ def _checked(where: str, leg: Leg) -> None:
         stage_configs(leg.stage, leg.values)
     except UsageError as error:
         raise UsageError(f"{where}: {leg.stage}: {error}") from None
+
+
+def _check_fixed(where: str, stage: str, values: Mapping[str, Any]) -> None:
+    """Refuse what would make a stage another method, or its number of steps not the asked one."""
+    preset = stage_configs(stage)[0].as_dict()
+    for name in _FIXED:
+        if values[name] != preset[name]:
+            raise UsageError(
+                f"{where}: {stage}: {name}: got {values[name]!r}; allowed in a reproduction: "
+                f"{preset[name]!r}; leave it out"
+            )
 
 
 def finished(folder: Path, leg: Leg, seed: int, start: Path | None, fingerprint: str) -> bool:

@@ -390,10 +390,11 @@ def _about(
 
 
 def _notes(plan: Plan, collection: Collection) -> list[str]:
-    lines = []
-    sizes = {plan.config(stage)["batch_size"] for stage in ("ance", "norm", "dual")}
-    if len(sizes) > 1:
-        lines.append("batch sizes of ance, norm and dual differ: equal steps are not equal pairs")
+    lines = [
+        f"ance, norm and dual differ in {name} ({', '.join(map(str, values))}): so do their "
+        "methods, besides loss and head"
+        for name, values in plan.unequal().items()
+    ]
     if collection.split != "test":
         lines.append(f"claims are decided on split {collection.split}, not on test")
     return lines

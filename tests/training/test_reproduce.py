@@ -22,7 +22,7 @@ from anisotropy.opening import EncoderOptions, encode_to_store
 from anisotropy.plots import FIGURES
 from anisotropy.reproduction import Given, make_plan
 from anisotropy.reproduction.plan import finished
-from anisotropy.reproduction.reproducing import _label, _open, _seeds, _train
+from anisotropy.reproduction.reproducing import _label, _notes, _open, _seeds, _train
 from anisotropy.results import Results
 from anisotropy.training.checkpoints import TrainingFolder
 from tests.making import make_checkpoint
@@ -300,6 +300,9 @@ BAD: dict[str, tuple[list[str], str]] = {
     "unknown table": (["--config", "bad.toml"], "'norm'"),
     "unknown size": (["--config", "size.toml"], "'hidden'"),
     "unknown key": (["--config", "key.toml"], "'steps'"),
+    "another head": (["--config", "head.toml"], "ance: head: got 'dance'; allowed in a reproduction"),
+    "another form": (["--config", "form.toml"], "dual: form: got 'cosine'"),
+    "selected": (["--config", "best.toml"], "norm: select: got 'best'"),
     "given is nothing": (["--ance", "nowhere.ckpt"], "nowhere.ckpt"),
     "start is nothing": (["--start", "nowhere.ckpt"], "nowhere.ckpt"),
     "out is a file": (["--out", "c.toml"], "c.toml is a file"),
@@ -314,6 +317,9 @@ def test_bad_input_is_one_line(name: str, here: Path, capsys: pytest.CaptureFixt
     (here / "bad.toml").write_text("[nrom]\nsteps = 1\n")
     (here / "size.toml").write_text("[sizes]\nhiden = 16\n")
     (here / "key.toml").write_text("[norm]\nstep = 1\n")
+    (here / "head.toml").write_text('[ance]\nhead = "dance"\n')
+    (here / "form.toml").write_text('[dual]\nform = "cosine"\n')
+    (here / "best.toml").write_text('[norm]\nselect = "best"\n')
     words, said = BAD[name]
     out = [] if "--out" in words else ["--out", "never"]
     assert said in complain(capsys, [*WORDS, *words, *out])
@@ -419,6 +425,22 @@ def test_a_plan_takes_what_is_given_over_the_demo() -> None:
     assert plan.sizes["hidden"] == 64
     legs = {leg.name: leg.steps for leg in plan.legs()}
     assert (legs["ance-continued-first"], legs["ance-continued"]) == (7, 120)
+
+
+def test_what_methods_differ_in_besides_loss_and_head_is_noted(here: Path) -> None:
+    collection = open_collection("data", split="test")
+    assert _notes(make_plan("c.toml"), collection) == _notes(make_plan(), collection) == []
+    same = {"batch_size": 64, "accumulation": 2, "save_steps": 3, "steps": 9, "dual_weight": 0.3}
+    assert _notes(make_plan({"dual": same}), collection) == []
+    values = {"learning_rate": 0.5, "batch_size": 32, "refresh_steps": 7}
+    lines = _notes(make_plan({"norm": values}), collection)
+    assert [line.split(": ")[0] for line in lines] == [
+        "ance, norm and dual differ in batch_size x accumulation (128, 32, 128)",
+        "ance, norm and dual differ in learning_rate (0.0001, 0.5, 0.0001)",
+        "ance, norm and dual differ in refresh_steps (60, 7, 60)",
+    ]
+    dev = _notes(make_plan(), open_collection("data", split="dev"))
+    assert dev == ["claims are decided on split dev, not on test"]
 
 
 def test_step_zero_of_what_cannot_be_read_so_is_a_warning(here: Path, tmp_path: Path) -> None:
