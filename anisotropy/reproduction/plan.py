@@ -35,14 +35,14 @@ FILES = {
 #: The methods that the paper names; the others are controls.
 PAPER = (ANCE, NORM, DUAL, DANCE)
 CONTROLS = (CONTINUED, SYMMETRIC)
-#: Steps between two states of a leg that a killed run goes on from, unless another number is given.
+#: Steps between two states that a killed run goes on from, unless another number is given.
 SAVE_STEPS = 50
 #: Keys that a reproduction leaves as the preset of the stage has them.
 _FIXED = ("form", "head", "select")
-#: Keys of a stage in which the methods may differ: its loss and head; and what is not compared:
-#: lengths, which every method has alike, and what changes nothing in the weights.
+#: Loss and head, in which the methods may differ.
 _OF_METHOD = ("stage", "form", "temperature", "prime_weight", "dual_weight", "alignment_weight",
               "uniformity_weight", "uniformity_t", "head")  # fmt: skip
+#: Lengths, which every method has alike, and what changes nothing in the weights.
 _NOT_COMPARED = ("steps", "evaluate_steps", *RECORDING)
 
 
@@ -212,7 +212,7 @@ def _checked(where: str, leg: Leg) -> None:
 
 
 def _check_fixed(where: str, stage: str, values: Mapping[str, Any]) -> None:
-    """Refuse what would make a stage another method, or its number of steps not the asked one."""
+    """Refuse what makes a stage another method, or takes weights from before its last step."""
     preset = stage_configs(stage)[0].as_dict()
     for name in _FIXED:
         if values[name] != preset[name]:

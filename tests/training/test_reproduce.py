@@ -51,7 +51,7 @@ FILES = [
     "ance", "ance-continued", "ance-continued-first", "ance-dual", "ance-norm", "dance",
     "dance-symmetric", "dual-first", "norm-first", "symmetric-first", "warm-start",
 ]  # fmt: skip
-WORDS = ["reproduce", "--data", "data", "--config", "c.toml", "--measures", "mean_cosine"]
+WORDS = ["reproduce", "--data", "data", "--training", "c.toml", "--measures", "mean_cosine"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -200,11 +200,13 @@ def test_finished_checkpoints_are_used_again_and_claims_are_printed(
     out = tmp_path / "again"
     (out / "checkpoints").mkdir(parents=True)
     shutil.copytree(here / "out/checkpoints/2", out / "checkpoints/2")
+    assert 'training = "c.toml"' in (here / "out/config.toml").read_text()
     for name in ("claims.json", "run.json"):
         shutil.copy(here / "out" / name, out / name)
     shutil.rmtree(out / "checkpoints/2/dance.ckpt")
     before = trained(out)
-    assert main([*WORDS, "--out", str(out), "--seeds", "2"]) == 0
+    words = ["reproduce", "--config", "out/config.toml", "--out", str(out), "--seeds", "2"]
+    assert main(words) == 0
     said, err = capsys.readouterr()
     after = trained(out)
     assert {name for name in after if after[name] != before.get(name)} == {
@@ -297,12 +299,15 @@ BAD: dict[str, tuple[list[str], str]] = {
     "seeds twice": (["--seeds", "1", "1"], "different whole numbers"),
     "negative seed": (["--seeds", "-1"], "seed: got -1"),
     "no such split": (["--split", "tset"], "'test'"),
-    "unknown table": (["--config", "bad.toml"], "'norm'"),
-    "unknown size": (["--config", "size.toml"], "'hidden'"),
-    "unknown key": (["--config", "key.toml"], "'steps'"),
-    "another head": (["--config", "head.toml"], "ance: head: got 'dance'; allowed in a reproduction"),
-    "another form": (["--config", "form.toml"], "dual: form: got 'cosine'"),
-    "selected": (["--config", "best.toml"], "norm: select: got 'best'"),
+    "unknown table": (["--training", "bad.toml"], "'norm'"),
+    "unknown size": (["--training", "size.toml"], "'hidden'"),
+    "unknown key": (["--training", "key.toml"], "'steps'"),
+    "another head": (["--training", "head.toml"], "ance: head: got 'dance'; allowed in a repr"),
+    "another form": (["--training", "form.toml"], "dual: form: got 'cosine'"),
+    "selected": (["--training", "best.toml"], "norm: select: got 'best'"),
+    "unknown option": (["--config", "command.toml"], "'training'"),
+    "seeds that are no numbers": (["--config", "types.toml"], "needed: a list of whole numbers"),
+    "checkpoints in no list": (["--config", "list.toml"], "needed: a list of texts"),
     "given is nothing": (["--ance", "nowhere.ckpt"], "nowhere.ckpt"),
     "start is nothing": (["--start", "nowhere.ckpt"], "nowhere.ckpt"),
     "out is a file": (["--out", "c.toml"], "c.toml is a file"),
@@ -320,6 +325,9 @@ def test_bad_input_is_one_line(name: str, here: Path, capsys: pytest.CaptureFixt
     (here / "head.toml").write_text('[ance]\nhead = "dance"\n')
     (here / "form.toml").write_text('[dual]\nform = "cosine"\n')
     (here / "best.toml").write_text('[norm]\nselect = "best"\n')
+    (here / "command.toml").write_text('trainings = "c.toml"\n')
+    (here / "types.toml").write_text("seeds = [1, true]\n")
+    (here / "list.toml").write_text('dance = "x"\n')
     words, said = BAD[name]
     out = [] if "--out" in words else ["--out", "never"]
     assert said in complain(capsys, [*WORDS, *words, *out])
@@ -353,6 +361,27 @@ def test_changed_claims_are_refused(
     assert said in complain(capsys, [*WORDS, "--out", str(tmp_path)])
 
 
+def test_a_run_killed_before_its_record_goes_on(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("anisotropy.training.stages.train", stop)
+    words = [*WORDS, "--out", str(tmp_path), "--quiet"]
+    shutil.copy(here / "out/claims.json", tmp_path / "claims.json")
+    (tmp_path / ".run.json.x").touch()
+    (tmp_path / "notes.txt").touch()
+    assert "holds other files" in complain(capsys, words)
+    (tmp_path / "notes.txt").unlink()
+    (tmp_path / "claims.json").write_bytes(b"\xff")
+    assert "other claims" in complain(capsys, words)
+    assert not (tmp_path / "run.json").exists()
+    shutil.copy(here / "out/claims.json", tmp_path / "claims.json")
+    assert main(words) == 130
+    assert (tmp_path / "run.json").read_bytes() == (here / "out/run.json").read_bytes()
+
+
 def test_other_margins_are_another_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "m.json").write_text('{"margins": {"ranking.recipe.nDCG@10": 0.5}}')
     line = complain(capsys, [*WORDS, "--claims", "m.json", "--out", "out"])
@@ -371,7 +400,7 @@ def test_another_configuration_is_refused(
 ) -> None:
     assert old in CONFIG
     (here / "other.toml").write_text(CONFIG.replace(old, new))
-    words = ["reproduce", "--data", "data", "--config", "other.toml", "--out", "out"]
+    words = ["reproduce", "--data", "data", "--training", "other.toml", "--out", "out"]
     assert said in complain(capsys, words)
 
 
