@@ -191,7 +191,7 @@ def claims_view(results: Results) -> dict[str, Any]:
     """What the page shows: the claims, the same claims between other methods, every part."""
     groups = contrasts_of(decided(results))
     if not groups:
-        empty = {"claims": [], "others": None, "what": "", "few": ""}
+        empty: dict[str, Any] = {"claims": [], "others": None, "what": "", "few": ""}
         return {**empty, "parts": {"head": [], "rows": []}}
     (first, records), *rest = groups.items()
     return {
