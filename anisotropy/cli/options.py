@@ -28,13 +28,14 @@ FORMATS = ("table", "json", "csv", "latex", "markdown")
 #: Types of the values in a configuration file; every other value is text.
 _TYPES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("batch_size", "seed", "max_query_length", "max_document_length"), (int,)),
-    **dict.fromkeys(("normalize", "quiet", "verify", "exact"), (bool,)),
+    **dict.fromkeys(("normalize", "quiet", "verify", "exact", "controls"), (bool,)),
     **dict.fromkeys(("temperature", "perplexity", "relative_error"), (int, float)),
     "relevance_level": (int,),
     "sample": (int,),
     "documents": (int, str),
 }
-_LISTS = ("fail_if", "spaces", "names", "transform")
+_LISTS = ("fail_if", "spaces", "names", "transform", "ance", "norm", "dual", "dance")
+_NUMBERS = ("seeds",)
 _ONE_OR_MANY = ("a", "b")
 
 DATA_DEFAULTS: dict[str, Any] = {"data": None, "split": None, "documents": "all"}
@@ -208,6 +209,10 @@ def _check_type(where: str, key: str, value: Any) -> None:
     if key in _LISTS or (key in _ONE_OR_MANY and isinstance(value, list)):
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise UsageError(f"{where} is {value!r}; needed: a list of texts")
+        return
+    if key in _NUMBERS:
+        if not isinstance(value, list) or not all(type(item) is int for item in value):
+            raise UsageError(f"{where} is {value!r}; needed: a list of whole numbers")
         return
     kinds = _TYPES.get(key, (str,))
     # A truth value is a whole number to Python, not to a user.

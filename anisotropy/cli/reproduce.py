@@ -9,6 +9,7 @@ from typing import Any
 from anisotropy.cli.options import (
     FORMATS,
     MEASURE_DEFAULTS,
+    add_common_options,
     add_data_options,
     add_measure_options,
     resolve,
@@ -33,7 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "projection": "none",
     "out": "reproduction",
     "format": "table",
-    "training_config": None,
+    "training": None,
 }
 
 
@@ -48,7 +49,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         "encoder from scratch)")  # fmt: skip
     parser.add_argument("--seeds", nargs="+", type=int, metavar="N", help="one training of "
                         "everything a seed (0 1 2); the method is decided from 3")  # fmt: skip
-    parser.add_argument("--config", metavar="FILE", help="training configuration: TOML with "
+    parser.add_argument("--training", metavar="FILE", help="training configuration: TOML with "
                         "tables sizes, warmup, ance, norm, dual")  # fmt: skip
     parser.add_argument("--claims", metavar="FILE", help="claims or margins, JSON or TOML; "
                         "written to DIR/claims.json before anything else")  # fmt: skip
@@ -62,12 +63,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=int, metavar="N", help="tokens a batch")
     parser.add_argument("--out", metavar="DIR", help="folder of everything (reproduction)")
     parser.add_argument("--format", metavar="F", help=f"printed as {', '.join(FORMATS)}")
-    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    add_common_options(parser)
 
 
 def run(given: dict[str, Any]) -> int:
     """Train what is missing, analyze, decide, write, print."""
-    given["training_config"] = given.pop("config", None)
     options = resolve(given, DEFAULTS)
     from anisotropy.cli import jobs
     from anisotropy.cli.options import write_config
@@ -82,7 +82,7 @@ def run(given: dict[str, Any]) -> int:
         data=options["data"],
         split=options["split"],
         seeds=options["seeds"],
-        config=options["training_config"],
+        config=options["training"],
         claims=options["claims"],
         controls=options["controls"],
         options=jobs.analysis_options(options),
@@ -92,7 +92,6 @@ def run(given: dict[str, Any]) -> int:
         say=jobs.teller(options["quiet"]),
         progress=jobs.progress_bars(options["quiet"]),
     )
-    options["config"] = options.pop("training_config")
     write_config(Path(options["out"]), "reproduce", options)
     table = options["format"] == "table"
     print(claims_text(results) if table else format_results(results, options["format"]))

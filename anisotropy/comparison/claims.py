@@ -148,7 +148,7 @@ class Contrast:
 
 
 CONTRASTS: tuple[Contrast, ...] = (
-    Contrast(DANCE, ANCE, "the paper's claim: loss, L2, head, temperature and more steps at once"),
+    Contrast(DANCE, ANCE, "loss, L2, head, temperature and more steps at once"),
     Contrast(DANCE, CONTINUED, "equal steps: loss, L2, head and temperature"),
     Contrast(DANCE, NORM, "equal steps, the same L2, head and temperature: the dual loss alone"),
     Contrast(DUAL, CONTINUED, "equal steps, dot product in both: the dual loss alone"),

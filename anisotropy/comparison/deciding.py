@@ -269,7 +269,8 @@ def _outcome(
     if p < error:
         return _significant(parts, missing, sides[0] <= sides[1], notes, error)
     if outcomes == {SAME}:
-        return SAME, notes
+        # What is not tested has no interval, so nothing shows that it is within its margin.
+        return (UNDECIDED if missing else SAME), notes
     if SUPPORTED in outcomes and outcomes & {CONTRADICTED, SAME}:
         return MIXED, [*notes, "its measures come out differently"]
     if outcomes == {SUPPORTED} or CONTRADICTED in outcomes:

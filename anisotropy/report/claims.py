@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from anisotropy.comparison.deciding import LEAST_SEEDS
 from anisotropy.report.cells import Cell, cell, number_cell
 from anisotropy.report.numbers import interval, number, probability, signed
 from anisotropy.results import Results
@@ -85,11 +86,27 @@ def claims_text(results: Results, width: int = 100) -> str:
     groups = list(contrasts_of(decided(results)).items())
     if not groups:
         return ""
-    lines = [f"Claims: {groups[0][1][0]['what']}", ""]
-    for letter in letters_of(groups[0][1]):
-        lines += _claim_lines(*scopes_of(groups[0][1], letter), width)
+    name, records = groups[0]
+    few = few_seeds(records)
+    lines = [f"Claims: {_heading(name, records)}", *([f"({few})"] if few else []), ""]
+    for letter in letters_of(records):
+        lines += _claim_lines(*scopes_of(records, letter), width)
     text = "\n".join([*lines, *_grid(groups[1:])])
     return "".join(c if c == "\n" or c.isprintable() else "?" for c in text)
+
+
+def _heading(name: str, records: Sequence[Record]) -> str:
+    return f"{name.replace(' - ', ' − ')} ({records[0]['what']})"
+
+
+def few_seeds(records: Sequence[Record]) -> str:
+    """Why the method is undecided whatever the measures say; empty with seeds enough."""
+    method, checkpoints = scopes_of(records, letters_of(records)[0])
+    count = len(checkpoints)
+    if count >= LEAST_SEEDS or any(part["p"] is not None for part in method["parts"]):
+        return ""
+    seeds = "1 seed" if count == 1 else f"{count} seeds"
+    return f"{seeds}; a claim about the method needs {LEAST_SEEDS} or more"
 
 
 def _grid(groups: Sequence[tuple[str, Sequence[Record]]]) -> list[str]:
@@ -174,10 +191,12 @@ def claims_view(results: Results) -> dict[str, Any]:
     """What the page shows: the claims, the same claims between other methods, every part."""
     groups = contrasts_of(decided(results))
     if not groups:
-        return {"claims": [], "others": None, "parts": {"head": [], "rows": []}, "what": ""}
+        empty: dict[str, Any] = {"claims": [], "others": None, "what": "", "few": ""}
+        return {**empty, "parts": {"head": [], "rows": []}}
     (first, records), *rest = groups.items()
     return {
-        "what": f"{first}: {records[0]['what']}{_steps(records[0])}",
+        "what": f"{_heading(first, records)}{_steps(records[0])}",
+        "few": few_seeds(records),
         "claims": [_claim_view(records, letter) for letter in letters_of(records)],
         "others": _others(rest),
         "parts": _all_parts(groups),

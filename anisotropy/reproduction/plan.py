@@ -19,7 +19,7 @@ from anisotropy.comparison.claims import (
 )
 from anisotropy.encoders.folders import training_record
 from anisotropy.errors import UsageError, one_of
-from anisotropy.training.config import load_config, stage_configs
+from anisotropy.training.config import RECORDING, load_config, stage_configs
 
 TRAINED = ("warmup", "ance", "norm", "dual")
 #: Method to the name of its checkpoint.
@@ -35,6 +35,15 @@ FILES = {
 #: The methods that the paper names; the others are controls.
 PAPER = (ANCE, NORM, DUAL, DANCE)
 CONTROLS = (CONTINUED, SYMMETRIC)
+#: Steps between two states that a killed run goes on from, unless another number is given.
+SAVE_STEPS = 50
+#: Keys that a reproduction leaves as the preset of the stage has them.
+_FIXED = ("form", "head", "select")
+#: Loss and head, in which the methods may differ.
+_OF_METHOD = ("stage", "form", "temperature", "prime_weight", "dual_weight", "alignment_weight",
+              "uniformity_weight", "uniformity_t", "head")  # fmt: skip
+#: Lengths, which every method has alike, and what changes nothing in the weights.
+_NOT_COMPARED = ("steps", "evaluate_steps", *RECORDING)
 
 
 @dataclass(frozen=True)
@@ -100,6 +109,15 @@ class Plan:
         """Resolved configuration of a stage."""
         return stage_configs(stage, self.stages[stage])[0].as_dict()
 
+    def unequal(self) -> dict[str, tuple[Any, Any, Any]]:
+        """What ``ance``, ``norm`` and ``dual`` differ in besides loss and head, with the values.
+
+        ``batch_size`` and ``accumulation`` count as their product, the pairs a step.
+        """
+        ance, norm, dual = (_compared(self.config(stage)) for stage in ("ance", "norm", "dual"))
+        found = {name: (ance[name], norm[name], dual[name]) for name in ance}
+        return {name: values for name, values in found.items() if len(set(values)) > 1}
+
     def legs(self) -> tuple[Leg, ...]:
         """Everything that can be trained, each after what it starts from."""
         first, second = (int(self.config(stage)["steps"]) for stage in ("norm", "dual"))
@@ -136,6 +154,12 @@ class Plan:
         return tuple(leg for leg in legs.values() if leg.name in wanted)
 
 
+def _compared(values: Mapping[str, Any]) -> dict[str, Any]:
+    left = (*_OF_METHOD, *_NOT_COMPARED, "batch_size", "accumulation")
+    pairs = {"batch_size x accumulation": values["batch_size"] * values["accumulation"]}
+    return {**pairs, **{name: value for name, value in values.items() if name not in left}}
+
+
 def make_plan(config: str | Path | Mapping[str, Any] | None = None) -> Plan:
     """Resolve and check the training configuration of a reproduction.
 
@@ -144,12 +168,13 @@ def make_plan(config: str | Path | Mapping[str, Any] | None = None) -> Plan:
     config
         TOML file or mapping with the tables ``sizes`` (of an encoder from scratch), ``warmup``,
         ``ance``, ``norm`` and ``dual`` (values over the stage's), each optional. What is not
-        given is what the demo uses.
+        given is what the demo uses, and 50 ``save_steps``.
 
     Raises
     ------
     UsageError
-        If a table, key or value is not allowed.
+        If a table, key or value is not allowed. ``form``, ``head`` and ``select`` are the
+        preset's: they make the methods, and the last step counts.
     """
     import dataclasses
 
@@ -169,9 +194,13 @@ def make_plan(config: str | Path | Mapping[str, Any] | None = None) -> Plan:
         if name not in known:
             raise UsageError(f"{where}: sizes: {one_of(name, known)}")
     EncoderSizes(**sizes)
-    plan = Plan({stage: {**PLAN[stage], **given.get(stage, {})} for stage in TRAINED}, sizes)
+    saved = {"save_steps": SAVE_STEPS}
+    stages = {stage: {**saved, **PLAN[stage], **given.get(stage, {})} for stage in TRAINED}
+    plan = Plan(stages, sizes)
     for leg in plan.legs():
         _checked(where, leg)
+    for stage in TRAINED:
+        _check_fixed(where, stage, plan.config(stage))
     return plan
 
 
@@ -180,6 +209,17 @@ def _checked(where: str, leg: Leg) -> None:
         stage_configs(leg.stage, leg.values)
     except UsageError as error:
         raise UsageError(f"{where}: {leg.stage}: {error}") from None
+
+
+def _check_fixed(where: str, stage: str, values: Mapping[str, Any]) -> None:
+    """Refuse what makes a stage another method, or takes weights from before its last step."""
+    preset = stage_configs(stage)[0].as_dict()
+    for name in _FIXED:
+        if values[name] != preset[name]:
+            raise UsageError(
+                f"{where}: {stage}: {name}: got {values[name]!r}; allowed in a reproduction: "
+                f"{preset[name]!r}; leave it out"
+            )
 
 
 def finished(folder: Path, leg: Leg, seed: int, start: Path | None, fingerprint: str) -> bool:
@@ -219,8 +259,9 @@ def _complete(folder: Path, steps: int) -> bool:
     return steps in done
 
 
-#: Resolved by the start: what a configuration says of them is not what is recorded.
-_RESOLVED = ("form", "temperature")
+#: Resolved by the start, so that what is recorded is not what a configuration says; or without
+#: effect on the weights.
+_NOT_HELD = ("form", "temperature", *RECORDING)
 
 
 def _differences(
@@ -229,7 +270,7 @@ def _differences(
     stages = record.get("stages") or [{}]
     made = stages[-1].get("config") or {}
     for name, value in stage_configs(leg.stage, leg.values)[0].as_dict().items():
-        if name not in _RESOLVED and made.get(name, value) != value:
+        if name not in _NOT_HELD and made.get(name, value) != value:
             yield f"{name} {made[name]!r}, asked for {value!r}"
     if record.get("seed") != seed:
         yield f"seed {record.get('seed')}, asked for {seed}"

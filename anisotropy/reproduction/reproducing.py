@@ -196,7 +196,14 @@ def _check_given(given: Given, encoder: EncoderOptions) -> None:
 
 
 def _foreign(folder: Path) -> bool:
-    return any(folder.iterdir()) and not (folder / RUN).is_file()
+    return not (folder / RUN).is_file() and not all(map(_first_of_ours, folder.iterdir()))
+
+
+def _first_of_ours(path: Path) -> bool:
+    """What a run that was killed before it wrote its record may have left."""
+    return path.is_file() and (
+        path.name == CLAIMS or path.name.startswith((f".{CLAIMS}.", f".{RUN}."))
+    )
 
 
 def _collection(data: str | Path | Collection, split: str, say: Say | None) -> Collection:
@@ -245,15 +252,21 @@ def _begin(folder: Path, claims: Claims, plan: Plan, given: Given) -> None:
         "start": None if given.start is None else str(given.start),
         "sizes": dict(plan.sizes) if given.start is None else None,
     }
+    there = folder / CLAIMS
+    same = there.is_file() and there.read_bytes() == claims.text().encode()
     if not (folder / RUN).is_file():
+        if there.is_file() and not same:
+            raise UsageError(
+                f"out: {folder} holds other files: {CLAIMS} with other claims; allowed: a new or "
+                "empty folder, or one of an earlier reproduce with the same claims"
+            )
         write_claims(claims, folder / CLAIMS)
         write_json(folder / RUN, record)
         return
     before = read_json(folder / RUN)
     if not isinstance(before, dict) or before.get("format") != FORMAT:
         raise UsageError(f"{folder / RUN}: not of format {FORMAT}; choose another --out")
-    written = (folder / CLAIMS).read_text("utf-8") if (folder / CLAIMS).is_file() else ""
-    if before.get("claims_sha256") != claims.digest or written != claims.text():
+    if before.get("claims_sha256") != claims.digest or not same:
         raise UsageError(
             f"{folder / CLAIMS}: the claims were changed after the run started; restore them, or "
             "choose another --out for a new run"
@@ -300,6 +313,7 @@ def _leg(
     collection: Collection,
     say: Say | None,
 ) -> None:
+    from anisotropy.training.checkpoints import TrainingFolder
     from anisotropy.training.encoder import EncoderSizes, new_encoder
     from anisotropy.training.stages import train
 
@@ -307,8 +321,10 @@ def _leg(
     if start is None:
         start = new_encoder(collection, EncoderSizes(**plan.sizes), seed=seed)
     target.parent.mkdir(parents=True, exist_ok=True)
+    # Without a state it begins anew, also over a checkpoint whose history is not whole.
+    resume = TrainingFolder(target, {}).has_state()
     train(leg.stage, start=start, data=collection, out=target, config=leg.values, seed=seed,
-          progress=say)  # fmt: skip
+          resume=resume, progress=say)  # fmt: skip
 
 
 def _open(
@@ -387,10 +403,11 @@ def _about(
 
 
 def _notes(plan: Plan, collection: Collection) -> list[str]:
-    lines = []
-    sizes = {plan.config(stage)["batch_size"] for stage in ("ance", "norm", "dual")}
-    if len(sizes) > 1:
-        lines.append("batch sizes of ance, norm and dual differ: equal steps are not equal pairs")
+    lines = [
+        f"ance, norm and dual differ in {name} ({', '.join(map(str, values))}): so do their "
+        "methods, besides loss and head"
+        for name, values in plan.unequal().items()
+    ]
     if collection.split != "test":
         lines.append(f"claims are decided on split {collection.split}, not on test")
     return lines

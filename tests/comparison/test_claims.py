@@ -185,6 +185,11 @@ def test_what_is_not_tested_can_only_stand_in_the_way() -> None:
     assert outcome((UP, GOOD), (UP, census)) == SUPPORTED
     assert outcome((UP, GOOD), (UP, away)) == UNDECIDED
     assert outcome((UP, census)) == UNDECIDED
+    for value in (0.005, 0.05, -0.05, math.nan):
+        missing = dataclasses.replace(census, delta=value)
+        assert outcome((UP, NONE), (UP, missing)) == UNDECIDED
+        aside = dataclasses.replace(SECOND, role="beside")
+        assert outcome((UP, NONE), (aside, missing), (SECOND, missing)) == SAME
     (verdict,) = judge_claims([[judge(UP, census)]])
     assert verdict.note == "not tested: ranking nDCG@10 (a census)"
     assert math.isnan(verdict.p)

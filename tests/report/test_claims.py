@@ -80,6 +80,15 @@ def test_without_seeds_the_checkpoints_are_shown() -> None:
     text = claims_text(results(CLAIMS[1], untested))
     assert "+0.0654 [0.0454, 0.0854], margin 0.00500: supported" in text
     assert "for the method: undecided\n" in text
+    assert text.startswith(
+        "Claims: DANCE − ANCE (everything at once)\n"
+        "(1 seed; a claim about the method needs 3 or more)\n\nf "
+    )
+    assert "1 seed; a claim about the method needs 3 or more." in render_html(
+        results(CLAIMS[1], untested)
+    )
+    three = [record("checkpoints", seed) for seed in range(3)]
+    assert "or more" not in claims_text(results(*three, untested))
 
 
 def test_the_page_opens_with_them_and_holds_every_part() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from anisotropy.opening import EncoderOptions, encode_to_store
 from anisotropy.plots import FIGURES
 from anisotropy.reproduction import Given, make_plan
 from anisotropy.reproduction.plan import finished
-from anisotropy.reproduction.reproducing import _label, _open, _seeds
+from anisotropy.reproduction.reproducing import _label, _notes, _open, _seeds, _train
 from anisotropy.results import Results
+from anisotropy.training.checkpoints import TrainingFolder
 from tests.making import make_checkpoint
 from tests.training.conftest import write_collection
 
@@ -49,7 +51,7 @@ FILES = [
     "ance", "ance-continued", "ance-continued-first", "ance-dual", "ance-norm", "dance",
     "dance-symmetric", "dual-first", "norm-first", "symmetric-first", "warm-start",
 ]  # fmt: skip
-WORDS = ["reproduce", "--data", "data", "--config", "c.toml", "--measures", "mean_cosine"]
+WORDS = ["reproduce", "--data", "data", "--training", "c.toml", "--measures", "mean_cosine"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -198,11 +200,13 @@ def test_finished_checkpoints_are_used_again_and_claims_are_printed(
     out = tmp_path / "again"
     (out / "checkpoints").mkdir(parents=True)
     shutil.copytree(here / "out/checkpoints/2", out / "checkpoints/2")
+    assert 'training = "c.toml"' in (here / "out/config.toml").read_text()
     for name in ("claims.json", "run.json"):
         shutil.copy(here / "out" / name, out / name)
     shutil.rmtree(out / "checkpoints/2/dance.ckpt")
     before = trained(out)
-    assert main([*WORDS, "--out", str(out), "--seeds", "2"]) == 0
+    words = ["reproduce", "--config", "out/config.toml", "--out", str(out), "--seeds", "2"]
+    assert main(words) == 0
     said, err = capsys.readouterr()
     after = trained(out)
     assert {name for name in after if after[name] != before.get(name)} == {
@@ -295,9 +299,15 @@ BAD: dict[str, tuple[list[str], str]] = {
     "seeds twice": (["--seeds", "1", "1"], "different whole numbers"),
     "negative seed": (["--seeds", "-1"], "seed: got -1"),
     "no such split": (["--split", "tset"], "'test'"),
-    "unknown table": (["--config", "bad.toml"], "'norm'"),
-    "unknown size": (["--config", "size.toml"], "'hidden'"),
-    "unknown key": (["--config", "key.toml"], "'steps'"),
+    "unknown table": (["--training", "bad.toml"], "'norm'"),
+    "unknown size": (["--training", "size.toml"], "'hidden'"),
+    "unknown key": (["--training", "key.toml"], "'steps'"),
+    "another head": (["--training", "head.toml"], "ance: head: got 'dance'; allowed in a repr"),
+    "another form": (["--training", "form.toml"], "dual: form: got 'cosine'"),
+    "selected": (["--training", "best.toml"], "norm: select: got 'best'"),
+    "unknown option": (["--config", "command.toml"], "'training'"),
+    "seeds that are no numbers": (["--config", "types.toml"], "needed: a list of whole numbers"),
+    "checkpoints in no list": (["--config", "list.toml"], "needed: a list of texts"),
     "given is nothing": (["--ance", "nowhere.ckpt"], "nowhere.ckpt"),
     "start is nothing": (["--start", "nowhere.ckpt"], "nowhere.ckpt"),
     "out is a file": (["--out", "c.toml"], "c.toml is a file"),
@@ -312,6 +322,12 @@ def test_bad_input_is_one_line(name: str, here: Path, capsys: pytest.CaptureFixt
     (here / "bad.toml").write_text("[nrom]\nsteps = 1\n")
     (here / "size.toml").write_text("[sizes]\nhiden = 16\n")
     (here / "key.toml").write_text("[norm]\nstep = 1\n")
+    (here / "head.toml").write_text('[ance]\nhead = "dance"\n')
+    (here / "form.toml").write_text('[dual]\nform = "cosine"\n')
+    (here / "best.toml").write_text('[norm]\nselect = "best"\n')
+    (here / "command.toml").write_text('trainings = "c.toml"\n')
+    (here / "types.toml").write_text("seeds = [1, true]\n")
+    (here / "list.toml").write_text('dance = "x"\n')
     words, said = BAD[name]
     out = [] if "--out" in words else ["--out", "never"]
     assert said in complain(capsys, [*WORDS, *words, *out])
@@ -345,6 +361,27 @@ def test_changed_claims_are_refused(
     assert said in complain(capsys, [*WORDS, "--out", str(tmp_path)])
 
 
+def test_a_run_killed_before_its_record_goes_on(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("anisotropy.training.stages.train", stop)
+    words = [*WORDS, "--out", str(tmp_path), "--quiet"]
+    shutil.copy(here / "out/claims.json", tmp_path / "claims.json")
+    (tmp_path / ".run.json.x").touch()
+    (tmp_path / "notes.txt").touch()
+    assert "holds other files" in complain(capsys, words)
+    (tmp_path / "notes.txt").unlink()
+    (tmp_path / "claims.json").write_bytes(b"\xff")
+    assert "other claims" in complain(capsys, words)
+    assert not (tmp_path / "run.json").exists()
+    shutil.copy(here / "out/claims.json", tmp_path / "claims.json")
+    assert main(words) == 130
+    assert (tmp_path / "run.json").read_bytes() == (here / "out/run.json").read_bytes()
+
+
 def test_other_margins_are_another_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "m.json").write_text('{"margins": {"ranking.recipe.nDCG@10": 0.5}}')
     line = complain(capsys, [*WORDS, "--claims", "m.json", "--out", "out"])
@@ -363,7 +400,7 @@ def test_another_configuration_is_refused(
 ) -> None:
     assert old in CONFIG
     (here / "other.toml").write_text(CONFIG.replace(old, new))
-    words = ["reproduce", "--data", "data", "--config", "other.toml", "--out", "out"]
+    words = ["reproduce", "--data", "data", "--training", "other.toml", "--out", "out"]
     assert said in complain(capsys, words)
 
 
@@ -373,6 +410,11 @@ def test_a_checkpoint_is_finished_when_its_history_is(here: Path, tmp_path: Path
     fingerprint = open_collection("data", split="test").fingerprint
     start = tmp_path / "norm-first.ckpt"
     assert finished(folder, leg, 1, start, fingerprint)
+    recorded = replace(leg, values={**leg.values, "save_steps": 1, "tensorboard": True})
+    assert finished(folder, recorded, 1, start, fingerprint)
+    with pytest.raises(UsageError, match="batch_size 12, asked for 13"):
+        finished(folder, replace(leg, values={**leg.values, "batch_size": 13}), 1, start,
+                 fingerprint)  # fmt: skip
     with pytest.raises(UsageError, match=r"start .*norm-first\.ckpt, asked for .*other\.ckpt"):
         finished(folder, leg, 1, tmp_path / "other.ckpt", fingerprint)
     with pytest.raises(UsageError, match="another collection or split"):
@@ -414,6 +456,22 @@ def test_a_plan_takes_what_is_given_over_the_demo() -> None:
     assert (legs["ance-continued-first"], legs["ance-continued"]) == (7, 120)
 
 
+def test_what_methods_differ_in_besides_loss_and_head_is_noted(here: Path) -> None:
+    collection = open_collection("data", split="test")
+    assert _notes(make_plan("c.toml"), collection) == _notes(make_plan(), collection) == []
+    same = {"batch_size": 64, "accumulation": 2, "save_steps": 3, "steps": 9, "dual_weight": 0.3}
+    assert _notes(make_plan({"dual": same}), collection) == []
+    values = {"learning_rate": 0.5, "batch_size": 32, "refresh_steps": 7}
+    lines = _notes(make_plan({"norm": values}), collection)
+    assert [line.split(": ")[0] for line in lines] == [
+        "ance, norm and dual differ in batch_size x accumulation (128, 32, 128)",
+        "ance, norm and dual differ in learning_rate (0.0001, 0.5, 0.0001)",
+        "ance, norm and dual differ in refresh_steps (60, 7, 60)",
+    ]
+    dev = _notes(make_plan(), open_collection("data", split="dev"))
+    assert dev == ["claims are decided on split dev, not on test"]
+
+
 def test_step_zero_of_what_cannot_be_read_so_is_a_warning(here: Path, tmp_path: Path) -> None:
     """A store has its recipe; everything else goes on."""
     collection = open_collection("data", split="test")
@@ -429,3 +487,40 @@ def test_step_zero_of_what_cannot_be_read_so_is_a_warning(here: Path, tmp_path: 
 def test_a_collection_of_another_split_is_refused(here: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="evaluates 'dev', not 'test'"):
         an.reproduce(tmp_path / "x", data=open_collection("data", split="dev"))
+
+
+def test_a_killed_leg_goes_on_to_the_same_weights(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second step of DANCE is never written: the rerun takes up the state after the first."""
+    shutil.copytree(here / "out/checkpoints/2", tmp_path / "checkpoints/2")
+    target = tmp_path / "checkpoints/2/dance.ckpt"
+    wanted = sha256_file(target / "model.safetensors")
+    shutil.rmtree(target)
+    collection = open_collection("data", split="test")
+    (here / "saving.toml").write_text(CONFIG.replace("[dual]", "[dual]\nsave_steps = 1"))
+    plan = make_plan("saving.toml")
+    legs, said = plan.needed(["DANCE"], ["warm start"]), list[str]()
+    given = Given(start=tmp_path / "checkpoints/2/warm-start.ckpt")
+    append = TrainingFolder.append
+
+    def stop(self: TrainingFolder, row: dict[str, Any]) -> None:
+        if row["step"] == 2:
+            raise KeyboardInterrupt
+        append(self, row)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingFolder, "append", stop)
+        with pytest.raises(KeyboardInterrupt):
+            _train(tmp_path, 2, 0, given, legs, plan, collection, None)
+    assert list(tmp_path.glob("checkpoints/2/dance.ckpt.training/state-0-1"))
+    assert not target.exists()
+    _train(tmp_path, 2, 0, given, legs, plan, collection, said.append)
+    assert any("1/2 · resumed from" in line for line in said)
+    assert sha256_file(target / "model.safetensors") == wanted
+
+
+def test_states_are_saved_unless_the_configuration_says_otherwise() -> None:
+    plan = make_plan({"norm": {"save_steps": 0}, "dual": {"save_steps": 7}})
+    saved = {stage: plan.config(stage)["save_steps"] for stage in plan.stages}
+    assert saved == {"warmup": 50, "ance": 50, "norm": 0, "dual": 7}
