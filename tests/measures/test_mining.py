@@ -277,15 +277,20 @@ def test_movement_between_two_spaces() -> None:
         from scipy.stats import spearmanr
 
         assert agreement.value == pytest.approx(spearmanr(p.round(9), q.round(9)).statistic)
-        assert shift.ci_low < shift.value < shift.ci_high
+        # 12 of 60 queries saturate the pool: every list holds much the same.
+        assert np.isnan(shift.ci_low) == (role == "queries" or 0.05 * len(a.doc_ids) < 12)
         assert 0 < shift.value < shift.null_mean
+    shallow = [
+        measure_space(x, ["negative_probability_shift(k=10)"], between=True) for x in (a, b)
+    ]
+    assert all(row.ci_low < row.value < row.ci_high for row in compare_spaces(*shallow)[1])
     order = rng.permutation(60)
     turned = remade(b, b.queries[order], b.documents, label="b",
                     query_ids=[b.query_ids[i] for i in order])  # fmt: skip
     again = compare_spaces(measured[0], measure_space(turned, names, between=True))[1]
     for row in again:
         assert row.value == pytest.approx(found[row.side, row.measure].value)
-        assert row.ci_low == pytest.approx(found[row.side, row.measure].ci_low)
+        assert row.ci_low == pytest.approx(found[row.side, row.measure].ci_low, nan_ok=True)
 
 
 def test_a_space_has_not_moved_from_itself() -> None:
