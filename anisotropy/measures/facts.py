@@ -6,7 +6,7 @@ tables and the exponents of the kernels come from a plan made from all requested
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
@@ -230,19 +230,31 @@ class Facts(Sides):
         Both are positions in the ids of the space, shape (pairs,).
         """
         out = np.empty(len(query))
-        if not len(out):
-            return out
-        queries, documents = self.items("queries", "unit"), self.items("documents", "unit")
-        for start in range(0, len(out), _PAIR_BLOCK):
+        for part, left, right, starts in self.pair_rows(query, document, "unit"):
+            gap = left - right
+            square = np.einsum("ij,ij->i", gap, gap)
+            out[part] = square if starts is None else np.minimum.reduceat(square, starts)
+        return np.sqrt(out)
+
+    def pair_rows(
+        self, query: np.ndarray, document: np.ndarray, on: str
+    ) -> Iterator[tuple[slice, np.ndarray, np.ndarray, np.ndarray | None]]:
+        """Rows of each query and document by blocks of pairs, a row for every chunk.
+
+        Yields
+        ------
+        tuple
+            Which pairs; rows of the queries (float64) and documents; where each pair begins
+            among them (None: one row each).
+        """
+        queries, documents = self.items("queries", on), self.items("documents", on)
+        for start in range(0, len(query), _PAIR_BLOCK):
             part = slice(start, start + _PAIR_BLOCK)
             left, _ = queries.take(query[part])
             right, starts = documents.take(document[part])
             if starts is not None:
                 left = np.repeat(left, np.diff(np.append(starts, len(right))), axis=0)
-            gap = left.astype(np.float64) - right
-            square = np.einsum("ij,ij->i", gap, gap)
-            out[part] = square if starts is None else np.minimum.reduceat(square, starts)
-        return np.sqrt(out)
+            yield part, left.astype(np.float64), right, starts
 
 
 def _possible(found: F | Impossible) -> F:

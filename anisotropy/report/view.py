@@ -112,7 +112,7 @@ def _value(line: Line, label: str) -> Cell:
         return cell("–", "")
     shown = number_cell(row.value)
     shown["interval"] = interval(row.ci_low, row.ci_high).replace("-", "−")
-    shown["null"] = "" if math.isnan(row.null_mean) else number(row.null_mean, 3)
+    shown["null"] = "" if math.isnan(row.null_mean) else _minus(number(row.null_mean, 3))
     return shown
 
 

@@ -13,8 +13,6 @@ from anisotropy.measures.families.uniformity import over_pairs, pair_weights, po
 from anisotropy.measures.moments import Moments
 from anisotropy.statistics import Estimate, Influence, upper_p
 
-_PAIR_BLOCK = 8192
-
 FAMILY = Family(
     "query_document",
     "Query-document distance",
@@ -64,16 +62,11 @@ def pair_slack(facts: Facts, on: str) -> float:
     all pairs is 0 and nothing is taken. The judgments do not tell which, so it is a limit.
     """
     pairs = facts.pairs.relevant()
-    queries, documents = (facts.items(s, on) for s in ("queries", "documents"))
-    centers = [facts.moments(s, on).mean for s in ("queries", "documents")]
-    total = 0.0
-    for start in range(0, len(pairs.query), _PAIR_BLOCK):
-        part = slice(start, start + _PAIR_BLOCK)
-        left, _ = queries.take(pairs.query[part])
-        right, starts = documents.take(pairs.document[part])
-        if starts is not None:
-            left = np.repeat(left, np.diff(np.append(starts, len(right))), axis=0)
-        total += float(np.sum((left.astype(np.float64) - centers[0]) * (right - centers[1])))
+    queries, documents = (facts.moments(s, on).mean for s in ("queries", "documents"))
+    total = sum(
+        float(np.sum((left - queries) * (right - documents)))
+        for _, left, right, _ in facts.pair_rows(pairs.query, pairs.document, on)
+    )
     return max(2 * total / (len(facts.raw("queries")) * len(facts.raw("documents"))), 0.0)
 
 
