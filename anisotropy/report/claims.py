@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -93,6 +95,25 @@ def claims_text(results: Results, width: int = 100) -> str:
         lines += _claim_lines(*scopes_of(records, letter), width)
     text = "\n".join([*lines, *_grid(groups[1:])])
     return "".join(c if c == "\n" or c.isprintable() else "?" for c in text)
+
+
+_OF_CLAIM = ("contrast", "claim", "scope", "seed", "outcome", "p_holm")
+_OF_PART = ("side", "measure", "on", "against", "role", "direction", "scale", "value",
+            "against_value", "delta", "se", "ci_low", "ci_high", "margin", "p", "n", "unit",
+            "outcome", "note")  # fmt: skip
+
+
+def claims_csv(results: Results) -> str:
+    """Whole numbers: a line a measure of each claim, scope and pair of methods."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    clash = {"outcome": "measure_outcome"}
+    writer.writerow([*_OF_CLAIM, *(clash.get(name, name) for name in _OF_PART)])
+    for record in decided(results):
+        about = [record.get(name) for name in _OF_CLAIM]
+        for part in record["parts"]:
+            writer.writerow([*about, *(part.get(name) for name in _OF_PART)])
+    return file.getvalue()
 
 
 def _heading(name: str, records: Sequence[Record]) -> str:

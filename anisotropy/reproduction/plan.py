@@ -37,13 +37,15 @@ PAPER = (ANCE, NORM, DUAL, DANCE)
 CONTROLS = (CONTINUED, SYMMETRIC)
 #: Steps between two states that a killed run goes on from, unless another number is given.
 SAVE_STEPS = 50
+#: Random streams of the two parts after ANCE, as ``norm`` and ``dual`` have them.
+FIRST, SECOND = 2, 3
 #: Keys that a reproduction leaves as the preset of the stage has them.
 _FIXED = ("form", "head", "select")
 #: Loss and head, in which the methods may differ.
 _OF_METHOD = ("stage", "form", "temperature", "prime_weight", "dual_weight", "alignment_weight",
               "uniformity_weight", "uniformity_t", "head")  # fmt: skip
-#: Lengths, which every method has alike, and what changes nothing in the weights.
-_NOT_COMPARED = ("steps", "evaluate_steps", *RECORDING)
+#: Lengths and streams, which every method has alike, and what changes nothing in the weights.
+_NOT_COMPARED = ("steps", "evaluate_steps", "stream", *RECORDING)
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,11 @@ class Plan:
     def legs(self) -> tuple[Leg, ...]:
         """Everything that can be trained, each after what it starts from."""
         first, second = (int(self.config(stage)["steps"]) for stage in ("norm", "dual"))
-        steps = {"first": {"steps": first}, "second": {"steps": second}}
+        # Two methods see the same pairs in the same order, one method others in each part.
+        steps = {
+            "first": {"steps": first, "stream": FIRST},
+            "second": {"steps": second, "stream": SECOND},
+        }
         # An ANCE scores by dot products, whatever its file leaves in doubt.
         plain = {"head": "plain"}
         return (

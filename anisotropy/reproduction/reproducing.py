@@ -323,8 +323,9 @@ def _leg(
     target.parent.mkdir(parents=True, exist_ok=True)
     # Without a state it begins anew, also over a checkpoint whose history is not whole.
     resume = TrainingFolder(target, {}).has_state()
+    tell = None if say is None else lambda line: say(f"seed {seed} · {leg.name}: {line}")
     train(leg.stage, start=start, data=collection, out=target, config=leg.values, seed=seed,
-          resume=resume, progress=say)  # fmt: skip
+          resume=resume, progress=tell)  # fmt: skip
 
 
 def _open(

@@ -52,8 +52,11 @@ def pick(data: TrainingData, mined: Mined, config: TrainingConfig, unit: int, se
         Of every random choice.
     """
     queries, positives = mined.batch(
-        data.pairs, config.batch_size, unit, lambda epoch: generator(seed, ORDER, epoch)
+        data.pairs,
+        config.batch_size,
+        unit,
+        lambda epoch: generator(seed, config.stream, ORDER, epoch),
     ).T
     width = config.hard_negatives or config.negatives
-    drawn = mined.draw(queries, positives, width, generator(seed, DRAW, unit))
+    drawn = mined.draw(queries, positives, width, generator(seed, config.stream, DRAW, unit))
     return Batch(queries, positives, *drawn)

@@ -51,6 +51,10 @@ class TrainingConfig:
     head
         ``plain`` (LayerNorm on both sides), ``dance`` (L2; documents without the LayerNorm),
         ``symmetric`` (L2 and LayerNorm on both sides), or ``start``: as the start's recipe says.
+    stream
+        Number of the stage's random streams, by a preset its place among the stages: with one
+        seed, stages of different numbers see the pairs in different orders and draw different
+        negatives, and stages of one number see and draw the same.
     steps
         Optimizer steps.
     batch_size
@@ -125,6 +129,7 @@ class TrainingConfig:
     uniformity_weight: float = 0.0
     uniformity_t: float = 5.0
     head: str = "plain"
+    stream: int = 0
     steps: int = 300
     batch_size: int = 64
     accumulation: int = 1
@@ -207,7 +212,7 @@ KEYS = tuple(field.name for field in dataclasses.fields(TrainingConfig) if field
 RECORDING = ("save_steps", "tensorboard")
 OF_START = ("start_layers", "max_query_length", "max_document_length")
 _LOWEST: dict[str, int] = dict.fromkeys(
-    ("evaluate_steps", "warmup_steps", "hard_negatives", "save_steps", *OF_START), 0
+    ("stream", "evaluate_steps", "warmup_steps", "hard_negatives", "save_steps", *OF_START), 0
 )
 _ABOVE_ZERO = ("temperature", "learning_rate", "uniformity_t", "eps")
 
@@ -247,9 +252,15 @@ def _word(name: str, value: Any) -> str:
 
 _PRESETS: dict[str, dict[str, Any]] = {
     "warmup": {"form": "in_batch", "dual_weight": 1.0, "batch_size": 256, "learning_rate": 2e-3},
-    "ance": {"form": "dot_product"},
-    "norm": {"form": "cosine", "temperature": 0.01, "head": "dance"},
-    "dual": {"form": "start", "temperature": 0.01, "head": "start", "dual_weight": 0.1},
+    "ance": {"form": "dot_product", "stream": 1},
+    "norm": {"form": "cosine", "temperature": 0.01, "head": "dance", "stream": 2},
+    "dual": {
+        "form": "start",
+        "temperature": 0.01,
+        "head": "start",
+        "dual_weight": 0.1,
+        "stream": 3,
+    },
 }
 _PARTS: dict[str, tuple[str, ...]] = {"dance": ("norm", "dual")}
 

@@ -77,7 +77,7 @@ def add_gradients(task: Task, batch: Batch, unit: int, share: float) -> LossTerm
     LossTerms
         Of this loss, not multiplied by `share`.
     """
-    with dropout_stream(task.seed, unit, task.devices.device):
+    with dropout_stream(task.seed, task.config.stream, unit, task.devices.device):
         if task.config.cache_gradients:
             return _cached(task, batch, share)
         sides = _sides(task.data, batch)

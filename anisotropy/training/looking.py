@@ -111,6 +111,6 @@ def moment_of(
     config = task.config
     return Moment(
         task.trainable, task.data, config, task.objective.wants_negative_queries,
-        step // config.refresh_steps, step, generator(task.seed, MINE, step),
+        step // config.refresh_steps, step, generator(task.seed, config.stream, MINE, step),
         documents, queries, quality, config.accumulation * task.devices.ranks,
     )  # fmt: skip

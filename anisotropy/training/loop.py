@@ -1,9 +1,8 @@
 """The training loop of every stage.
 
-All random choices are functions of the seed and the step: the order of the pairs of the seed and
-the epoch, a drawn negative and the dropout of the seed and the loss, the sampled negatives of the
-seed and the refresh. So a run is repeated, and taken up after a kill, without any hidden random
-state.
+All random choices are functions of the seed, the stage's stream and the step: the order of the
+pairs of the epoch, a drawn negative and the dropout of the loss, the sampled negatives of the
+refresh. So a run is repeated, and taken up after a kill, without any hidden random state.
 """
 
 from __future__ import annotations

@@ -185,7 +185,7 @@ class _Refresher:
         documents, quality = self._encoded(trainable, data)
         moment = Moment(
             trainable, data, config, config.mines_queries, number, 0,
-            generator(self.seed, MINE, number), documents, quality=quality,
+            generator(self.seed, config.stream, MINE, number), documents, quality=quality,
         )  # fmt: skip
         path = self.writer.write(data, mine_moment(moment), f"{checkpoint}/", quality=quality)
         self.mined = str(checkpoint)

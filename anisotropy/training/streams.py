@@ -1,4 +1,4 @@
-"""Random streams that are functions of the seed, a purpose and a number.
+"""Random streams that are functions of the seed, the stage's stream, a purpose and a number.
 
 So a run is repeated, and taken up after a kill, without any hidden random state.
 """
@@ -14,16 +14,16 @@ import torch
 ORDER, DRAW, MINE, DROPOUT = range(4)  # what a stream is for
 
 
-def generator(seed: int, purpose: int, number: int) -> np.random.Generator:
+def generator(seed: int, stream: int, purpose: int, number: int) -> np.random.Generator:
     """NumPy generator of a stream."""
-    return np.random.default_rng([seed, purpose, number])
+    return np.random.default_rng([seed, stream, purpose, number])
 
 
 @contextmanager
-def dropout_stream(seed: int, number: int, device: torch.device) -> Iterator[None]:
+def dropout_stream(seed: int, stream: int, number: int, device: torch.device) -> Iterator[None]:
     """Draw torch's random numbers from a stream, and put the state back afterwards."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        state = np.random.SeedSequence([seed, DROPOUT, number]).generate_state(1)
+        state = np.random.SeedSequence([seed, stream, DROPOUT, number]).generate_state(1)
         torch.manual_seed(int(state[0]))
         yield
 

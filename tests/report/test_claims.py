@@ -15,6 +15,7 @@ from anisotropy.errors import InputError, UsageError
 from anisotropy.plots.claims import claims_caption, claims_rows
 from anisotropy.plots.compared import drawn
 from anisotropy.report import claims_text, method_table
+from anisotropy.report.claims import claims_csv
 from anisotropy.report.page import render_html
 from anisotropy.results import Measurement, Results
 from tests.plots.sample import analysis, comparison
@@ -188,3 +189,14 @@ def test_figures_of_many_spaces_show_the_first_seed_of_each_method() -> None:
     assert drawn(many).labels == ["ANCE seed 0", "DANCE seed 0"]
     assert {curve.space for curve in drawn(many).curves} <= {"ANCE seed 0", "DANCE seed 0"}
     assert len(many.labels) == 14
+
+
+def test_the_claims_as_csv_have_a_line_a_measure() -> None:
+    known = results(*CLAIMS)
+    rows = list(csv.DictReader(claims_csv(known).splitlines()))
+    parts = [(record, one) for record in known.claims for one in record["parts"]]
+    assert len(rows) == len(parts) > 3
+    for row, (about, one) in zip(rows, parts, strict=True):
+        assert (row["contrast"], row["outcome"]) == (about["contrast"], about["outcome"])
+        assert row["measure_outcome"] == one["outcome"]
+        assert row["delta"] == ("" if one["delta"] is None else repr(one["delta"]))

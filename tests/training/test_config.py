@@ -24,6 +24,7 @@ def test_presets_are_the_papers_stages() -> None:
     )
     assert (dual.form, dual.head, dual.dual_weight) == ("start", "start", 0.1)
     assert stage_configs("norm") == (norm,)
+    assert len({part.stream for part in (warmup, ance, norm, dual)}) == 4
 
 
 def test_values_go_over_the_preset_and_tables_over_both() -> None:

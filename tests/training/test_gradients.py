@@ -44,6 +44,18 @@ def test_cached_gradients_are_the_plain_ones(made_up: Collection, values: dict[s
         assert not torch.allclose(other["norm.weight"], 2 * plain["norm.weight"])
 
 
+def test_streams_differ_in_pairs_negatives_and_dropout(made_up: Collection) -> None:
+    task = make_task(made_up, form="cosine", dual_weight=0.1, dropout=0.2)
+    other = replaced(task, stream=4)
+    a, again, b = first_batch(task), first_batch(replaced(task)), first_batch(other)
+    for name in ("queries", "negatives", "negative_queries"):
+        np.testing.assert_array_equal(getattr(a, name), getattr(again, name))
+        assert not np.array_equal(getattr(a, name), getattr(b, name))
+    terms, _ = gradients(task, a)
+    assert gradients(task, a)[0].total.item() == terms.total.item()
+    assert gradients(other, a)[0].total.item() != terms.total.item()
+
+
 def test_caching_keeps_no_graph_of_the_batch(
     made_up: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,10 +20,12 @@ from anisotropy.errors import UsageError
 from anisotropy.files import sha256_file
 from anisotropy.opening import EncoderOptions, encode_to_store
 from anisotropy.plots import FIGURES
+from anisotropy.report import claims_text
 from anisotropy.reproduction import Given, make_plan
 from anisotropy.reproduction.plan import finished
 from anisotropy.reproduction.reproducing import _label, _notes, _open, _seeds, _train
 from anisotropy.results import Results
+from anisotropy.training import stage_configs
 from anisotropy.training.checkpoints import TrainingFolder
 from tests.making import make_checkpoint
 from tests.training.conftest import write_collection
@@ -171,6 +173,9 @@ def test_tables_have_a_row_a_method(here: Path, known: Results) -> None:
         assert all(method in latex for method in METHODS)
         assert latex.count(r"\\") >= 10
         assert {len(row) for row in rows} == {len(rows[0])}
+    lines = list(csv.DictReader((here / "out/tables/claims.csv").read_text().splitlines()))
+    assert len(lines) == sum(len(record["parts"]) for record in known.claims)
+    assert (here / "out/tables/claims.txt").read_text() == f"{claims_text(known)}\n"
     rows = list(csv.DictReader((here / "out/tables/effectiveness.csv").read_text().splitlines()))
     row = next(r for r in results.rows if (r.space, r.side, r.measure) == (
         "ANCE w. Norm", "ranking", "nDCG@10"))  # fmt: skip
@@ -454,6 +459,16 @@ def test_a_plan_takes_what_is_given_over_the_demo() -> None:
     assert plan.sizes["hidden"] == 64
     legs = {leg.name: leg.steps for leg in plan.legs()}
     assert (legs["ance-continued-first"], legs["ance-continued"]) == (7, 120)
+
+
+def test_methods_share_the_streams_of_a_part_and_parts_have_their_own() -> None:
+    streams = {
+        leg.name: stage_configs(leg.stage, leg.values)[0].stream for leg in make_plan().legs()
+    }
+    first = {name for name in streams if name.endswith("-first")}
+    rest = set(streams) - first - {"warm-start", "ance"}
+    assert [{streams[name] for name in names} for names in (first, rest)] == [{2}, {3}]
+    assert (streams["warm-start"], streams["ance"]) == (0, 1)
 
 
 def test_what_methods_differ_in_besides_loss_and_head_is_noted(here: Path) -> None:

@@ -210,7 +210,7 @@ def test_the_learning_rate_is_a_function_of_the_step() -> None:
 
 def test_nan_stops_at_once_in_one_line(warm: Path, made_up: Collection, tmp_path: Path) -> None:
     out = tmp_path / "x"
-    config = {**QUICK, "uniformity_weight": 1.0}  # underflows on vectors that are not unit
+    config = {**QUICK, "uniformity_weight": 1.0, "uniformity_t": 500.0}  # underflows: not unit
     with pytest.raises(
         UsageError, match=r"not finite at step 1 \(loss .*; lower learning_rate"
     ) as error:

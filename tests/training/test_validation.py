@@ -114,8 +114,8 @@ def test_best_is_the_highest_and_the_earliest(
     assert open_encoder(out).step == 1
     monkeypatch.undo()
     short = {**config, "select": "last"}
-    task = make_task(made_up, form="dot_product", head="plain", **{"temperature": 1.0})
-    task = dataclasses.replace(task, config=task.config.replace(steps=6))
+    task = make_task(made_up, form="dot_product", head="plain", temperature=1.0)
+    task = dataclasses.replace(task, config=task.config.replace(steps=6, stream=1))
     states = weights_by_step(task, made_up, 1)
     found = open_trainable(out).model.state_dict()
     for name, expected in states.items():
