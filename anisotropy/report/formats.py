@@ -130,14 +130,15 @@ def _markdown(results: Results) -> str:
 
 def _markdown_table(results: Results) -> list[str]:
     head, groups = _table(results, number)
-    lines = [_markdown_row(head), _markdown_row(["---"] * 2 + ["---:"] * (len(head) - 2), True)]
+    lines = [markdown_row(head), markdown_row(["---"] * 2 + ["---:"] * (len(head) - 2), True)]
     for group, rows in groups:
-        lines.append(_markdown_row([f"**{group}**"] + [""] * (len(head) - 1), True))
-        lines += [_markdown_row(row) for row in rows]
+        lines.append(markdown_row([f"**{group}**"] + [""] * (len(head) - 1), True))
+        lines += [markdown_row(row) for row in rows]
     return lines
 
 
-def _markdown_row(cells: Sequence[str], ready: bool = False) -> str:
+def markdown_row(cells: Sequence[str], ready: bool = False) -> str:
+    """A line of a table; cells are escaped unless they are `ready`."""
     shown = [cell if ready else _escaped(cell) for cell in cells]
     return f"| {' | '.join(shown)} |"
 
