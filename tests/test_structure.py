@@ -32,6 +32,7 @@ ORDER = (
     "projection",
     "plots",
     "report",
+    "explorer",
     "training",
     "gates",
     "workflow",
@@ -51,6 +52,7 @@ HEAVY = {
     "sklearn",
     "pandas",
     "scipy",
+    "anywidget",
 }
 HELP = "from anisotropy.cli import main\ntry:\n    main({})\nexcept SystemExit:\n    pass"
 TORCH_ROOMS = {"backend", "encoders", "training"}

@@ -22,6 +22,7 @@ COMMANDS = (
     "negatives",
     "reproduce",
     "demo",
+    "explore",
     "inspect",
     "measures",
 )
