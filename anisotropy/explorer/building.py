@@ -10,6 +10,7 @@ import numpy as np
 
 from anisotropy.backend import one_thread_each
 from anisotropy.comparison import align_all
+from anisotropy.comparison.aligning import check_comparable
 from anisotropy.comparison.changes import changes_curve
 from anisotropy.errors import EmbeddingsError, NotComparable, UsageError, check_seed, one_of
 from anisotropy.explorer.captions import captions_of
@@ -137,6 +138,8 @@ def build(
     options = options or ExplorerOptions()
     _check(spaces)
     spaces = align_all(spaces, options.on_mismatch)
+    if len(spaces) == 2:
+        _same_judgments(spaces[0], spaces[1], options.on_mismatch)
     tell = say or (lambda _: None)
     maps: dict[str, tuple[Curve, ...]] = {}
     for method in options.projections:
@@ -155,6 +158,16 @@ def _check(spaces: Sequence[EmbeddingSpace]) -> None:
         for side, ids in (("queries", space.query_ids), ("documents", space.doc_ids)):
             if not ids:
                 raise EmbeddingsError(f"{space.label}: no {side}; the explorer needs both sides")
+
+
+def _same_judgments(a: EmbeddingSpace, b: EmbeddingSpace, on_mismatch: str) -> None:
+    check_comparable(a, b, on_mismatch)
+    judged = [any(space.qrels.values()) for space in (a, b)]
+    if judged[0] != judged[1]:
+        without, other = (b, a) if judged[0] else (a, b)
+        raise NotComparable(
+            f"{without.label!r} has no judgments and {other.label!r} has; give both the same qrels"
+        )
 
 
 def _drawn(

@@ -150,6 +150,27 @@ def test_search_by_id_puts_the_id_first(opened: Browser, data: ExplorerData) -> 
     assert set(shown_lists(opened, data)[0]) == listed
 
 
+def test_a_document_shows_its_values_and_the_queries_that_list_it(
+    opened: Browser, data: ExplorerData
+) -> None:
+    item = int(data.spaces[0].lists.item[0, 0])
+    opened.run("explorer.pick(arguments[0])", item)
+    (panel,) = find(opened, ".anx-panel")
+    assert "[object" not in panel.text
+    rows = [row.text for row in find(opened, ".anx-panel tbody tr")]
+    for number, (name, form) in enumerate(
+        (("occurrence", "{:.0f}"), ("even", "{:.3f}"), ("density", "{:.3f}"))
+    ):
+        values = [form.format(float(getattr(view, name)[item])) for view in data.spaces]
+        assert rows[number].endswith(" ".join(values))
+    assert f"keeps {round(data.kept[item] * 10)} of its 10 nearest documents" in panel.text
+    for view, found in zip(data.spaces, shown_lists(opened, data), strict=True):
+        listed = [data.ids[data.listed[row]] for row in np.flatnonzero(
+            (view.lists.item == item).any(axis=1))]  # fmt: skip
+        assert sorted(found) == sorted(listed)
+    opened.picture("explorer-document")
+
+
 def test_only_keys(opened: Browser, data: ExplorerData) -> None:
     seen = []
     for _ in range(30):
@@ -287,6 +308,31 @@ def test_a_press_picks_and_both_maps_move_together(opened: Browser, data: Explor
         np.testing.assert_allclose(moved, np.broadcast_to([60, 50], moved.shape), atol=1.5)
 
 
+def test_the_wheel_and_two_fingers_zoom_about_where_they_are(opened: Browser) -> None:
+    canvas = find(opened, ".anx-above")[0]
+    box = canvas.rect
+    before: Any = opened.run("return [explorer.view.scale, explorer.maps[0].at(150, 120)]")
+    opened.driver.execute_cdp_cmd("Input.dispatchMouseEvent", {
+        "type": "mouseWheel", "x": box["x"] + 150, "y": box["y"] + 120, "deltaX": 0,
+        "deltaY": -100,
+    })  # fmt: skip
+    opened.settle()
+    after: Any = opened.run("return [explorer.view.scale, explorer.maps[0].at(150, 120)]")
+    assert after[0] == pytest.approx(before[0] * np.exp(0.4))
+    np.testing.assert_allclose(after[1], before[1], atol=0.02)
+    for kind, apart in (("touchStart", 40), ("touchMove", 60), ("touchMove", 80), ("touchEnd", 0)):
+        points = [
+            {"x": box["x"] + 200 + way * apart, "y": box["y"] + 200, "id": number}
+            for number, way in enumerate((-1, 1))
+        ]
+        touch = {"type": kind, "touchPoints": points if apart else []}
+        opened.driver.execute_cdp_cmd("Input.dispatchTouchEvent", touch)
+    opened.settle()
+    pinched: Any = opened.run("return explorer.view.scale")
+    assert pinched == pytest.approx(after[0] * 2, rel=0.02)
+    assert opened.run("return explorer.maps[0].pointers.size") == 0
+
+
 def test_texts_from_elsewhere_stay_text(opened: Browser, data: ExplorerData) -> None:
     item = data.texts.index(EVIL)
     opened.run("explorer.pick(arguments[0]); explorer.hover(arguments[0], 0)", item)
@@ -365,6 +411,8 @@ def test_one_space_alone(browser: Browser, tmp_path: Path) -> None:
     browser.settle()
     query = data.ids[data.findings[0].items[0]]
     assert shown_lists(browser, data) == expected_lists(data, query)
+    shown = find(browser, ".anx")[0].text
+    assert not any(word in shown for word in ("null", "undefined", "NaN", "[object"))
     browser.picture("explorer-one")
     assert browser.complaints() == []
 

@@ -220,6 +220,33 @@ def test_without_judgments_and_texts() -> None:
     keys = {finding.key for finding in data.findings}
     assert "hubs-documents" in keys
     assert not keys & {"worst", "negatives-documents"}
+    a, b = pair()
+    a.qrels = b.qrels = {}
+    both = build([a, b], ExplorerOptions(**PCA))
+    assert np.isnan(both.changes["nDCG@10_delta"]).all()
+    assert np.isfinite(both.changes["neighbors_kept"]).all()
+    assert not {finding.key for finding in both.findings} & {"improved", "worsened"}
+    assert {"moved-lists", "moved-documents"} <= {finding.key for finding in both.findings}
+
+
+def test_training_queries_are_the_pool_of_the_documents_negatives() -> None:
+    a, _ = pair()
+    pool = space(80, 90, seed=4)
+    one = EmbeddingSpace(
+        a.queries, a.documents, query_ids=a.query_ids, doc_ids=a.doc_ids, qrels=a.qrels,
+        training=EmbeddingSpace(
+            pool.queries, a.documents, query_ids=[f"t{i}" for i in range(80)], doc_ids=a.doc_ids,
+            qrels={f"t{q[1:]}": own for q, own in pool.qrels.items()},
+        ),
+    )  # fmt: skip
+    data = build([one], ExplorerOptions(**PCA))
+    frame = an.negative_probability(one, "documents", k=10).set_index("id")["probability"]
+    for item in np.flatnonzero(data.sides == 1):
+        assert data.spaces[0].probability[item] == pytest.approx(frame[data.ids[item]])
+    assert np.isnan(data.spaces[0].probability[data.sides == 0]).all()
+    scale = next(scale for scale in data.scales if scale.key == "probability")
+    assert scale.classes[scale.codes[0][0]][0] == "not in the mining pool"
+    assert "mined by the training queries" in " ".join(data.captions["numbers"])
 
 
 def test_tiny_spaces_know_what_they_do_not_know() -> None:
@@ -317,10 +344,17 @@ def test_spaces_that_do_not_fit_are_refused() -> None:
         build([a, b, a])
     with pytest.raises(NotComparable, match="labeled 'first'"):
         build([a, a])
-    other = space(10, 20, label="other")
+    other = a.restrict(a.query_ids[:10], a.doc_ids[:20])
+    other.label = "other"
     with pytest.raises(NotComparable, match="intersect"):
         build([a, other])
     data = build([a, other], ExplorerOptions(on_mismatch="intersect", **PCA))
     assert data.n_points == 30
+    b.qrels = {"q0": {"d0": 1}}
+    with pytest.raises(NotComparable, match="judgments of 'first' and 'second' differ"):
+        build([a, b])
+    b.qrels = {}
+    with pytest.raises(NotComparable, match="'second' has no judgments and 'first' has"):
+        build([a, b])
     with pytest.raises(EmbeddingsError, match="no queries"):
         build([EmbeddingSpace(np.zeros((0, 3)), np.eye(3))])

@@ -25,7 +25,7 @@ class Panel {
 
   show(item) {
     const { data } = this, query = data.sides[item] !== DOT;
-    this.root.replaceChildren(
+    this.root.replaceChildren(element("div", {},
       element(
         "div",
         { class: "anx-picked" },
@@ -34,8 +34,8 @@ class Panel {
         element("p", { class: "anx-text" }, data.texts[item] ?? "text not known"),
         item >= data.points ? element("p", { class: "anx-hint" }, "Not on the map.") : null,
       ),
-      ...(query ? this.query(this.rows.get(item)) : this.document(item)),
-    );
+      query ? this.query(this.rows.get(item)) : this.document(item),
+    ));
   }
 
   // Positives and negatives of an item, for the lines.
@@ -168,7 +168,7 @@ class Panel {
   document(item) {
     const { data } = this, { positives, lists } = this.queriesOf(item);
     return [
-      this.documentValues(item),
+      ...this.documentValues(item),
       element("h3", {}, "Judged positive for"),
       positives.length ? element("ul", { class: "anx-plain" }, positives.map((query) => element("li", {}, this.button(query))))
         : element("p", { class: "anx-hint" }, "None of the listed queries."),
@@ -179,7 +179,7 @@ class Panel {
 
   documentValues(item) {
     const { spaces, kept, valued } = this.data;
-    if (item >= valued) return null;
+    if (item >= valued) return [];
     const lines = [
       ["queries that have it among their 10 nearest", (space) => space.occurrence[item] < 0 ? "–" : whole(space.occurrence[item])],
       ["drawn as a negative, in multiples of an even draw", (space) => fixed(space.even[item])],
