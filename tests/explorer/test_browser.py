@@ -245,10 +245,10 @@ def drag(browser: Browser, canvas: WebElement, corners: list[tuple[float, float]
 
 def downloaded(browser: Browser, name: str) -> str:
     path = browser.downloads / name
-    for _ in range(100):
-        if path.exists():
+    for _ in range(600):  # renamed once it is whole
+        if path.exists() and path.stat().st_size:
             return path.read_text("utf-8")
-        time.sleep(0.05)
+        time.sleep(0.1)
     raise AssertionError(f"{name} was not downloaded: {list(browser.downloads.iterdir())}")
 
 
@@ -265,8 +265,8 @@ def test_lasso_selects_and_downloads_what_is_inside(opened: Browser, data: Explo
         i for i, (x, y) in enumerate(points)
         if left - slack < x < right + slack and top - slack < y < bottom + slack
     }  # fmt: skip
-    # The pointer moves by whole pixels: points within one of the border may fall either way.
-    assert inside(-1) <= set(chosen) <= inside(1)
+    # The pointer moves by whole pixels: points at the border may fall either way.
+    assert inside(-2) <= set(chosen) <= inside(2)
     assert len(chosen) > 10
     assert f"{len(chosen)} selected" in find(opened, ".anx-selection h2")[0].text
     opened.picture("explorer-lasso")

@@ -283,7 +283,7 @@ function listenTo(map) {
       return;
     }
     moved += Math.abs(now[0] - before[0]) + Math.abs(now[1] - before[1]);
-    if (map.polygon) map.polygon.push(now);
+    if (map.polygon) map.polygon.push(...everyMove(event).map(where));
     else if (pointers.size === 2) pinch(map, event.pointerId, before, now);
     else hooks.move(before[0] - now[0], before[1] - now[1]);
     pointers.set(event.pointerId, now);
@@ -307,6 +307,12 @@ function listenTo(map) {
   }, { passive: false });
   above.addEventListener("keydown", (event) => pressed(map, event));
   for (const name of ["focus", "blur"]) above.addEventListener(name, () => hooks.redraw());
+}
+
+// The moves that a busy browser has put together in one event: a lasso keeps its corners.
+function everyMove(event) {
+  const moves = event.getCoalescedEvents ? event.getCoalescedEvents() : [];
+  return moves.length ? moves : [event];
 }
 
 function pinch(map, id, before, now) {
