@@ -14,6 +14,7 @@ from anisotropy.comparison.claims import (
     DANCE,
     DUAL,
     NORM,
+    STEP_ZERO,
     SYMMETRIC,
     WARM,
 )
@@ -31,6 +32,7 @@ FILES = {
     DUAL: "ance-dual",
     DANCE: "dance",
     SYMMETRIC: "dance-symmetric",
+    STEP_ZERO: "step-zero",
 }
 #: The methods that the paper names; the others are controls.
 PAPER = (ANCE, NORM, DUAL, DANCE)

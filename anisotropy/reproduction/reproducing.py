@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 FORMAT = "anisotropy.reproduction/1"
 CLAIMS, RUN, CHECKPOINTS = "claims.json", "run.json", "checkpoints"
 SEEDS = (0, 1, 2)
+#: Layouts whose head is fixed by their modules.
+_MODULES = ("sentence-transformers", "transformers")
 Say = Callable[[str], None]
 Source = str | Path
 
@@ -142,7 +144,7 @@ def reproduce(
         seed: _train(folder, seed, place, given, legs, plan, collection, say)
         for place, seed in enumerate(seeds)
     }
-    spaces, warnings = _open(sources, seeds, collection, encoder, encode, progress)
+    spaces, warnings = _open(folder, sources, seeds, collection, encoder, encode, progress)
     options = _with_claims(options or AnalysisOptions(projections=()), written, collection)
     results, measured = analyze_methods(
         spaces, options, baseline=ANCE, collection=collection, say=say,
@@ -329,6 +331,7 @@ def _leg(
 
 
 def _open(
+    folder: Path,
     sources: Mapping[int, Mapping[str, str]],
     seeds: Sequence[int],
     collection: Collection,
@@ -349,11 +352,11 @@ def _open(
         ]  # fmt: skip
         found[method] = opened * (len(seeds) if shared else 1)
     try:
+        zeros = [_step_zero(sources[seed][ANCE], folder, seed, encoder) for seed in seeds]
         found[STEP_ZERO] = [
-            open_space(sources[seed][ANCE], collection, encoder=_under_dance(encoder),
-                       encode=encode, progress=progress,
+            open_space(path, collection, encoder=reading, encode=encode, progress=progress,
                        label=_label(STEP_ZERO, seed, seeds, False))
-            for seed in seeds
+            for seed, (path, reading) in zip(seeds, zeros, strict=True)
         ]  # fmt: skip
     except (UsageError, InputError) as error:
         return found, [f"no step 0: {error}"]
@@ -362,6 +365,28 @@ def _open(
 
 def _label(method: str, seed: int, seeds: Sequence[int], shared: bool) -> str:
     return method if shared or len(seeds) == 1 else f"{method} seed {seed}"
+
+
+def _step_zero(
+    source: str, folder: Path, seed: int, encoder: EncoderOptions
+) -> tuple[str, EncoderOptions]:
+    """ANCE's weights under the recipe ``dance``: where to find them, and how to read them.
+
+    A model of sentence-transformers has its head in its modules, so it is written with others.
+    """
+    from anisotropy.training import open_trainable
+    from anisotropy.training.stages import headed
+
+    modules = not is_store(Path(source)) and encoder.open(source).files.layout in _MODULES
+    if not modules:
+        return source, _under_dance(encoder)
+    trainable = open_trainable(source)
+    target = folder / CHECKPOINTS / str(seed) / f"{FILES[STEP_ZERO]}.ckpt"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    trainable.with_recipe(headed(trainable.recipe, "dance")).save(
+        target, training={"start": source, "stages": []}
+    )
+    return str(target), encoder
 
 
 def _under_dance(encoder: EncoderOptions) -> EncoderOptions:
