@@ -23,6 +23,7 @@ COMMANDS = (
     "reproduce",
     "demo",
     "inspect",
+    "figure",
     "measures",
 )
 
