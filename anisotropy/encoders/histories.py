@@ -64,10 +64,13 @@ def _parts(folder: Path, record: Mapping[str, Any]) -> list[tuple[list[Row], int
     try:
         with (folder / _FILE).open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
-        for before, row in zip([None, *rows], rows, strict=False):
-            if before is None or row["stage"] != before["stage"] or _step(row) < _step(before):
+        before: tuple[str, int] | None = None
+        for row in rows:
+            now = (row["stage"], _step(row))
+            if before is None or now[0] != before[0] or now[1] < before[1]:
                 found.append([])
             found[-1].append(row)
+            before = now
         known = record.get("stages") or []
         ends = [_selected(known, i, _step(rows[-1])) for i, rows in enumerate(found)]
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:

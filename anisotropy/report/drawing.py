@@ -166,14 +166,18 @@ def draw_figures(
     InputError
         If the results do not give one that is named, or none at all; nothing is written then.
     """
-    for form in formats or ("",):
-        if form not in (*IMAGES, LATEX):
-            raise UsageError(f"format: {one_of(form, (*IMAGES, LATEX))}")
+    _check_formats(formats)
     wanted = _wanted(results, names, pair, say)
     paths: list[Path] = []
     for name in wanted:
         paths += _write(results, name, Path(out), formats, pair)
     return paths
+
+
+def _check_formats(formats: Sequence[str]) -> None:
+    for form in formats or ("",):
+        if form not in (*IMAGES, LATEX):
+            raise UsageError(f"format: {one_of(form, (*IMAGES, LATEX))}")
 
 
 def _wanted(
@@ -214,10 +218,17 @@ def _write(
 def write_figure(
     figure: Figure, caption: str, path: Path, formats: Sequence[str] = DRAWN
 ) -> list[Path]:
-    """Write a figure as `path` with the suffix of each format; ``tex`` holds the caption."""
+    """Write a figure as `path` with the suffix of each format; ``tex`` holds the caption.
+
+    Raises
+    ------
+    UsageError
+        If a format is unknown.
+    """
     from anisotropy.plots import save_figure
     from anisotropy.plots.style import COLUMN
 
+    _check_formats(formats)
     images = [form for form in formats if form != LATEX]
     paths = save_figure(figure, path, images)
     if LATEX in formats:
