@@ -91,6 +91,6 @@ def _side(ax: Axes, results: Results, curves: list[Curve]) -> None:
     for curve in curves:
         drawn = line(ax, results, curve, "occurrences", "share_at_least")
         drawn.set(linestyle="-", label=style.short(curve.space), drawstyle="steps-pre")
-    style.log_axes(ax)
     items = int(np.asarray(first["n_items"])[0])
     ax.set(xlim=(0.9, None), ylim=(0.5 / items, 1.5), xlabel="times among the nearest")
+    style.log_axes(ax)

@@ -36,7 +36,8 @@ LEGEND_INSIDE = 4
 #: Words of a legend, and the inches of a line and the spaces around it.
 _LETTERS_AN_INCH_OF_LEGEND, _LEGEND_HANDLE = 19, 0.45
 _COLUMN_OF_PANELS = 3
-_MANY_DECADES = 100
+#: From so many powers of ten on, the major ticks are enough.
+_DECADES = 2
 
 STYLE: Any = {
     "font.family": "DejaVu Sans",
@@ -169,7 +170,7 @@ def log_axes(axes: Axes) -> None:
     axes.set(xscale="log", yscale="log")
     for axis in (axes.xaxis, axes.yaxis):
         low, high = axis.get_view_interval()
-        if high / low >= _MANY_DECADES:
+        if math.log10(high) - math.log10(low) >= _DECADES:
             axis.set_minor_locator(NullLocator())
 
 

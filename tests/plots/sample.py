@@ -188,7 +188,7 @@ def occurrence(label: str, side: str, power: float) -> Curve:
         "occurrences": times,
         "items": np.round(-np.diff(share, append=0) * n),
         "share_at_least": share,
-        "null_at_least": 1 / (1 + np.exp(times - 10.0)),
+        "null_at_least": np.minimum(1, np.exp(-6.8 * (times - 10.0))),  # down to where floats end
         "k": np.full(120, 10),
         "n_items": np.full(120, n),
         "n_anchors": np.full(120, anchors),
