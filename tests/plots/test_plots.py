@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import matplotlib
@@ -296,6 +296,28 @@ def test_onto_given_axes() -> None:
     assert mine.get_supxlabel() == ""
     with pytest.raises(InputError, match="axes: got 1; needed: 2"):
         plots.distances(R, axes=axes[0])
+
+
+@pytest.mark.parametrize(
+    ("draw", "count"),
+    [
+        (plots.cosines, 2), (plots.movement, 2), (plots.lorenz, 2), (plots.negative_profile, 6),
+        (plots.hubness, 4), (plots.history, 6), (plots.negative_probability, 2),
+        (plots.uniformity_alignment, 1), (plots.differences, 1),
+    ],
+)  # fmt: skip
+def test_every_figure_draws_on_axes_of_others(draw: Callable[..., Figure], count: int) -> None:
+    mine = Figure()
+    axes = mine.subplots(1, count, squeeze=False).ravel()
+    size = mine.get_size_inches().copy()
+    assert draw(R, axes=axes if count > 1 else axes[0]) is mine
+    assert all(ax.lines or ax.patches or ax.collections for ax in axes)
+    assert not mine.legends
+    assert mine.get_supxlabel() == ""
+    np.testing.assert_array_equal(mine.get_size_inches(), size)
+    if count > 1:
+        with pytest.raises(InputError, match=f"axes: got {count - 1}; needed: {count}"):
+            draw(R, axes=axes[:-1])
 
 
 def test_global_settings_stay() -> None:
