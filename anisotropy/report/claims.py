@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -90,33 +88,15 @@ def claims_text(results: Results, width: int = 100) -> str:
         return ""
     name, records = groups[0]
     few = few_seeds(records)
-    lines = [f"Claims: {_heading(name, records)}", *([f"({few})"] if few else []), ""]
+    lines = [f"Claims: {heading(name, records)}", *([f"({few})"] if few else []), ""]
     for letter in letters_of(records):
         lines += _claim_lines(*scopes_of(records, letter), width)
     text = "\n".join([*lines, *_grid(groups[1:])])
     return "".join(c if c == "\n" or c.isprintable() else "?" for c in text)
 
 
-_OF_CLAIM = ("contrast", "claim", "scope", "seed", "outcome", "p_holm")
-_OF_PART = ("side", "measure", "on", "against", "role", "direction", "scale", "value",
-            "against_value", "delta", "se", "ci_low", "ci_high", "margin", "p", "n", "unit",
-            "outcome", "note")  # fmt: skip
-
-
-def claims_csv(results: Results) -> str:
-    """Whole numbers: a line a measure of each claim, scope and pair of methods."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    clash = {"outcome": "measure_outcome"}
-    writer.writerow([*_OF_CLAIM, *(clash.get(name, name) for name in _OF_PART)])
-    for record in decided(results):
-        about = [record.get(name) for name in _OF_CLAIM]
-        for part in record["parts"]:
-            writer.writerow([*about, *(part.get(name) for name in _OF_PART)])
-    return file.getvalue()
-
-
-def _heading(name: str, records: Sequence[Record]) -> str:
+def heading(name: str, records: Sequence[Record]) -> str:
+    """The two methods, and what they differ in."""
     return f"{name.replace(' - ', ' − ')} ({records[0]['what']})"
 
 
@@ -155,9 +135,9 @@ def _signs(method: Record, checkpoints: Sequence[Record]) -> str:
 def _claim_lines(method: Record, checkpoints: Sequence[Record], width: int) -> list[str]:
     record = shown_record(method, checkpoints)
     lines = textwrap.wrap(f"{record['claim']:<3} {record['text']}", width)
-    lines.append(f"    for the method: {_outcome(method)}")
+    lines.append(f"    for the method: {outcome_text(method)}")
     lines.append(f"    for these checkpoints: {checkpoints_text(checkpoints)}")
-    lines += [f"      {_part_text(part)}" for part in record["parts"]]
+    lines += [f"      {part_text(part)}" for part in record["parts"]]
     if record["note"]:
         lines += textwrap.wrap(
             f"note: {record['note']}", width, initial_indent="      ", subsequent_indent="      "
@@ -165,12 +145,14 @@ def _claim_lines(method: Record, checkpoints: Sequence[Record], width: int) -> l
     return lines
 
 
-def _outcome(record: Record) -> str:
+def outcome_text(record: Record) -> str:
+    """Outcome with its corrected p, where it has one."""
     p = probability(_value(record["p_holm"]))
     return f"{record['outcome']}{f', p (Holm) {p}' if p else ''}"
 
 
-def _part_text(part: Record) -> str:
+def part_text(part: Record) -> str:
+    """A measure of a claim: what is asked, what was found, what follows."""
     arrow = "↑" if part["direction"] == "up" else "↓"
     role = "" if part["role"] == "primary" else f" ({part['role']})"
     name = f"{part['side']} {part['measure']} {arrow} against {part['against']}{role}"
@@ -216,7 +198,7 @@ def claims_view(results: Results) -> dict[str, Any]:
         return {**empty, "parts": {"head": [], "rows": []}}
     (first, records), *rest = groups.items()
     return {
-        "what": f"{_heading(first, records)}{_steps(records[0])}",
+        "what": f"{heading(first, records)}{_steps(records[0])}",
         "few": few_seeds(records),
         "claims": [_claim_view(records, letter) for letter in letters_of(records)],
         "others": _others(rest),
@@ -230,10 +212,10 @@ def _claim_view(records: Sequence[Record], letter: str) -> dict[str, Any]:
     return {
         "claim": letter,
         "text": method["text"],
-        "method": _outcome(method),
+        "method": outcome_text(method),
         "outcome": method["outcome"],
         "checkpoints": checkpoints_text(checkpoints),
-        "parts": [(_part_text(part).replace("-", "−"), part["role"]) for part in shown["parts"]],
+        "parts": [(part_text(part).replace("-", "−"), part["role"]) for part in shown["parts"]],
         "note": shown["note"],
     }
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from anisotropy.errors import InputError, UsageError, one_of
 from anisotropy.files import write_text
-from anisotropy.report.claims import claims_csv, claims_text
+from anisotropy.report.claims_tables import claims_csv, claims_markdown
 from anisotropy.report.formats import latex_text
 from anisotropy.report.rows import headline_groups
 from anisotropy.results import Measurement, Results
@@ -124,14 +124,14 @@ def _places(results: Results, name: str) -> tuple[Place, ...]:
 
 
 def write_tables(results: Results, folder: str | Path) -> list[Path]:
-    """Write every table as ``NAME.csv`` and ``NAME.tex``; the claims as ``.csv`` and ``.txt``."""
+    """Write every table as ``NAME.csv`` and ``NAME.tex``; the claims as ``.csv`` and ``.md``."""
     paths = []
     for name in TABLES:
         table = method_table(results, name)
         for suffix, text in (("csv", table.csv()), ("tex", table.latex())):
             paths.append(Path(folder) / f"{name}.{suffix}")
             write_text(paths[-1], text)
-    for suffix, text in (("csv", claims_csv(results)), ("txt", f"{claims_text(results)}\n")):
+    for suffix, text in (("csv", claims_csv(results)), ("md", claims_markdown(results))):
         paths.append(Path(folder) / f"claims.{suffix}")
         write_text(paths[-1], text)
     return paths

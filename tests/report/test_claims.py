@@ -15,7 +15,7 @@ from anisotropy.errors import InputError, UsageError
 from anisotropy.plots.claims import claims_caption, claims_rows
 from anisotropy.plots.compared import drawn
 from anisotropy.report import claims_text, method_table
-from anisotropy.report.claims import claims_csv
+from anisotropy.report.claims_tables import claims_csv, claims_markdown
 from anisotropy.report.page import render_html
 from anisotropy.results import Measurement, Results
 from tests.plots.sample import analysis, comparison
@@ -200,3 +200,18 @@ def test_the_claims_as_csv_have_a_line_a_measure() -> None:
         assert (row["contrast"], row["outcome"]) == (about["contrast"], about["outcome"])
         assert row["measure_outcome"] == one["outcome"]
         assert row["delta"] == ("" if one["delta"] is None else repr(one["delta"]))
+
+
+def test_the_claims_as_markdown_say_both_scopes_and_escape_texts() -> None:
+    text = claims_markdown(results(*CLAIMS))
+    first, second = text.split("The same claims between other methods")
+    row = next(line for line in first.splitlines() if line.startswith("| f |"))
+    assert "supported, p (Holm) 0.025" in row
+    assert "undecided (1 of 2), supported (1 of 2)" in row
+    assert "-12.3%" in row
+    assert "no meaningful difference / mixed (2 seeds)" in second
+    widths = {line.count(" | ") for line in first.splitlines() if line.startswith("|")}
+    assert len(widths) == 1
+    evil = [{**CLAIMS[0], "text": "a | b <script>"}, *CLAIMS[1:3]]
+    assert "| a | b <script>" not in claims_markdown(results(*evil))
+    assert claims_markdown(comparison()) == ""

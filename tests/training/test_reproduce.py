@@ -20,7 +20,7 @@ from anisotropy.errors import UsageError
 from anisotropy.files import sha256_file
 from anisotropy.opening import EncoderOptions, encode_to_store
 from anisotropy.plots import FIGURES
-from anisotropy.report import claims_text
+from anisotropy.report.claims_tables import claims_markdown
 from anisotropy.reproduction import Given, make_plan
 from anisotropy.reproduction.plan import finished
 from anisotropy.reproduction.reproducing import _label, _notes, _open, _seeds, _train
@@ -175,7 +175,7 @@ def test_tables_have_a_row_a_method(here: Path, known: Results) -> None:
         assert {len(row) for row in rows} == {len(rows[0])}
     lines = list(csv.DictReader((here / "out/tables/claims.csv").read_text().splitlines()))
     assert len(lines) == sum(len(record["parts"]) for record in known.claims)
-    assert (here / "out/tables/claims.txt").read_text() == f"{claims_text(known)}\n"
+    assert (here / "out/tables/claims.md").read_text() == claims_markdown(known)
     rows = list(csv.DictReader((here / "out/tables/effectiveness.csv").read_text().splitlines()))
     row = next(r for r in results.rows if (r.space, r.side, r.measure) == (
         "ANCE w. Norm", "ranking", "nDCG@10"))  # fmt: skip
