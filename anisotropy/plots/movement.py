@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from anisotropy.errors import InputError
 from anisotropy.plots import style
-from anisotropy.plots.compared import one_pair
+from anisotropy.plots.compared import has_pair, one_pair
 from anisotropy.results import Curve, Results
 
 RANKED = "nDCG@10"
@@ -90,11 +90,24 @@ def movement(
     return figure
 
 
+def movement_ready(results: Results) -> bool:
+    """Whether there is one comparison, with queries that have relevant documents."""
+    return has_pair(results) and any(map(_judged, one_pair(results).find_curves("changes")))
+
+
+def _judged(curve: Curve) -> bool:
+    """Whether any query has a relevant document in both spaces."""
+    return all(
+        np.isfinite(np.asarray(curve.columns.get(f"{measure}_{side}", ()), dtype=float)).any()
+        for measure, _ in _SHOWN
+        for side in ("a", "b")
+    )
+
+
 def _moved(results: Results) -> Curve:
-    found = results.find_curves("changes")
-    if not found:
-        raise InputError("no curve 'changes' in these results: no queries were compared")
-    return found[0]
+    for curve in filter(_judged, results.find_curves("changes")):
+        return curve
+    raise InputError("no curve 'changes' of queries with relevant documents in these results")
 
 
 def _scatter(ax: Axes, curve: Curve, measure: str) -> None:

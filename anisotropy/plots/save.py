@@ -19,7 +19,7 @@ from anisotropy.plots.densities import cosines, cosines_caption, distances, dist
 from anisotropy.plots.history import history, history_caption
 from anisotropy.plots.hubs import hubness, hubness_caption
 from anisotropy.plots.maps import methods_of, projection_map, projection_map_caption
-from anisotropy.plots.movement import movement, movement_caption
+from anisotropy.plots.movement import movement, movement_caption, movement_ready
 from anisotropy.plots.negatives import (
     lorenz,
     lorenz_caption,
@@ -87,8 +87,14 @@ class FigureKind:
         return results if self.every else drawn(results)
 
 
-def _has(name: str) -> Callable[[Results], bool]:
-    return lambda results: bool(results.find_curves(name))
+def _has(name: str, column: str = "") -> Callable[[Results], bool]:
+    """Whether there are curves of that name; with `column`, whether all have it."""
+
+    def ready(results: Results) -> bool:
+        found = results.find_curves(name)
+        return bool(found) and all(not column or column in curve.columns for curve in found)
+
+    return ready
 
 
 def _of_curve(
@@ -110,8 +116,8 @@ def _map(method: str, title: str) -> FigureKind:
         functools.partial(projection_map, method=method),
         lambda results: projection_map_caption(results, method),
         lambda results: method in methods_of(results),
-        f"map of method {method!r}; --projection {method} at 'anisotropy compare' or 'analyze' "
-        "makes it",
+        f"map of method {method!r}; --projection {method} at 'anisotropy compare', 'analyze' or "
+        "'reproduce' makes it",
     )
 
 
@@ -161,9 +167,9 @@ FIGURES = {
             "Movement of each query's relevant documents",
             movement,
             movement_caption,
-            lambda results: has_pair(results) and bool(one_pair(results).find_curves("changes")),
-            "one comparison with the curve 'changes'; 'anisotropy compare' makes it, --pair "
-            "LABEL picks it from several",
+            movement_ready,
+            "one comparison of judged queries (curve 'changes'); 'anisotropy compare' makes it, "
+            "--pair LABEL picks it from several",
             every=True,
             of_pair=True,
         ),
@@ -184,13 +190,13 @@ FIGURES = {
             negative_probability_caption,
             _JUDGED,
         ),
-        _of_curve(
+        FigureKind(
             "lorenz",
-            "negative_probability",
             "Lorenz curves of negative sampling",
             lorenz,
             lorenz_caption,
-            _JUDGED,
+            _has("negative_probability", "lorenz"),
+            f"curve 'negative_probability' with a column 'lorenz'; {_JUDGED}",
         ),
         _of_curve(
             "negative_profile",

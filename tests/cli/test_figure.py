@@ -34,7 +34,7 @@ def test_files_are_printed_and_stand_beside_the_results(
     ("words", "said"),
     [
         (["spectrun"], "got 'spectrun'; allowed: claims, differences, spectrum"),
-        (["umap"], "--projection umap at 'anisotropy compare' or 'analyze' makes it"),
+        (["umap"], "--projection umap at 'anisotropy compare', 'analyze' or 'reproduce' makes"),
         (["claims"], "'anisotropy reproduce' decides them"),
         (["ablation"], "'anisotropy reproduce' writes them"),
         (["spectrum", "--format", "bmp"], "format: got 'bmp'; allowed: pdf, png, svg, tex"),

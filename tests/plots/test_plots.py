@@ -384,6 +384,19 @@ def test_of_several_comparisons_the_one_of_the_claims_or_the_one_named() -> None
     assert not FIGURES["movement"].ready(results)
 
 
+def test_what_older_or_unjudged_results_lack_is_not_drawn() -> None:
+    results = comparison()
+    for curve in results.find_curves("negative_probability"):
+        curve.columns.pop("lorenz")  # type: ignore[attr-defined]
+    (moved,) = results.find_curves("changes")
+    moved.columns["positive_percentile_b"][:] = np.nan
+    names = [kind.name for kind in available(results)]
+    assert "negative_probability" in names
+    assert not {"lorenz", "movement"} & set(names)
+    with pytest.raises(InputError, match="no curve 'changes' of queries with relevant"):
+        plots.movement(results)
+
+
 WHOLE = (
     [(kind.name, "comparison") for kind in available(R)]
     + [(kind.name, "five") for kind in available(analysis(tuple("abcde")))]

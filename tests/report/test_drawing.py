@@ -98,7 +98,7 @@ def test_what_is_missing_is_one_line_with_a_command(name: str, tmp_path: Path) -
 def test_maps_name_the_option() -> None:
     assert missing(R, "umap") == (
         "umap: these results have no map of method 'umap'; --projection umap at 'anisotropy "
-        "compare' or 'analyze' makes it"
+        "compare', 'analyze' or 'reproduce' makes it"
     )
     assert missing(R, "tsne") == ""
 
