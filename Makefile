@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check format docs verify clean
+.PHONY: demo notebooks test check format docs verify clean
 
 ## A new virtual environment with the exact versions of constraints.txt.
 $(STAMP): pyproject.toml constraints.txt
@@ -17,6 +17,11 @@ $(STAMP): pyproject.toml constraints.txt
 ## The main job on the built-in collection: trains ANCE and DANCE, compares them, writes demo/.
 demo: $(STAMP)
 	$(BIN)/anisotropy demo
+
+## The analysis notebooks, executed on the checkpoints of the demo into analyses/notebooks/executed.
+notebooks: $(STAMP)
+	@test -e demo/dance.ckpt || test -n "$$ANISOTROPY_DANCE" || $(BIN)/anisotropy demo
+	$(BIN)/python analyses/notebooks/execute.py --out analyses/notebooks/executed
 
 ## The whole test suite.
 test: $(STAMP) check
