@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo figures test check format docs verify clean
+.PHONY: demo figures notebooks test check format docs verify clean
 
 ## A new virtual environment with the exact versions of constraints.txt.
 $(STAMP): pyproject.toml constraints.txt
@@ -27,6 +27,11 @@ figures: $(STAMP) $(filter demo/compare/results.json,$(RESULTS)/results.json)
 
 demo/compare/results.json: | $(STAMP)
 	$(BIN)/anisotropy demo
+
+## The analysis notebooks, executed on the checkpoints of the demo into analyses/notebooks/executed.
+notebooks: $(STAMP)
+	@test -e demo/dance.ckpt || test -n "$$ANISOTROPY_DANCE" || $(BIN)/anisotropy demo
+	$(BIN)/python analyses/notebooks/execute.py --out analyses/notebooks/executed
 
 ## The whole test suite.
 test: $(STAMP) check

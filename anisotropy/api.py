@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from anisotropy import workflow
 from anisotropy.opening import EncoderOptions, distinct_labels, open_space
+from anisotropy.progress import notebook_bars
 from anisotropy.spaces import EmbeddingSpace
 from anisotropy.spaces.store import is_store
 from anisotropy.workflow import AnalysisOptions, Settings
@@ -64,7 +65,7 @@ def open(
     Returns
     -------
     EmbeddingSpace
-        Vectors stay on disk, memory-mapped.
+        Vectors stay on disk, memory-mapped. In a notebook a bar shows how far encoding is.
 
     Raises
     ------
@@ -80,6 +81,7 @@ def open(
         encoder=options,
         encode=EncodeOptions(documents=documents),
         label=label,
+        progress=notebook_bars(),
     )
 
 
@@ -129,7 +131,8 @@ def compare(
     -------
     Results
         ``.measurements``, ``.differences``, ``.similarities``, ``.associations``,
-        ``.queries()``, ``.report(path)``.
+        ``.queries()``, ``.distances()``, ``.report(path)``. In a notebook it shows as the
+        headline table.
     """
     sides = [_sources(side) for side in (a, b)]
     spaces = _distinct([_opened(source, data) for side in sides for source in side])

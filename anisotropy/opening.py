@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anisotropy.errors import InputError, NotComparable, UsageError
 from anisotropy.files import cache_directory
+from anisotropy.progress import Progress, ProgressFactory
 from anisotropy.spaces.store import MANIFEST, check_target, is_store, open_store
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from anisotropy.encoders import Encoder
     from anisotropy.spaces import EmbeddingSpace
     from anisotropy.spaces.encoding import EncodeOptions
-
-Progress = Callable[[str, int, int], None]
-ProgressFactory = Callable[[str], Progress]
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,8 @@ def open_space(
     if is_store(path):
         space = _open_whole_store(path, collection, encoder, encode)
     else:
-        space = _open_checkpoint(source, collection, encoder, encode, progress)
+        report = progress(label or default_label(source)) if progress else None
+        space = _open_checkpoint(source, collection, encoder, encode, report)
         space.label = default_label(source)
     space.label = label or space.label
     return space
@@ -168,7 +167,7 @@ def _open_checkpoint(
     collection: Collection | None,
     encoder_options: EncoderOptions | None,
     encode_options: EncodeOptions | None,
-    progress: ProgressFactory | None,
+    progress: Progress | None,
 ) -> EmbeddingSpace:
     from anisotropy.encoders.histories import read_history
     from anisotropy.spaces.encoding import EncodeOptions, encode_collection, store_identity
@@ -183,9 +182,8 @@ def _open_checkpoint(
         for number in range(len(encoder.readings))
     ]
     if not all(map(_whole, folders)):
-        callback = progress(default_label(source)) if progress else None
         _clear_finished(folders)
-        encode_collection(encoder, collection, folders, encode_options, callback)
+        encode_collection(encoder, collection, folders, encode_options, progress)
     spaces = [open_store(folder, collection=collection) for folder in folders]
     for space, recipe in zip(spaces, encoder.readings, strict=True):
         # Equal parts, but sources and doubts are those of this run, not of the one that encoded.

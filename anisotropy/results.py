@@ -10,16 +10,18 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from anisotropy.errors import InputError
+from anisotropy.errors import InputError, UsageError
 from anisotropy.files import fingerprint, read_json, replacing, write_json
 from anisotropy.records import Association, Difference, Measurement, Similarity, Withheld
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from anisotropy.spaces import EmbeddingSpace
 
 SCHEMA = "anisotropy.results/1"
 __all__ = [
@@ -74,7 +76,7 @@ def _slug(text: str) -> str:
     return plain if plain == text else f"{plain}_{fingerprint(text)[:4]}"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Results:
     """Everything one run found out.
 
@@ -92,6 +94,8 @@ class Results:
         Records; the DataFrames of the properties below come from them.
     curves
         The arrays behind the figures.
+    opened
+        Label to the space that was measured, for :meth:`distances`; not written to files.
     """
 
     spaces: list[dict[str, Any]]
@@ -106,6 +110,20 @@ class Results:
     claims: list[dict[str, Any]] = field(default_factory=list)
     withheld: list[Withheld] = field(default_factory=list)
     curves: list[Curve] = field(default_factory=list)
+    opened: dict[str, EmbeddingSpace] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        compared = f", {len(self.deltas)} differences" if self.comparisons else ""
+        return (
+            f"<Results of {', '.join(map(repr, self.labels))}: {len(self.rows)} measurements"
+            f"{compared}, {len(self.withheld)} withheld>"
+        )
+
+    def _repr_html_(self) -> str:
+        """The headline rows as the terminal shows them, for notebooks; every text is escaped."""
+        from anisotropy.report.notebook import results_html
+
+        return results_html(self)
 
     @property
     def labels(self) -> list[str]:
@@ -151,11 +169,87 @@ class Results:
         Returns
         -------
         pandas.DataFrame
-            Of compared spaces one row a query with the columns of the curve ``changes``, for
-            each comparison in turn; of others that of :meth:`query_values`.
+            Of compared spaces one row a query with the columns of the curve ``changes``: the
+            text of the query where it is known, and every value in A, in B and their
+            difference. Where several spaces were compared with a baseline, one comparison
+            after the other, named by the columns ``space`` and ``baseline``. Of spaces that
+            were not compared, that of :meth:`query_values`.
         """
-        frames = [curve.frame() for curve in self.find_curves("changes")]
-        return _stacked(frames) if frames else self.query_values()
+        curves = self.find_curves("changes")
+        if not curves:
+            return self.query_values()
+        if len(self.comparisons) == 1:
+            return _stacked([curve.frame() for curve in curves])
+        baseline = {space: name for name, space in self.comparisons}
+        return _stacked(
+            [c.frame().assign(space=c.space, baseline=baseline.get(c.space, "")) for c in curves]
+        )
+
+    def distances(
+        self,
+        query_id: str | None = None,
+        to: Literal["positives", "nearest", "random", "all"] = "positives",
+        *,
+        on: Literal["unit", "raw"] = "unit",
+        metric: Literal["euclidean", "cosine", "dot"] = "euclidean",
+        random_state: int = 0,
+    ) -> pd.DataFrame:
+        """Distances from queries to documents in A and B side by side, one row a pair.
+
+        Parameters
+        ----------
+        query_id, to, on, metric, random_state
+            As in :meth:`anisotropy.EmbeddingSpace.distances`. With ``to="nearest"`` what is
+            among the ten best of either side.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns query_id, doc_id, distance_a, distance_b, score_a, score_b, rank_a, rank_b,
+            change (distance in B minus that in A), grade, text (of the document) and query_text.
+            Sorted by query, then document, as judged pairs are everywhere (``nearest``: by rank
+            in A, then in B). Where a side has several seeds, means over them. Where several
+            spaces were compared with a baseline, one comparison after the other, named by the
+            columns ``space`` and ``baseline``.
+
+        Raises
+        ------
+        UsageError
+            If nothing was compared, a word is not allowed, there is no such query, or the
+            results were read from files, which hold no embeddings.
+        NotComparable
+            If raw rows are asked for and have length 1 on one side only.
+
+        Notes
+        -----
+        Absolute distances shrink with any common direction: that a pair is closer in B says
+        little unless random pairs (``to="random"``) are not, or its rank is better.
+        """
+        from anisotropy.comparison import paired_distances
+        from anisotropy.spaces.pairs import Asked
+
+        asked = Asked(query_id, to, on, metric, random_state)
+        pairs = self.comparisons
+        if not pairs:
+            raise UsageError(
+                "distances: nothing is compared in these results; use an.compare(a, b), "
+                "an.analyze(spaces, baseline=LABEL), or the distances of a space"
+            )
+        frames = [paired_distances(self._side(a), self._side(b), asked) for a, b in pairs]
+        if len(pairs) == 1:
+            return frames[0]
+        named = zip(frames, pairs, strict=True)
+        return _stacked([frame.assign(space=b, baseline=a) for frame, (a, b) in named])
+
+    def _side(self, name: str) -> list[EmbeddingSpace]:
+        """The spaces of a side: the one of that label, or the seeds of that method."""
+        own = [s["label"] for s in self.spaces if name in (s["label"], s.get("method"))]
+        if not own or any(label not in self.opened for label in own):
+            raise UsageError(
+                "distances: these results were read from files, which hold no embeddings; "
+                "compare the spaces again in this session"
+            )
+        return [self.opened[label] for label in own]
 
     def query_values(self) -> pd.DataFrame:
         """Per-query values of every space, one row a space and query."""

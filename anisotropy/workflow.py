@@ -494,6 +494,7 @@ def _gather(
         },
         versions=versions(_VERSIONED),
         warnings=list(collection.warnings) if collection is not None else [],
+        opened={space.label: space for space in spaces},
     )
     for item in measured:
         results.rows += item.rows

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from anisotropy.cli.options import FORMATS, recipe_overrides
 from anisotropy.errors import UsageError, one_of
+from anisotropy.progress import ProgressFactory, encoding_bars, terminal_bar
 
 if TYPE_CHECKING:
     from anisotropy.collection import Collection
-    from anisotropy.opening import EncoderOptions, Progress
+    from anisotropy.opening import EncoderOptions
     from anisotropy.results import Results
     from anisotropy.spaces.encoding import EncodeOptions
     from anisotropy.transforms import Transform
@@ -27,31 +28,9 @@ def teller(quiet: bool) -> Callable[[str], None] | None:
     return lambda line: print(line, file=sys.stderr, flush=True)
 
 
-def progress_bars(quiet: bool) -> Callable[[str], Progress] | None:
+def progress_bars(quiet: bool) -> ProgressFactory | None:
     """Given a label, a callback that draws a bar a side on stderr; None when quiet."""
-    if quiet:
-        return None
-
-    def for_label(label: str) -> Progress:
-        from tqdm import tqdm
-
-        bars: dict[str, Any] = {}
-
-        def report(side: str, done: int, total: int) -> None:
-            if side not in bars:
-                bars[side] = tqdm(
-                    total=total,
-                    desc=f"encoding {label} {side}",
-                    unit=" texts",
-                    mininterval=0.1 if sys.stderr.isatty() else 10,
-                )
-            bars[side].update(done - bars[side].n)
-            if done >= total:
-                bars[side].close()
-
-        return report
-
-    return for_label
+    return None if quiet else encoding_bars(terminal_bar)
 
 
 def open_data(options: dict[str, Any], sources: Sequence[str]) -> Collection | None:

@@ -24,6 +24,7 @@ from anisotropy.comparison.comparing import (
     compare_spaces,
 )
 from anisotropy.comparison.deciding import decide_claims
+from anisotropy.comparison.pairs import paired_distances
 from anisotropy.comparison.randomization import sign_flip_p
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "compare_sides",
     "compare_spaces",
     "decide_claims",
+    "paired_distances",
     "paper_claims",
     "read_claims",
     "sign_flip_p",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,9 +11,7 @@ from anisotropy.comparison.withholding import other_units
 from anisotropy.measures import MeasuredSpace
 from anisotropy.measures.base import Impossible
 from anisotropy.results import Curve
-
-if TYPE_CHECKING:
-    from anisotropy.spaces import EmbeddingSpace
+from anisotropy.spaces.pairs import query_texts
 
 #: Depth of the neighbors kept, and of the density.
 KEPT, NEAREST = 10, 10
@@ -59,7 +56,7 @@ def changes_curve(
     columns: dict[str, np.ndarray] = {
         "query_id": np.array(list(a[0].space.query_ids), dtype=object)
     }
-    texts = next((found for one in (*a, *b) if (found := _texts(one.space))), None)
+    texts = next((found for one in (*a, *b) if (found := query_texts(one.space))), None)
     if texts:
         own = [texts.get(name, "") for name in a[0].space.query_ids]
         columns["text"] = np.array(own, dtype=object)
@@ -76,15 +73,6 @@ def changes_curve(
             columns[f"{name}_delta"] = y - x
     order = np.argsort(-columns[f"{RANKED}_delta"], kind="stable")  # NaN last
     return Curve("changes", names[1], "ranking", {n: v[order] for n, v in columns.items()})
-
-
-def _texts(space: EmbeddingSpace) -> dict[str, str]:
-    """Texts of the queries by id, from the space or its collection; empty where unknown."""
-    if space.query_texts is not None:
-        return dict(zip(space.query_ids, space.query_texts, strict=True))
-    if space.collection is None:
-        return {}
-    return {query.query_id: query.text for query in space.collection.queries()}
 
 
 def _places(first: MeasuredSpace, other: MeasuredSpace) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -173,13 +173,14 @@ def brief(label: str) -> str:
 def transforms_of(results: Results) -> list[str]:
     """What was done to embeddings before they were measured, one line a space."""
     return [
-        f"{space['label']}: {'; '.join(_transform(note, space['label']) for note in done)}"
+        f"{space['label']}: {'; '.join(transform_text(note, space['label']) for note in done)}"
         for space in results.spaces
         if (done := (space.get("recipe") or {}).get("transform"))
     ]
 
 
-def _transform(note: dict[str, Any], label: str) -> str:
+def transform_text(note: Mapping[str, Any], label: str = "") -> str:
+    """What was done and what it was fitted on; not what the label says already."""
     named = "" if note["text"] in label else f"{note['text']} "
     parts = [f"{named}fitted on {int(note['rows']):,} {note['fitted_on']}"]
     if "query_rows" in note:

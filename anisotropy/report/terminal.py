@@ -6,6 +6,7 @@ import dataclasses
 import re
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from anisotropy.plots.compared import pairs_of
 from anisotropy.plots.words import direction, verdict
@@ -26,7 +27,36 @@ from anisotropy.results import Results
 _INDENT, _BETWEEN = "  ", "  "
 _CELL = 9
 _ARROW = {"down": "↓", "up": "↑", None: ""}
-_ARROWS = "↓ ↑  the direction that is more isotropic, closer, more even or better"
+NO_ROWS = "no headline rows"
+ARROWS = "↓ ↑  the direction that is more isotropic, closer, more even or better"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Headline rows as texts, a block of them under each of the users' words.
+
+    Attributes
+    ----------
+    title
+        What is compared; empty where there is one table.
+    head
+        Names of the columns; that of the first, the measure, is empty.
+    groups
+        Heading and rows of each block, a text a column.
+    null, compared
+        Whether the last column is the null; whether this is a comparison.
+    """
+
+    title: str
+    head: list[str]
+    groups: list[tuple[str, list[list[str]]]]
+    null: bool
+    compared: bool
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The rows of all blocks."""
+        return [row for _, rows in self.groups for row in rows]
 
 
 def terminal_table(results: Results, width: int = 100) -> str:
@@ -45,27 +75,38 @@ def terminal_table(results: Results, width: int = 100) -> str:
     str
         Without a final newline.
     """
-    pairs = [pair for pair in pairs_of(results) if pair.deltas]
+    tables = headline_tables(results)
+    alike = similarity_text(results, bool(tables))
+    blocks = [_block_text(table, width) for table in tables]
+    body = [*blocks[:-1], f"{blocks[-1]}\n{ARROWS}", alike] if blocks else [alike or NO_ROWS]
+    opening = _wrapped(opening_lines(results), width)
+    closing = [_wrapped(lines, width) for lines in closing_parts(results)]
+    text = "\n\n".join(part for part in [opening, *body, *closing] if part)
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
+def printable(line: str) -> str:
+    """A line in which nothing steers the terminal: labels and warnings may come from files."""
+    return "".join(c if c.isprintable() else "?" for c in line)
+
+
+def headline_tables(results: Results) -> list[Table]:
+    """A table a comparison, or one of all spaces; none where there are no headline rows."""
     groups = shown_groups(results)
-    if pairs and groups:
-        blocks = [_pair_block(pair, width, len(pairs) > 1) for pair in pairs]
-    else:
-        blocks = [_measured(results, groups, width)] if groups else ["no headline rows"]
-    alike = _similarities(results, bool(groups))
-    body = [*blocks[:-1], f"{blocks[-1]}\n{_ARROWS}" if groups else blocks[-1]]
-    shown = [alike] if alike and not groups else [*body, alike]
-    parts = [_opening(results, width), *shown, *_closing(results, width)]
-    text = "\n\n".join(part for part in parts if part)
-    # Labels and warnings may come from files: nothing in them may steer the terminal.
-    return "".join(c if c == "\n" or c.isprintable() else "?" for c in text)
+    if not groups:
+        return []
+    pairs = [pair for pair in pairs_of(results) if pair.deltas]
+    if pairs:
+        return [_compared(pair, len(pairs) > 1) for pair in pairs]
+    return [_measured(results, groups)]
 
 
-def _pair_block(pair: Results, width: int, titled: bool) -> str:
-    table = _compared(pair, shown_groups(pair), width)
-    return f"{textwrap.fill(title_of(pair), width)}\n{table}" if titled else table
+def _block_text(table: Table, width: int) -> str:
+    text = _compared_text(table, width) if table.compared else _measured_text(table, width)
+    return f"{textwrap.fill(table.title, width)}\n{text}" if table.title else text
 
 
-def _similarities(results: Results, others: bool) -> str:
+def similarity_text(results: Results, others: bool) -> str:
     """Similarities asked for by name, and all where they are the whole result."""
     named = named_measures(results)
     several = len(results.comparisons) > 1
@@ -80,50 +121,57 @@ def _similarities(results: Results, others: bool) -> str:
     return "\n".join([f"similarity {whom}", *lines]) if lines else ""
 
 
-def _opening(results: Results, width: int) -> str:
+def opening_lines(results: Results) -> list[str]:
+    """What the results are of, what was done to the embeddings, and what is in doubt."""
     lines = [title_of(results), collection_of(results), *transforms_of(results)]
     lines += [text] if (text := seeds_text(results)) else []
-    lines += [f"IN DOUBT  {label}: {doubt}" for label, doubt in doubts_of(results)]
-    return _wrapped(lines, width)
+    return lines + [f"IN DOUBT  {label}: {doubt}" for label, doubt in doubts_of(results)]
 
 
 def _wrapped(lines: Sequence[str], width: int) -> str:
     return "\n".join(textwrap.fill(line, width, subsequent_indent=_INDENT) for line in lines)
 
 
-def _closing(results: Results, width: int) -> list[str]:
-    parts = [_wrapped([f"warning: {line}" for line in results.warnings], width)]
+def closing_parts(results: Results) -> list[list[str]]:
+    """Warnings, and how much is withheld."""
+    parts = [[f"warning: {line}" for line in results.warnings]]
     if results.withheld:
         noun = "row is" if len(results.withheld) == 1 else "rows are"
-        parts.append(f"{len(results.withheld)} {noun} withheld; the report gives the reasons")
+        parts.append([f"{len(results.withheld)} {noun} withheld; the report gives the reasons"])
     return parts
 
 
 Groups = Sequence[tuple[str, Sequence[Line]]]
 
 
-def _compared(results: Results, groups: Groups, width: int) -> str:
+def _compared(results: Results, titled: bool) -> Table:
     a, b = results.labels
     words = dataclasses.replace(
         results, spaces=[{"label": brief(a)}, {"label": brief(b)}], rows=[], curves=[]
     )
+    groups = [
+        (
+            _heading(group, rows),
+            [[name, *_compared_cells(line, (a, b), words)] for name, line in _named(rows)],
+        )
+        for group, rows in shown_groups(results)
+    ]
     head = ["", brief(a), brief(b), "delta", "95% interval", "p (Holm)", ""]
-    cells = {
-        id(line): [name, *_compared_cells(line, (a, b), words)]
-        for _, rows in groups
-        for name, line in _named(rows)
-    }
-    widths = [max(len(row[i]) for row in [head, *cells.values()]) for i in range(len(head))]
+    return Table(title_of(results) if titled else "", head, groups, False, True)
+
+
+def _compared_text(table: Table, width: int) -> str:
+    head = table.head
+    widths = [max(len(row[i]) for row in [head, *table.rows]) for i in range(len(head))]
     wide = len(_INDENT) + sum(widths) + len(_BETWEEN) * (len(widths) - 1) <= width
     lines = [_wide(head, widths) if wide else _numbers(head, widths)]
-    for group, rows in groups:
-        lines.append(_heading(group, rows))
+    for heading, rows in table.groups:
+        lines.append(heading)
         for row in rows:
-            shown = cells[id(row)]
             if wide:
-                lines.append(_wide(shown, widths))
+                lines.append(_wide(row, widths))
             else:
-                lines += [_name_and_verdict(shown, width), _numbers(shown, widths)]
+                lines += [_name_and_verdict(row, width), _numbers(row, widths)]
     return "\n".join(lines)
 
 
@@ -175,29 +223,40 @@ def _name_and_verdict(cells: Sequence[str], width: int) -> str:
     return f"{_INDENT}{name.ljust(room)}{_BETWEEN}{cells[-1]}"
 
 
-def _measured(results: Results, groups: Groups, width: int) -> str:
-    names = max((len(name) for _, rows in groups for name, _ in _named(rows)), default=0)
+def _measured(results: Results, groups: Groups) -> Table:
     labels = results.labels
-    single = len(labels) == 1
-    texts = [_value(line, label) for _, rows in groups for line in rows for label in labels]
-    cell = max([*map(len, texts), *(len(brief(label)) for label in labels)], default=_CELL)
-    room = width - len(_INDENT) - names
-    at_once = max(room // (cell + len(_BETWEEN)), 1)
-    blocks = [labels[start : start + at_once] for start in range(0, len(labels), at_once)]
-    return "\n\n".join(_block(groups, block, names, cell, single) for block in blocks)
+    null = len(labels) == 1
+    shown = [
+        (
+            _heading(group, rows),
+            [
+                [name, *(_value(line, x) for x in labels), *([_null(line)] if null else [])]
+                for name, line in _named(rows)
+            ],
+        )
+        for group, rows in groups
+    ]
+    return Table("", ["", *map(brief, labels), *(["null"] if null else [])], shown, null, False)
 
 
-def _block(groups: Groups, labels: Sequence[str], names: int, cell: int, null: bool) -> str:
-    def row(name: str, texts: Sequence[str]) -> str:
-        shown = [text.ljust(cell) for text in texts]
-        return (_INDENT + _BETWEEN.join([name.ljust(names), *shown])).rstrip()
+def _measured_text(table: Table, width: int) -> str:
+    names = max(len(row[0]) for row in table.rows)
+    columns = range(1, len(table.head) - table.null)
+    cell = max([_CELL, *(len(row[i]) for row in [table.head, *table.rows] for i in columns)])
+    at_once = max((width - len(_INDENT) - names) // (cell + len(_BETWEEN)), 1)
+    blocks = [columns[start : start + at_once] for start in range(0, len(columns), at_once)]
+    return "\n\n".join(_columns_text(table, block, names, cell) for block in blocks)
 
-    lines = [row("", [*map(brief, labels), *(["null"] if null else [])])]
-    for group, rows in groups:
-        lines.append(_heading(group, rows))
-        for name, line in _named(rows):
-            texts = [_value(line, label) for label in labels]
-            lines.append(row(name, [*texts, *([_null(line)] if null else [])]))
+
+def _columns_text(table: Table, columns: Sequence[int], names: int, cell: int) -> str:
+    def row(texts: Sequence[str]) -> str:
+        shown = [texts[i] for i in columns] + list(texts[len(texts) - table.null :])
+        padded = [texts[0].ljust(names), *(text.ljust(cell) for text in shown)]
+        return (_INDENT + _BETWEEN.join(padded)).rstrip()
+
+    lines = [row(table.head)]
+    for heading, rows in table.groups:
+        lines += [heading, *map(row, rows)]
     return "\n".join(lines)
 
 

@@ -23,7 +23,8 @@ from anisotropy.comparison.claims import (
 from anisotropy.errors import InputError, UsageError, check_seed
 from anisotropy.files import read_json, write_json
 from anisotropy.measures.mining import MINING_K, depth_for
-from anisotropy.opening import EncoderOptions, ProgressFactory, open_space
+from anisotropy.opening import EncoderOptions, open_space
+from anisotropy.progress import ProgressFactory
 from anisotropy.report.methods import write_tables
 from anisotropy.reproduction.means import seed_means
 from anisotropy.reproduction.plan import CONTROLS, FILES, PAPER, Leg, Plan, finished, make_plan

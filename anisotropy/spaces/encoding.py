@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 
 from anisotropy.errors import CollectionError, UsageError, check_seed
 from anisotropy.files import fingerprint, hash_ids
+from anisotropy.progress import Progress
 from anisotropy.spaces.store import StoreHeader, StoreWriter
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from anisotropy.encoders import Encoder
 
 Side = Literal["queries", "documents"]
-Progress = Callable[[str, int, int], None]
 
 #: Items a shard: what a kill loses, and how many texts are in memory at once.
 SHARD_ITEMS = 8192

@@ -148,6 +148,12 @@ class EmbeddingSpace:
             f"dim {c['dim']}, {self.similarity}, {c['judged_pairs']} judged pairs>"
         )
 
+    def _repr_html_(self) -> str:
+        """A small table of what this is, for notebooks; every text is escaped."""
+        from anisotropy.report.notebook import space_html
+
+        return space_html(self)
+
     def restrict(self, query_ids: Sequence[str], doc_ids: Sequence[str]) -> EmbeddingSpace:
         """The space of some of its queries and documents, in the order given.
 
@@ -228,7 +234,7 @@ class EmbeddingSpace:
         query_id
             One query; None means every query (not allowed with ``to="all"``).
         to
-            Judged positives, the ten nearest documents, ten random documents, or all.
+            Judged positives, the ten documents that score best, ten random documents, or all.
         on
             ``unit`` scales rows to length 1 first; ``raw`` takes them as encoded.
         metric
@@ -240,19 +246,44 @@ class EmbeddingSpace:
         -------
         pandas.DataFrame
             Columns query_id, doc_id, distance, score (the recipe's), rank (1 is the best score),
-            grade (None when unjudged), text.
-        """
-        from anisotropy.spaces.pairs import pair_distances
+            grade (missing when unjudged), text (of the document) and query_text; texts are None
+            where they are not known. Sorted by query, then document (``nearest``: by rank). Of
+            several vectors a document the nearest counts, padding-only ones left out.
 
-        return pair_distances(
-            self, query_id, to=to, on=on, metric=metric, random_state=random_state
-        )
+        Raises
+        ------
+        UsageError
+            If a word is not allowed or there is no such query.
+        EmbeddingsError
+            If a vector of zeros would have to be scaled to length 1.
+        """
+        from anisotropy.spaces.pairs import Asked, pair_distances
+
+        return pair_distances(self, Asked(query_id, to, on, metric, random_state))
 
     def neighbors(self, query_id: str, k: int = 10) -> pd.DataFrame:
-        """The `k` best documents of one query by the recipe's score, best first."""
-        from anisotropy.spaces.pairs import best_documents
+        """The documents of one query that the recipe scores best.
 
-        return best_documents(self, query_id, k)
+        Parameters
+        ----------
+        query_id
+            A query of this space.
+        k
+            How many, 1 or more.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Best first, with the columns of :meth:`distances`.
+
+        Raises
+        ------
+        UsageError
+            If there is no such query, or `k` is not allowed.
+        """
+        from anisotropy.spaces.pairs import Asked, pair_distances
+
+        return pair_distances(self, Asked(query_id, "nearest", k=k))
 
     def save(self, folder: str) -> None:
         """Write this space as a store; see :func:`anisotropy.spaces.save_space`."""
