@@ -43,6 +43,8 @@ CLAIMS, RUN, CHECKPOINTS = "claims.json", "run.json", "checkpoints"
 SEEDS = (0, 1, 2)
 #: Layouts whose head is fixed by their modules.
 _MODULES = ("sentence-transformers", "transformers")
+#: Parts of a recipe that say how the head is read.
+_OF_HEAD = ("normalize", "document_layernorm", "similarity", "temperature")
 Say = Callable[[str], None]
 Source = str | Path
 
@@ -374,28 +376,34 @@ def _step_zero(
     """ANCE's weights under the recipe ``dance``: where to find them, and how to read them.
 
     A model of sentence-transformers has its head in its modules, so it is written with others.
+
+    Raises
+    ------
+    UsageError
+        If it has no LayerNorm of its own: another one would not be ANCE's weights.
     """
     from anisotropy.training import open_trainable
     from anisotropy.training.stages import headed
 
-    modules = not is_store(Path(source)) and encoder.open(source).files.layout in _MODULES
-    if not modules:
+    if is_store(Path(source)) or (opened := encoder.open(source)).files.layout not in _MODULES:
         return source, _under_dance(encoder)
+    if opened.recipe.head != "linear_layernorm":
+        raise UsageError(f"{source}: has no linear layer and LayerNorm of its own")
     trainable = open_trainable(source)
     target = folder / CHECKPOINTS / str(seed) / f"{FILES[STEP_ZERO]}.ckpt"
     target.parent.mkdir(parents=True, exist_ok=True)
     trainable.with_recipe(headed(trainable.recipe, "dance")).save(
         target, training={"start": source, "stages": []}
     )
-    return str(target), encoder
+    kept = {k: v for k, v in encoder.overrides.items() if k not in _OF_HEAD}
+    return str(target), replace(encoder, recipe=None, overrides=kept)
 
 
 def _under_dance(encoder: EncoderOptions) -> EncoderOptions:
     """Read the head as the recipe ``dance`` does, everything else as the checkpoint says."""
     from anisotropy.encoders import named_recipe
 
-    names = ("normalize", "document_layernorm", "similarity", "temperature")
-    parts = {name: getattr(named_recipe("dance"), name) for name in names}
+    parts = {name: getattr(named_recipe("dance"), name) for name in _OF_HEAD}
     return replace(encoder, overrides={**encoder.overrides, **parts})
 
 
