@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from anisotropy.encoders.tokenization import UpstreamTokenizer
@@ -38,7 +38,9 @@ def tokenizer() -> UpstreamTokenizer:
     return UpstreamTokenizer(content["vocab"], merges, "tests")
 
 
-def make_checkpoint(folder: Path, recipe: str = "ance", seed: int = 0, hidden: int = 16) -> Path:
+def make_checkpoint(
+    folder: Path, recipe: str = "ance", seed: int = 0, hidden: int = 16, **parts: Any
+) -> Path:
     """A checkpoint with random weights in our own layout, its recipe inside."""
     from anisotropy.encoders import named_recipe, new_roberta, save_checkpoint
 
@@ -51,7 +53,8 @@ def make_checkpoint(folder: Path, recipe: str = "ance", seed: int = 0, hidden: i
         positions=66,
         seed=seed,
     )
-    chosen = named_recipe(recipe).replace("tests", max_query_length=16, max_document_length=24)
+    lengths = {"max_query_length": 16, "max_document_length": 24}
+    chosen = named_recipe(recipe).replace("tests", **(lengths | parts))
     return save_checkpoint(folder, model, recipe=chosen, tokenizer=tokenizer())
 
 

@@ -33,9 +33,11 @@ def sources(path: Path, kind: str) -> list[str]:
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Untrained checkpoints: the notebooks may conclude nothing of them, and must still run."""
     folder = tmp_path_factory.mktemp("checkpoints")
+    # 24 tokens are all that is read of a document: no need to cut more of it into tokens.
+    short = {"max_document_characters": 200}
     return {
-        "ANISOTROPY_ANCE": str(make_checkpoint(folder / "ance.ckpt", hidden=16)),
-        "ANISOTROPY_DANCE": str(make_checkpoint(folder / "dance.ckpt", "dance", 1, hidden=16)),
+        "ANISOTROPY_ANCE": str(make_checkpoint(folder / "ance.ckpt", **short)),
+        "ANISOTROPY_DANCE": str(make_checkpoint(folder / "dance.ckpt", "dance", 1, **short)),
         "IPYTHONDIR": str(folder / "ipython"),
         "ANISOTROPY_SAMPLE": "300",
     }
