@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo notebooks test check format docs verify clean
+.PHONY: demo figures notebooks test check format docs verify clean
 
 ## A new virtual environment with the exact versions of constraints.txt.
 $(STAMP): pyproject.toml constraints.txt
@@ -16,6 +16,16 @@ $(STAMP): pyproject.toml constraints.txt
 
 ## The main job on the built-in collection: trains ANCE and DANCE, compares them, writes demo/.
 demo: $(STAMP)
+	$(BIN)/anisotropy demo
+
+## Every figure and table that a results folder gives, as PDF, PNG and LaTeX:
+## make figures RESULTS=… OUT=…; without RESULTS that of the demo, which is made if it is not there.
+RESULTS ?= demo/compare
+OUT ?= build/figures
+figures: $(STAMP) $(filter demo/compare/results.json,$(RESULTS)/results.json)
+	$(BIN)/python figures/drawing.py --results $(RESULTS) --out $(OUT)
+
+demo/compare/results.json: | $(STAMP)
 	$(BIN)/anisotropy demo
 
 ## The analysis notebooks, executed on the checkpoints of the demo into analyses/notebooks/executed.

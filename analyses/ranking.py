@@ -32,7 +32,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 import anisotropy as an
 from anisotropy.comparison import sign_flip_p
-from anisotropy.comparison.claims import METHODS
+from anisotropy.comparison.claims import METHODS, STEP_ZERO, WARM
 from anisotropy.errors import AnisotropyError, UsageError
 from anisotropy.files import write_text
 from anisotropy.measures import measure_space
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 MEASURE = "nDCG@10"
 BM25 = "BM25"
 FEWEST_SEEDS = 3
+#: Assignments of signs: enough for a p near .05 after Holm not to depend on which are drawn.
+ROUNDS = 99_999
 Tell = Callable[[str], None]
 
 
@@ -114,7 +116,7 @@ def gains(ranked: Sequence[Ranked], against: str) -> list[Gain]:
         raise UsageError(f"against: got {against!r}; allowed: {known}")
     others = [one for one in ranked if one is not base]
     found = [_changes(one, base) for one in others]
-    ps = [sign_flip_p(changes.mean(axis=0)) for changes in found]
+    ps = [sign_flip_p(changes.mean(axis=0), rounds=ROUNDS) for changes in found]
     return [
         _gain(one.name, against, changes, p, adjusted)
         for one, changes, p, adjusted in zip(others, found, ps, holm(ps), strict=True)
@@ -160,7 +162,9 @@ def reproduced(folder: str | Path) -> dict[str, list[Path]]:
                    key=lambda path: int(path.name))  # fmt: skip
     found: dict[str, list[Path]] = {}
     for method in METHODS:
-        own = [seed / f"{FILES[method]}.ckpt" for seed in seeds if method in FILES]
+        if method == STEP_ZERO:  # the same weights as ANCE
+            continue
+        own = [seed / f"{FILES[method]}.ckpt" for seed in seeds]
         there = [path for path in own if path.is_dir()]
         if there and len(there) < len(own):
             raise UsageError(f"{place}: {method} is not there for every seed; finish the run")
@@ -169,7 +173,7 @@ def reproduced(folder: str | Path) -> dict[str, list[Path]]:
     if not found:
         raise UsageError(f"{folder}: no checkpoints/SEED/NAME.ckpt; needed: a reproduction")
     start = read_json(Path(folder) / "run.json").get("start")
-    return {**({"warm start": [Path(start)]} if start else {}), **found}
+    return {**({WARM: [Path(start)]} if start else {}), **found}
 
 
 def rank(
@@ -251,7 +255,8 @@ def table_markdown(ranked: Sequence[Ranked], found: Sequence[Gain], against: Seq
     lines += [
         "",
         f"{seeds} seed(s), {ranked[0].values.shape[1]} queries. In brackets the 95% interval over "
-        f"queries{over}; bold: p < .05 after Holm (randomization over queries).",
+        f"queries{over}; bold: p < .05 for these checkpoints (randomization over queries, Holm "
+        "within a column).",
     ]
     return "\n".join(lines) + "\n"
 
@@ -290,11 +295,31 @@ def _named(texts: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
+def _methods(options: argparse.Namespace) -> dict[str, Sequence[str | Path]]:
+    """Every method to rank, names and numbers of seeds checked before anything is encoded."""
+    own, more = reproduced(options.reproduction), _named(options.method)
+    if twice := sorted({*own, BM25} & set(more)):
+        raise UsageError(f"--method: {twice[0]!r} is there already; choose another name")
+    methods: dict[str, Sequence[str | Path]] = {**own, **more}
+    for name in options.against:
+        if name not in (BM25, *methods):
+            raise UsageError(f"--against: got {name!r}; allowed: {', '.join((BM25, *methods))}")
+    if len(set(options.against)) < len(options.against):
+        raise UsageError("--against: a name is given twice; give each once")
+    seeds = {name: len(paths) for name, paths in methods.items() if len(paths) > 1}
+    if len(set(seeds.values())) > 1:
+        shown = ", ".join(f"{count} of {name}" for name, count in seeds.items())
+        raise UsageError(f"checkpoints: got {shown}; allowed: as many of each, or one")
+    if Path(options.out).is_file():
+        raise UsageError(f"--out: {options.out} is a file; allowed: a folder")
+    return methods
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line."""
     options = parser().parse_args(words)
     try:
-        methods = {**reproduced(options.reproduction), **_named(options.method)}
+        methods = _methods(options)
         collection = an.open_collection(options.data, split=options.split)
         ranked = rank(methods, collection, tell=lambda line: print(line, file=sys.stderr))
         found = [gain for name in options.against for gain in gains(ranked, name)]

@@ -20,6 +20,7 @@ _PUBLIC = {
     "compare": "anisotropy.api",
     "encoders": "anisotropy.encoders",
     "errors": "anisotropy.errors",
+    "explore": "anisotropy.api",
     "measure": "anisotropy.workflow",
     "measures": "anisotropy.measures",
     "negative_probability": "anisotropy.api",
@@ -44,6 +45,7 @@ __all__ = [
     "compare",
     "encoders",
     "errors",
+    "explore",
     "measure",
     "measures",
     "negative_probability",
@@ -68,7 +70,7 @@ if TYPE_CHECKING:
         training,
         transforms,
     )
-    from anisotropy.api import analyze, compare, negative_probability, open
+    from anisotropy.api import analyze, compare, explore, negative_probability, open
     from anisotropy.collection import open_collection
     from anisotropy.errors import AnisotropyError
     from anisotropy.measures import observed_negatives

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from anisotropy.collection import Collection
+    from anisotropy.explorer import Explorer
     from anisotropy.projection.maps import Method
     from anisotropy.results import Results
 
@@ -160,6 +161,57 @@ def analyze(
     return workflow.analyze(opened, options, baseline=baseline, collection=_collection(opened))
 
 
+def explore(
+    a: Source,
+    b: Source | None = None,
+    *,
+    data: str | Path | None = "docstrings",
+    points: int = 5000,
+    neighbors: int = 20,
+    projections: Sequence[Method] = ("tsne", "pca"),
+    perplexity: float = 30.0,
+    relevance_level: int = 1,
+    seed: int = 0,
+    on_mismatch: Literal["error", "intersect"] = "error",
+) -> Explorer:
+    """Linked maps of one space, or of two of the same texts, to look around in.
+
+    Parameters
+    ----------
+    a, b
+        Spaces, or what :func:`open` opens; `b` may be left out.
+    data
+        Collection, where a checkpoint has to be encoded.
+    points
+        Points on a map, 5 or more; of more queries and documents a seeded sample is shown.
+    neighbors
+        Documents in the list of each query, 1 to 200.
+    projections
+        Maps: any of ``tsne``, ``pca``, ``umap``; the first is shown first.
+    perplexity
+        Of t-SNE, above 1.
+    relevance_level
+        Smallest grade of a positive, 1 or more.
+    seed
+        Of every random choice.
+    on_mismatch
+        For ids that differ: ``error``, or ``intersect`` to use the common ones.
+
+    Returns
+    -------
+    Explorer
+        ``.save(path)`` writes one offline HTML file. In Jupyter (extra ``jupyter``) it shows
+        itself as a widget, and ``.selected`` is a DataFrame of what the lasso holds.
+    """
+    from anisotropy.explorer import Explorer, ExplorerOptions, build
+
+    options = ExplorerOptions(
+        points, neighbors, tuple(projections), perplexity, seed, relevance_level, on_mismatch
+    )
+    spaces = _distinct([_opened(source, data) for source in ([a] if b is None else [a, b])])
+    return Explorer(build(spaces, options))
+
+
 def negative_probability(
     space: EmbeddingSpace,
     role: Literal["queries", "documents"] = "queries",
@@ -235,4 +287,4 @@ def _collection(spaces: Sequence[EmbeddingSpace]) -> Collection | None:
     return next((s.collection for s in spaces if s.collection is not None), None)
 
 
-__all__ = ["analyze", "compare", "negative_probability", "open"]
+__all__ = ["analyze", "compare", "explore", "negative_probability", "open"]

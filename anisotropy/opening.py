@@ -169,12 +169,14 @@ def _open_checkpoint(
     encode_options: EncodeOptions | None,
     progress: Progress | None,
 ) -> EmbeddingSpace:
+    from anisotropy.encoders.histories import read_history
     from anisotropy.spaces.encoding import EncodeOptions, encode_collection, store_identity
 
     if collection is None:
         raise UsageError(f"{source}: a checkpoint needs a collection to encode; give --data")
     encode_options = encode_options or EncodeOptions()
     encoder = (encoder_options or EncoderOptions()).open(source)
+    history = read_history(source)
     folders = [
         cache_directory() / "stores" / store_identity(encoder, number, collection, encode_options)
         for number in range(len(encoder.readings))
@@ -186,6 +188,7 @@ def _open_checkpoint(
     for space, recipe in zip(spaces, encoder.readings, strict=True):
         # Equal parts, but sources and doubts are those of this run, not of the one that encoded.
         space.recipe = recipe.as_dict()
+        space.history = history
     return _choose_reading(spaces)
 
 

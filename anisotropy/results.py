@@ -43,8 +43,9 @@ class Curve:
     Attributes
     ----------
     name
-        What the columns are: ``spectrum``, ``distances``, ``negative_probability``,
-        ``queries``, ``items``, ``coordinates``, ``changes`` (query by query, of two spaces).
+        What the columns are: ``spectrum``, ``distances``, ``cosines``, ``k_occurrence``,
+        ``negative_probability``, ``negative_profile``, ``queries``, ``items``, ``coordinates``,
+        ``history``, ``changes`` (query by query, of two spaces), and so on: ``docs/curves.md``.
     space, side
         Label of the space (of b for a curve of two) and the side.
     columns

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from anisotropy.backend import one_thread_each
 from anisotropy.errors import NotComparable, UsageError, check_seed, one_of
 from anisotropy.projection import METHODS, TooFewPoints
-from anisotropy.results import Results
+from anisotropy.results import Curve, Results
 from anisotropy.spaces.store import versions
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from anisotropy.comparison import Compared
     from anisotropy.measures import MeasuredSpace
     from anisotropy.projection.maps import Method
-    from anisotropy.results import Curve, Withheld
+    from anisotropy.results import Withheld
     from anisotropy.spaces import EmbeddingSpace
 
 Say = Callable[[str], None]
@@ -499,9 +499,16 @@ def _gather(
     for item in measured:
         results.rows += item.rows
         results.curves += item.curves
+        results.curves += _history(item.space)
         results.warnings += [line for line in item.warnings if line not in results.warnings]
     results.withheld += _withheld(measured)
     return results
+
+
+def _history(space: EmbeddingSpace) -> list[Curve]:
+    """How the checkpoint was trained, where it was here."""
+    known = space.history
+    return [] if known is None else [Curve("history", space.label, "training", known)]
 
 
 def _withheld(measured: Sequence[MeasuredSpace]) -> list[Withheld]:

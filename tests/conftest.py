@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from anisotropy.plots import FigureKind
+    from anisotropy.results import Results
 
 
 def _folder(variable: str) -> Path:
@@ -34,3 +39,15 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     run = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     shared = run / "anisotropy-cache"
     monkeypatch.setenv("ANISOTROPY_CACHE", str(shared))
+
+
+@pytest.fixture
+def few_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs draw one figure: all of them have tests of their own, and take most of the time."""
+    from anisotropy.plots import FIGURES
+
+    def available(results: Results) -> list[FigureKind]:
+        return [FIGURES["spectrum"]] if results.find_curves("spectrum") else []
+
+    for module in ("anisotropy.plots", "anisotropy.plots.save"):
+        monkeypatch.setattr(f"{module}.available", available)

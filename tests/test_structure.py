@@ -33,6 +33,7 @@ ORDER = (
     "projection",
     "plots",
     "report",
+    "explorer",
     "training",
     "gates",
     "workflow",
@@ -52,6 +53,7 @@ HEAVY = {
     "sklearn",
     "pandas",
     "scipy",
+    "anywidget",
 }
 HELP = "from anisotropy.cli import main\ntry:\n    main({})\nexcept SystemExit:\n    pass"
 TORCH_ROOMS = {"backend", "encoders", "training"}

@@ -56,6 +56,16 @@ def test_the_installed_program_compares(installed: Path, tmp_path: Path) -> None
     assert list((tmp_path / "out/figures").glob("*.png"))
 
 
+def test_the_installed_program_explores(installed: Path, tmp_path: Path) -> None:
+    make_checkpoint(tmp_path / "a.ckpt")
+    make_collection(tmp_path / "data")
+    words = ["explore", "a.ckpt", "--data", "data", "--projection", "pca", "--out", "page.html"]
+    done = run(installed, tmp_path, "-m", "anisotropy", *words)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "page.html\n"
+    assert "new Explorer(" in (tmp_path / "page.html").read_text("utf-8")
+
+
 def test_the_wheel_has_typing_marker_and_console_script(installed: Path) -> None:
     assert (installed / "anisotropy/py.typed").exists()
     (points,) = installed.glob("anisotropy-*.dist-info/entry_points.txt")

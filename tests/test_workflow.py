@@ -19,6 +19,8 @@ from anisotropy.gates import check_gates, parse_gates
 from anisotropy.results import Results
 from tests.making import make_checkpoint, make_collection
 
+pytestmark = pytest.mark.usefixtures("few_figures")  # but for the first run, in `place`
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -58,9 +60,12 @@ def test_everything_promised_is_written(here: Path) -> None:
         assert len(pd.read_parquet(out / curve["file"])) > 0
     negatives = {"negative_probability", "items", "negative_profile", "mining"}
     names = {"spectrum", "dimensions", "distances", "queries", "coordinates", "changes"}
+    names |= {"cosines", "k_occurrence"}
     assert names | negatives == {curve["name"] for curve in content["curves"]}
     figures = {path.name for path in (out / "figures").iterdir()}
     assert {"spectrum.pdf", "distances.png", "negative_probability.pdf", "tsne.png"} <= figures
+    assert {"cosines.pdf", "hubness.png", "lorenz.pdf", "movement.png"} <= figures
+    assert "negative_profile.png" in figures
     assert "b = " in (out / "config.toml").read_text()
 
 

@@ -22,7 +22,9 @@ COMMANDS = (
     "negatives",
     "reproduce",
     "demo",
+    "explore",
     "inspect",
+    "figure",
     "measures",
 )
 

@@ -31,7 +31,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("normalize", "quiet", "verify", "exact", "controls"), (bool,)),
     **dict.fromkeys(("temperature", "perplexity", "relative_error"), (int, float)),
     "relevance_level": (int,),
-    "sample": (int,),
+    **dict.fromkeys(("sample", "points", "neighbors"), (int,)),
     "documents": (int, str),
 }
 _LISTS = ("fail_if", "spaces", "names", "transform", "ance", "norm", "dual", "dance")
@@ -238,8 +238,10 @@ def recipe_overrides(options: Mapping[str, Any]) -> dict[str, Any]:
     return {part: options[part] for part in RECIPE_PARTS if options.get(part) is not None}
 
 
-def write_config(folder: Path, command: str, options: Mapping[str, Any]) -> None:
-    """Write the resolved configuration as ``config.toml``, to be used with ``--config``."""
+def write_config(
+    folder: Path, command: str, options: Mapping[str, Any], name: str = "config.toml"
+) -> None:
+    """Write the resolved configuration as a file to be used with ``--config``."""
     import json
 
     from anisotropy.files import write_text
@@ -248,4 +250,4 @@ def write_config(folder: Path, command: str, options: Mapping[str, Any]) -> None
     for key, value in options.items():
         if value is not None and key != "quiet" and value != []:
             lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}")
-    write_text(folder / "config.toml", "\n".join(lines) + "\n")
+    write_text(folder / name, "\n".join(lines) + "\n")

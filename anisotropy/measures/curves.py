@@ -1,13 +1,12 @@
-"""Arrays behind the figures: spectra, distances, probabilities, per-query values."""
+"""Arrays behind the figures: spectra, distances, cosines, probabilities, per-query values."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from anisotropy.files import hash_ids
 from anisotropy.measures.base import Impossible
 from anisotropy.measures.facts import Facts
 from anisotropy.measures.families.nearest import (
@@ -20,18 +19,29 @@ from anisotropy.measures.families.ranking import judged_ranking, ndcg, recall, r
 from anisotropy.measures.families.rogue import clear_cosine, contributions
 from anisotropy.measures.mining import ROLES
 from anisotropy.measures.negative_curves import negative_curves
+from anisotropy.measures.pair_curves import Key, cosine_curve, occurrence_curves, sample
 from anisotropy.results import Curve
 
 BINS = 100
-SAMPLE = 1000
 
 
-def curves(facts: Facts) -> list[Curve]:
-    """Every curve that this space allows."""
+def curves(facts: Facts, measured: Iterable[Key] = ()) -> list[Curve]:
+    """Every curve that this space allows.
+
+    Parameters
+    ----------
+    facts
+        The facts of the space.
+    measured
+        Side, measure and transform of each row; of the k-occurrence there are curves where a
+        measure of hubs is among them.
+    """
     makers = (
         *(_spectrum(facts, side) for side in ("queries", "documents")),
         *(_dimensions(facts, side) for side in ("queries", "documents")),
         _distances(facts),
+        cosine_curve(facts),
+        occurrence_curves(facts, measured),
         *(negative_curves(facts, role) for role in ROLES),
         _queries(facts),
     )
@@ -92,15 +102,10 @@ def _density(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return np.histogram(np.clip(values, 0, 2), bins=edges, density=True)[0]
 
 
-def _some(facts: Facts, side: str) -> np.ndarray:
-    order = np.argsort(hash_ids(facts.ids(side), facts.seed), kind="stable")
-    return np.sort(order[:SAMPLE])
-
-
 def _random_distances(facts: Facts) -> np.ndarray:
     """All distances between at most 1000 seeded queries and documents (chunks apart)."""
-    queries, _ = facts.items("queries", "unit").take(_some(facts, "queries"))
-    documents, _ = facts.items("documents", "unit").take(_some(facts, "documents"))
+    queries, _ = facts.items("queries", "unit").take(sample(facts, "queries"))
+    documents, _ = facts.items("documents", "unit").take(sample(facts, "documents"))
     return np.asarray(np.sqrt(np.maximum(2 - 2 * queries @ documents.T, 0)).ravel())
 
 

@@ -25,6 +25,7 @@ READ = 1000
 COMPARED = 300
 NEAR = 0.99
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_NAMED = {f"q{round(100 * q):02d}": q for q in QUANTILES}
 _BLOCK = 1 << 22
 
 
@@ -114,11 +115,13 @@ def _profile(facts: Facts, role: str, found: Mined, k: int) -> dict[str, np.ndar
     there = found.index[:, :depth] >= 0
     score = np.where(there, found.score[:, :depth], np.nan).astype(np.float64)
     positive = found.positive[:, :depth]
+    own = _own_scores(facts, role, found)
     columns = {
         "rank": np.arange(1, depth + 1),
         "score_mean": np.nanmean(score, axis=0),
-        **{f"score_q{int(100 * q):02d}": np.nanquantile(score, q, axis=0) for q in QUANTILES},
-        "gap_to_positive": _gaps(facts, role, found, score),
+        **{f"score_{q}": np.nanquantile(score, x, axis=0) for q, x in _NAMED.items()},
+        **{f"positive_{q}": np.full(depth, np.nanquantile(own, x)) for q, x in _NAMED.items()},
+        "gap_to_positive": _gaps(found, own, score),
         "share_relevant": positive.sum(axis=0) / np.maximum(there.sum(axis=0), 1),
     }
     return columns | {"share_near_positive": _near_positives(facts, role, found, depth)}
@@ -137,16 +140,20 @@ def _anchor_pairs(facts: Facts, role: str, found: Mined) -> tuple[np.ndarray, np
     return row[mine][order], item[mine][order]
 
 
-def _gaps(facts: Facts, role: str, found: Mined, score: np.ndarray) -> np.ndarray:
-    """Mean over anchors with a positive: its mean score less the score at each rank."""
+def _own_scores(facts: Facts, role: str, found: Mined) -> np.ndarray:
+    """Mean score of each anchor's positives, shape (anchors,); NaN for one that has none."""
     row, item = _anchor_pairs(facts, role, found)
     side = "documents" if role == "queries" else "queries"
-    own = _pair_scores(facts, (side, found.anchors[row]), (role, item))
-    total = np.bincount(row, weights=own, minlength=len(found.anchors))
+    scores = _pair_scores(facts, (side, found.anchors[row]), (role, item))
+    total = np.bincount(row, weights=scores, minlength=len(found.anchors))
     count = np.bincount(row, minlength=len(found.anchors))
-    mine = count > 0
-    gaps = total[mine, None] / count[mine, None] - score[mine]
-    gaps[found.positive[mine][:, : score.shape[1]]] = np.nan
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _gaps(found: Mined, own: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """Mean over anchors with a positive: its mean score less the score at each rank."""
+    gaps = own[:, None] - score
+    gaps[found.positive[:, : score.shape[1]]] = np.nan
     filled = np.isfinite(gaps)
     return np.asarray(np.where(filled, gaps, 0).sum(axis=0) / np.maximum(filled.sum(axis=0), 1))
 

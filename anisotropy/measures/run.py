@@ -71,7 +71,7 @@ class MeasuredSpace:
     @cached_property
     def curves(self) -> list[Curve]:
         """Arrays behind the figures, computed when first asked for."""
-        return curves(self.facts)
+        return curves(self.facts, self.estimates)
 
     def row(self, side: str, measure: str, on: str) -> Measurement | None:
         """The measurement of a place; None where it was withheld or not asked for."""

@@ -5,9 +5,21 @@ of Okabe and Ito; spaces also differ by marker, sides by line style, so that gra
 """
 
 from anisotropy.plots.claims import claims
-from anisotropy.plots.curves import distances, negative_probability, spectrum
+from anisotropy.plots.curves import spectrum
+from anisotropy.plots.densities import cosines, distances
+from anisotropy.plots.history import history
+from anisotropy.plots.hubs import hubness
 from anisotropy.plots.maps import projection_map
-from anisotropy.plots.save import FIGURES, FigureKind, available, render, save_figures
+from anisotropy.plots.movement import movement
+from anisotropy.plots.negatives import lorenz, negative_probability, negative_profile
+from anisotropy.plots.save import (
+    FIGURES,
+    FigureKind,
+    available,
+    render,
+    save_figure,
+    save_figures,
+)
 from anisotropy.plots.summary import differences, uniformity_alignment
 
 __all__ = [
@@ -15,11 +27,18 @@ __all__ = [
     "FigureKind",
     "available",
     "claims",
+    "cosines",
     "differences",
     "distances",
+    "history",
+    "hubness",
+    "lorenz",
+    "movement",
     "negative_probability",
+    "negative_profile",
     "projection_map",
     "render",
+    "save_figure",
     "save_figures",
     "spectrum",
     "uniformity_alignment",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from anisotropy.errors import InputError, UsageError, one_of
 from anisotropy.results import Difference, Measurement, Results
 
-_MOST = 12
+#: As many spaces as there are colors and markers.
+_MOST = 8
 
 
 def pairs_of(results: Results) -> list[Results]:
@@ -19,10 +21,47 @@ def pairs_of(results: Results) -> list[Results]:
     return [_pair(results, baseline, space) for baseline, space in results.comparisons]
 
 
-def only_pair(results: Results) -> Results:
-    """The view of the one comparison; `results` itself where there are none or several."""
-    pairs = pairs_of(results)
-    return pairs[0] if len(pairs) == 1 else results
+def one_pair(results: Results, space: str | None = None) -> Results:
+    """The view of one comparison.
+
+    Parameters
+    ----------
+    results
+        With comparisons.
+    space
+        What is compared with its baseline. None: of one comparison that, of several in a
+        reproduction that of its claims.
+
+    Raises
+    ------
+    InputError
+        If there is none, or no way to tell which.
+    UsageError
+        If no comparison is of that space.
+    """
+    known = {other: (baseline, other) for baseline, other in results.comparisons}
+    if not known:
+        raise InputError("nothing is compared in these results")
+    if space is None:
+        space = _of_claims(results) if len(known) > 1 else next(iter(known))
+    if space is None:
+        raise InputError(f"{len(known)} comparisons in these results: {', '.join(known)}")
+    if space not in known:
+        raise UsageError(f"pair: {one_of(space, known)}")
+    return _pair(results, *known[space])
+
+
+def has_pair(results: Results) -> bool:
+    """Whether :func:`one_pair` knows which comparison."""
+    pairs = results.comparisons
+    return len(pairs) == 1 or (len(pairs) > 1 and _of_claims(results) is not None)
+
+
+def _of_claims(results: Results) -> str | None:
+    """The space that the claims of a reproduction are about, where it was compared."""
+    contrasts = {record.get("contrast") for record in results.claims if record.get("main")}
+    found = [b for a, b in results.comparisons if f"{b} - {a}" in contrasts]
+    return found[0] if found else None
 
 
 def seeds_of(results: Results) -> dict[str, int]:
@@ -32,7 +71,7 @@ def seeds_of(results: Results) -> dict[str, int]:
 
 
 def drawn(results: Results) -> Results:
-    """What figures of spaces show: of more than 12 spaces, the first seed of each method."""
+    """What figures of spaces show: of more than 8 spaces, the first seed of each method."""
     if len(results.spaces) <= _MOST or not seeds_of(results):
         return results
     first: dict[str, dict[str, Any]] = {}

@@ -106,11 +106,12 @@ def projection_map(
     maps = _maps_of(results, method)
     columns = 1 if len(maps) == 1 else 2
     rows = -(-len(maps) // columns)
+    width = style.COLUMN if columns == 1 else style.PAGE
     figure, panels, new = style.canvas(
         axes,
         len(maps),
-        width=style.COLUMN if columns == 1 else style.PAGE,
-        height=0.75 + 3.0 * rows,
+        width=width,
+        height=0.6 + (0.22 + width / columns * _shape(maps)) * rows,
         rows=rows,
         columns=columns,
         sharex=len(maps) == 2,
@@ -124,6 +125,13 @@ def projection_map(
     if new and caption:
         style.add_caption(figure, projection_map_caption(results, method))
     return figure
+
+
+def _shape(maps: list[Curve]) -> float:
+    """Height over width of the panels: that of what is on them, within limits."""
+    x, y = (np.concatenate([np.asarray(m.columns[name]) for m in maps]) for name in ("x", "y"))
+    wide = float(np.ptp(x))
+    return float(np.clip(np.ptp(y) / wide, 0.6, 1.1)) if wide > 0 else 1.0
 
 
 def _draw_map(ax: Axes, curve: Curve) -> None:

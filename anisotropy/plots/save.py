@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,16 +13,21 @@ from matplotlib.figure import Figure
 from anisotropy.files import replacing
 from anisotropy.plots import style
 from anisotropy.plots.claims import claims, claims_caption, claims_rows
-from anisotropy.plots.compared import drawn
-from anisotropy.plots.curves import (
-    distances,
-    distances_caption,
+from anisotropy.plots.compared import drawn, has_pair, one_pair
+from anisotropy.plots.curves import spectrum, spectrum_caption
+from anisotropy.plots.densities import cosines, cosines_caption, distances, distances_caption
+from anisotropy.plots.history import history, history_caption
+from anisotropy.plots.hubs import hubness, hubness_caption
+from anisotropy.plots.maps import methods_of, projection_map, projection_map_caption
+from anisotropy.plots.movement import movement, movement_caption, movement_ready
+from anisotropy.plots.negatives import (
+    lorenz,
+    lorenz_caption,
     negative_probability,
     negative_probability_caption,
-    spectrum,
-    spectrum_caption,
+    negative_profile,
+    negative_profile_caption,
 )
-from anisotropy.plots.maps import methods_of, projection_map, projection_map_caption
 from anisotropy.plots.summary import (
     differences,
     differences_caption,
@@ -41,6 +46,10 @@ _METADATA = {
 }
 
 
+_MEASURED = "'anisotropy compare', 'analyze' and 'reproduce' write it"
+_JUDGED = f"{_MEASURED} where queries are judged"
+
+
 @dataclass(frozen=True)
 class FigureKind:
     """A figure by name.
@@ -55,6 +64,13 @@ class FigureKind:
         Results to the caption, for pages that set it as text.
     ready
         Whether the results hold what it needs.
+    needs
+        What that is, and which command gives it.
+    every
+        Whether it is drawn of all spaces, however many; else of many spaces the first seed of
+        each method.
+    of_pair
+        Whether it is of one comparison.
     """
 
     name: str
@@ -62,10 +78,35 @@ class FigureKind:
     draw: Callable[..., Figure]
     caption: Callable[[Results], str]
     ready: Callable[[Results], bool]
+    needs: str
+    every: bool = False
+    of_pair: bool = False
+
+    def of(self, results: Results) -> Results:
+        """The part of the results that it is drawn of."""
+        return results if self.every else drawn(results)
 
 
-def _has(name: str) -> Callable[[Results], bool]:
-    return lambda results: bool(results.find_curves(name))
+def _has(name: str, column: str = "") -> Callable[[Results], bool]:
+    """Whether there are curves of that name; with `column`, whether all have it."""
+
+    def ready(results: Results) -> bool:
+        found = results.find_curves(name)
+        return bool(found) and all(not column or column in curve.columns for curve in found)
+
+    return ready
+
+
+def _of_curve(
+    name: str,
+    curve: str,
+    title: str,
+    draw: Callable[..., Figure],
+    caption: Callable[[Results], str],
+    given: str = _MEASURED,
+) -> FigureKind:
+    """A figure that takes one kind of curve and nothing else."""
+    return FigureKind(name, title, draw, caption, _has(curve), f"curve {curve!r}; {given}")
 
 
 def _map(method: str, title: str) -> FigureKind:
@@ -75,6 +116,8 @@ def _map(method: str, title: str) -> FigureKind:
         functools.partial(projection_map, method=method),
         lambda results: projection_map_caption(results, method),
         lambda results: method in methods_of(results),
+        f"map of method {method!r}; --projection {method} at 'anisotropy compare', 'analyze' or "
+        "'reproduce' makes it",
     )
 
 
@@ -87,46 +130,102 @@ FIGURES = {
             claims,
             claims_caption,
             lambda results: bool(claims_rows(results)),
+            "decided claims with a tested measure; 'anisotropy reproduce' decides them",
+            every=True,
         ),
         FigureKind(
             "differences",
             "Headline differences",
             differences,
             differences_caption,
-            lambda results: len(results.comparisons) == 1 and bool(differences_rows(results)),
+            lambda results: has_pair(results) and bool(differences_rows(one_pair(results))),
+            "one comparison with intervals; 'anisotropy compare' makes it, --pair LABEL picks "
+            "it from several",
+            every=True,
+            of_pair=True,
         ),
-        FigureKind("spectrum", "Spectrum", spectrum, spectrum_caption, _has("spectrum")),
+        _of_curve("spectrum", "spectrum", "Spectrum", spectrum, spectrum_caption),
         FigureKind(
             "uniformity_alignment",
             "Uniformity and alignment",
             uniformity_alignment,
             uniformity_alignment_caption,
             lambda results: bool(uniformity_alignment_points(results)),
+            "rows uniformity(t=2) and alignment(alpha=2); the default measures of 'anisotropy "
+            "compare', 'analyze' and 'reproduce' hold them where queries are judged",
         ),
-        FigureKind(
+        _of_curve("cosines", "cosines", "Cosines", cosines, cosines_caption),
+        _of_curve(
+            "distances",
             "distances",
             "Query-document distances",
             distances,
             distances_caption,
-            _has("distances"),
         ),
         FigureKind(
+            "movement",
+            "Movement of each query's relevant documents",
+            movement,
+            movement_caption,
+            movement_ready,
+            "one comparison of judged queries (curve 'changes'); 'anisotropy compare' makes it, "
+            "--pair LABEL picks it from several",
+            every=True,
+            of_pair=True,
+        ),
+        _of_curve(
+            "hubness",
+            "k_occurrence",
+            "Hubs",
+            hubness,
+            hubness_caption,
+            "'anisotropy compare', 'analyze' and 'reproduce' write it with a measure of hubs, "
+            "such as hubness_gini(k=10), among --measures",
+        ),
+        _of_curve(
+            "negative_probability",
             "negative_probability",
             "Negative-sampling probabilities",
             negative_probability,
             negative_probability_caption,
-            _has("negative_probability"),
+            _JUDGED,
+        ),
+        FigureKind(
+            "lorenz",
+            "Lorenz curves of negative sampling",
+            lorenz,
+            lorenz_caption,
+            _has("negative_probability", "lorenz"),
+            f"curve 'negative_probability' with a column 'lorenz'; {_JUDGED}",
+        ),
+        _of_curve(
+            "negative_profile",
+            "negative_profile",
+            "What is in the mined lists",
+            negative_profile,
+            negative_profile_caption,
+            _JUDGED,
         ),
         _map("tsne", "Map of queries and documents (t-SNE)"),
         _map("pca", "Map of queries and documents (PCA)"),
         _map("umap", "Map of queries and documents (UMAP)"),
+        FigureKind(
+            "history",
+            "Training",
+            history,
+            history_caption,
+            _has("history"),
+            "curve 'history'; 'anisotropy compare', 'analyze' and 'reproduce' write it for "
+            "checkpoints that were trained here (not for stores)",
+            every=True,
+        ),
     )
 }
 
 
 def available(results: Results) -> list[FigureKind]:
     """The figures that these results hold the curves and rows for, in order."""
-    return [kind for kind in FIGURES.values() if kind.ready(results)]
+    return [kind for kind in FIGURES.values() if kind.ready(kind.of(results))]
 
 
 @style.styled
@@ -155,17 +254,21 @@ def save_figures(results: Results, folder: str | Path) -> list[Path]:
         The files, figure by figure.
     """
     paths = []
-    results = drawn(results)
     for kind in available(results):
-        figure = kind.draw(results)
-        for form in ("pdf", "png"):
-            path = Path(folder) / f"{kind.name}.{form}"
-            with replacing(path) as temporary:
-                temporary.write_bytes(render(figure, form))
-            # Laid out once; the second file is drawn as the first.
-            figure.set_layout_engine("none")
-            paths.append(path)
+        paths += save_figure(kind.draw(kind.of(results)), Path(folder) / kind.name)
     _remove_others(Path(folder), paths)
+    return paths
+
+
+def save_figure(figure: Figure, path: Path, formats: Sequence[str] = ("pdf", "png")) -> list[Path]:
+    """Write one figure as `path` with the suffix of each format, and return the files."""
+    paths = []
+    for form in formats:
+        paths.append(path.with_name(f"{path.name}.{form}"))
+        with replacing(paths[-1]) as temporary:
+            temporary.write_bytes(render(figure, form))
+        # Laid out once; the second file is drawn as the first.
+        figure.set_layout_engine("none")
     return paths
 
 

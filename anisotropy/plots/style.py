@@ -5,29 +5,39 @@ from __future__ import annotations
 import functools
 import math
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
+import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from anisotropy.errors import InputError
 from anisotropy.results import Results
 
 COLUMN, PAGE = 3.3, 6.8
-#: Okabe and Ito's colors, in the order of the spaces, and a marker each for print in gray.
-SPACE_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-SPACE_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-SIDE_LINES = {"queries": "-", "documents": "--"}
+#: Okabe and Ito's colors, in the order of the spaces, a brown for their yellow, which does not
+#: show on white, and a marker each for print in gray.
+SPACE_COLORS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F4F24",
+)  # fmt: skip
+SPACE_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+SIDE_LINES: dict[str, Any] = {"queries": "-", "documents": "--"}
 SIDE_MARKERS = {"query": "^", "document": "o"}
 SIDE_COLORS = {"query": "#000000", "document": "#56B4E9"}
 GRAY = "#767676"
 OURS = "This project's design; the paper's own figure is not known."
 _LETTERS_AN_INCH = 24.5
-_LEGEND_INSIDE = 4
-_MANY_DECADES = 100
+LEGEND_INSIDE = 4
+#: Words of a legend, and the inches of a line and the spaces around it.
+_LETTERS_AN_INCH_OF_LEGEND, _LEGEND_HANDLE = 19, 0.45
+_COLUMN_OF_PANELS = 3
+#: From so many powers of ten on, the major ticks are enough.
+_DECADES = 2
 
 STYLE: Any = {
     "font.family": "DejaVu Sans",
@@ -114,6 +124,13 @@ def canvas(
     return figure, list(grid), True
 
 
+def grid(count: int) -> dict[str, Any]:
+    """Width, rows and columns of so many panels: beyond three, two columns on the page."""
+    columns = 1 if count <= _COLUMN_OF_PANELS else 2
+    width = COLUMN if columns == 1 else PAGE
+    return {"width": width, "rows": -(-count // columns), "columns": columns}
+
+
 def add_caption(figure: Figure, text: str) -> None:
     """Write `text` in small letters below the axes, wrapped to the figure's width."""
     letters = int(figure.get_figwidth() * _LETTERS_AN_INCH)
@@ -123,13 +140,29 @@ def add_caption(figure: Figure, text: str) -> None:
 
 def add_legend(figure: Figure, axes: Axes, loc: Any, new: bool) -> None:
     """Legend at `loc`; of a new figure with more than four entries above it, the figure grown."""
-    handles, labels = axes.get_legend_handles_labels()
-    if not new or len(labels) <= _LEGEND_INSIDE:
+    handles, _ = axes.get_legend_handles_labels()
+    if not new or len(handles) <= LEGEND_INSIDE:
         axes.legend(loc=loc)
-        return
+    else:
+        legend_above(figure, handles)
+
+
+def legend_above(figure: Figure, handles: Sequence[Artist]) -> None:
+    """Legend above the panels, in as many columns as its words leave room for."""
     width, height = figure.get_size_inches()
-    figure.set_size_inches(width, height + 0.14 * math.ceil(len(labels) / 2))
-    figure.legend(handles, labels, loc="outside upper left", ncols=2)
+    labels = [str(handle.get_label()) for handle in handles]
+    longest = max(map(len, labels)) / _LETTERS_AN_INCH_OF_LEGEND
+    columns = int(np.clip(width // (longest + _LEGEND_HANDLE), 1, len(labels)))
+    figure.set_size_inches(width, height + 0.14 * math.ceil(len(labels) / columns))
+    figure.legend(handles, labels, loc="outside upper left", ncols=columns)
+
+
+def space_handle(index: int, label: str) -> Line2D:
+    """Legend entry of the space at `index`."""
+    return Line2D(
+        [], [], color=color_of(index), marker=marker_of(index), markerfacecolor="white",
+        markeredgewidth=0.8, label=short(label),
+    )  # fmt: skip
 
 
 def log_axes(axes: Axes) -> None:
@@ -137,7 +170,7 @@ def log_axes(axes: Axes) -> None:
     axes.set(xscale="log", yscale="log")
     for axis in (axes.xaxis, axes.yaxis):
         low, high = axis.get_view_interval()
-        if high / low >= _MANY_DECADES:
+        if math.log10(high) - math.log10(low) >= _DECADES:
             axis.set_minor_locator(NullLocator())
 
 
@@ -169,6 +202,11 @@ def sizes(results: Results) -> str:
         for side in ("queries", "documents")
         if counts and side in counts[0] and all(c.get(side) == counts[0][side] for c in counts)
     ]
-    where = str(results.collection.get("note") or results.collection.get("name") or "")
-    text = "n: " + ", ".join(parts) if parts else ""
-    return ". ".join(part for part in (text, where) if part) + "." * bool(text or where)
+    text = f"n: {', '.join(parts)}." if parts else ""
+    return " ".join(part for part in (text, where(results)) if part)
+
+
+def where(results: Results) -> str:
+    """The collection, as a sentence; nothing where it is not known."""
+    name = str(results.collection.get("note") or results.collection.get("name") or "")
+    return f"{name}." if name else ""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from anisotropy.errors import InputError
 from anisotropy.plots import style
-from anisotropy.plots.compared import only_pair
+from anisotropy.plots.compared import one_pair
 from anisotropy.plots.words import beyond, verdict
 from anisotropy.results import Difference, Measurement, Results
 
@@ -17,15 +19,16 @@ ALIGNMENT, UNIFORMITY = "alignment(alpha=2)", "uniformity(t=2)"
 _LINEAR = 4
 _NEAR = (-100, -30, -10, -4, -2, 0, 2, 4, 10, 30, 100)
 _FAR = (-100_000, -10_000, -1000, -100, -10, -2, 0, 2, 10, 100, 1000, 10_000, 100_000)
-_SIDES = {"queries": "^", "documents": "o"}
+_SIDES = ("queries", "documents")
 
 
 def uniformity_alignment_caption(results: Results) -> str:
     """What the two axes are."""
     return (
-        f"{UNIFORMITY} of queries and of documents against {ALIGNMENT} of judged pairs, on unit, "
-        "with intervals where there are any. Down: more spread out; left: relevant documents "
-        f"closer. A cone alone moves a space left and up. {style.sizes(results)} {style.OURS}"
+        f"{UNIFORMITY} of queries (filled) and of documents (open) against {ALIGNMENT} of judged "
+        "pairs, on unit, with 95% intervals where there are any. Down: more spread out; left: "
+        "relevant documents closer. A cone alone moves a space left and up. "
+        f"{style.sizes(results)} {style.OURS}"
     )
 
 
@@ -88,19 +91,36 @@ def uniformity_alignment(
             y.value,
             xerr=_interval(x),
             yerr=_interval(y),
-            marker=_SIDES[side],
+            marker=style.marker_of(index),
             markersize=6,
-            markerfacecolor=style.color_of(index) if index % 2 == 0 else "white",
+            markerfacecolor=style.color_of(index) if side == "queries" else "white",
             color=style.color_of(index),
             linestyle="none",
-            label=style.short(f"{results.labels[index]}, {side}"),
         )
     ax.margins(0.18)
     ax.set(xlabel=f"{ALIGNMENT}: closer ←", ylabel=f"{UNIFORMITY}: more spread out ↓")
-    style.add_legend(figure, ax, "best", new)
+    _legend(figure, ax, {index: results.labels[index] for index, *_ in points}, new)
     if new and caption:
         style.add_caption(figure, uniformity_alignment_caption(results))
     return figure
+
+
+def _legend(figure: Figure, ax: Axes, labels: dict[int, str], new: bool) -> None:
+    """Spaces by color and marker, then which side is filled."""
+    looks: dict[str, Any] = {"linestyle": "none", "markersize": 5}
+    handles = []
+    for index, label in labels.items():
+        handles.append(style.space_handle(index, label))
+        handles[-1].set(markerfacecolor=style.color_of(index), **looks)
+    for side in _SIDES:
+        fill = style.GRAY if side == "queries" else "white"
+        handles.append(
+            Line2D([], [], color=style.GRAY, marker="h", label=side, markerfacecolor=fill, **looks)
+        )
+    if new and len(labels) > 2:
+        style.legend_above(figure, handles)
+    else:
+        ax.legend(handles=handles, loc="best")
 
 
 def _arrows(ax: Axes, points: list[tuple[int, str, Measurement, Measurement]]) -> None:
@@ -125,7 +145,7 @@ def _interval(row: Measurement) -> list[list[float]] | None:
 
 def differences_caption(results: Results) -> str:
     """How to read the forest plot."""
-    results = only_pair(results)
+    results = one_pair(results)
     a, b = results.labels[:2]
     omitted = sum(row.headline and not _has_interval(row) for row in results.deltas)
     left_out = f" {omitted} without an interval or a spread left out." if omitted else ""
@@ -169,7 +189,7 @@ def differences(results: Results, *, axes: Axes | None = None, caption: bool = T
     InputError
         If there are no headline differences with an interval.
     """
-    results = only_pair(results)
+    results = one_pair(results)
     rows = differences_rows(results)
     if not rows:
         raise InputError("no headline differences with an interval in these results")

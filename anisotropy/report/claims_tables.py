@@ -19,7 +19,7 @@ from anisotropy.report.claims import (
     scopes_of,
     shown_record,
 )
-from anisotropy.report.formats import markdown_row
+from anisotropy.report.formats import markdown_row, markdown_text
 from anisotropy.results import Results
 
 _OF_CLAIM = ("contrast", "claim", "scope", "seed", "outcome", "p_holm")
@@ -67,17 +67,16 @@ def claims_markdown(results: Results) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    return [markdown_row(head), markdown_row(["---"] * len(head), True),
-            *(markdown_row(row) for row in rows)]  # fmt: skip
+    return [markdown_row(row, True) for row in (head, ["---"] * len(head), *rows)]
 
 
 def _claim(records: Sequence[Record], letter: str) -> list[str]:
     method, checkpoints = scopes_of(records, letter)
     shown = shown_record(method, checkpoints)
-    measures = "; ".join(part_text(part) for part in shown["parts"])
-    note = f". Note: {shown['note']}" if shown["note"] else ""
-    return [letter, str(method["text"]), outcome_text(method), checkpoints_text(checkpoints),
-            f"{measures}{note}"]  # fmt: skip
+    lines = [part_text(part) for part in shown["parts"]]
+    lines += [f"note: {shown['note']}"] if shown["note"] else []
+    cells = [letter, str(method["text"]), outcome_text(method), checkpoints_text(checkpoints)]
+    return [*map(markdown_text, cells), "<br>".join(map(markdown_text, lines))]
 
 
 def _contrast(name: str, records: Sequence[Record], letters: Sequence[str]) -> list[str]:
@@ -89,4 +88,4 @@ def _contrast(name: str, records: Sequence[Record], letters: Sequence[str]) -> l
             continue
         method, checkpoints = scopes_of(records, letter)
         cells.append(f"{method['outcome']} / {checkpoints_text(checkpoints)}")
-    return [name, str(records[0]["what"]), *cells]
+    return [markdown_text(cell) for cell in (name, str(records[0]["what"]), *cells)]

@@ -115,13 +115,16 @@ def latex_text(text: str) -> str:
 
 
 def _markdown(results: Results) -> str:
-    lines = [f"**{_escaped(title_of(results))}** on {_escaped(collection_of(results))}", ""]
+    lines = [
+        f"**{markdown_text(title_of(results))}** on {markdown_text(collection_of(results))}",
+        "",
+    ]
     for who, what in doubts_of(results):
-        lines += [f"**In doubt:** {_escaped(f'{who}: {what}')}", ""]
-    lines += [_escaped(text), ""] if (text := seeds_text(results)) else []
+        lines += [f"**In doubt:** {markdown_text(f'{who}: {what}')}", ""]
+    lines += [markdown_text(text), ""] if (text := seeds_text(results)) else []
     views = _views(results)
     for view in views:
-        lines += [f"**{_escaped(title_of(view))}**", ""] if len(views) > 1 else []
+        lines += [f"**{markdown_text(title_of(view))}**", ""] if len(views) > 1 else []
         lines += [*_markdown_table(view), ""]
     if results.withheld:
         return "\n".join([*lines, f"{len(results.withheld)} withheld."])
@@ -139,11 +142,12 @@ def _markdown_table(results: Results) -> list[str]:
 
 def markdown_row(cells: Sequence[str], ready: bool = False) -> str:
     """A line of a table; cells are escaped unless they are `ready`."""
-    shown = [cell if ready else _escaped(cell) for cell in cells]
+    shown = [cell if ready else markdown_text(cell) for cell in cells]
     return f"| {' | '.join(shown)} |"
 
 
-def _escaped(text: str) -> str:
+def markdown_text(text: str) -> str:
+    """Text for Markdown: on one line, its own marks escaped."""
     return _MARKDOWN_LETTER.sub(r"\\\1", _one_line(text))
 
 

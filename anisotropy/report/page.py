@@ -64,19 +64,18 @@ def _resource(name: str) -> str:
 def _figures(results: Results) -> list[dict[str, Any]]:
     """Name, title, caption and data of each figure whose curves are there."""
     from anisotropy.plots import available, render
-    from anisotropy.plots.compared import drawn
     from anisotropy.plots.style import COLUMN
 
     figures = []
-    results = drawn(results)
     for kind in available(results):
-        figure = kind.draw(results, caption=False)
+        shown = kind.of(results)
+        figure = kind.draw(shown, caption=False)
         data = base64.b64encode(render(figure, "png", _DPI)).decode()
         figures.append(
             {
                 "name": kind.name,
                 "title": kind.title,
-                "caption": kind.caption(results),
+                "caption": kind.caption(shown),
                 "data": f"data:image/png;base64,{data}",
                 "wide": bool(figure.get_figwidth() > COLUMN),
             }

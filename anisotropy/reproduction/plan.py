@@ -14,6 +14,7 @@ from anisotropy.comparison.claims import (
     DANCE,
     DUAL,
     NORM,
+    STEP_ZERO,
     SYMMETRIC,
     WARM,
 )
@@ -31,6 +32,7 @@ FILES = {
     DUAL: "ance-dual",
     DANCE: "dance",
     SYMMETRIC: "dance-symmetric",
+    STEP_ZERO: "step-zero",
 }
 #: The methods that the paper names; the others are controls.
 PAPER = (ANCE, NORM, DUAL, DANCE)
@@ -40,7 +42,7 @@ SAVE_STEPS = 50
 #: Random streams of the two parts after ANCE, as ``norm`` and ``dual`` have them.
 FIRST, SECOND = 2, 3
 #: Keys that a reproduction leaves as the preset of the stage has them.
-_FIXED = ("form", "head", "select")
+_FIXED = ("form", "head", "select", "stream")
 #: Loss and head, in which the methods may differ.
 _OF_METHOD = ("stage", "form", "temperature", "prime_weight", "dual_weight", "alignment_weight",
               "uniformity_weight", "uniformity_t", "head")  # fmt: skip
@@ -276,8 +278,10 @@ def _differences(
     stages = record.get("stages") or [{}]
     made = stages[-1].get("config") or {}
     for name, value in stage_configs(leg.stage, leg.values)[0].as_dict().items():
-        if name not in _NOT_HELD and made.get(name, value) != value:
-            yield f"{name} {made[name]!r}, asked for {value!r}"
+        # Checkpoints from before there were streams drew otherwise.
+        before = None if name == "stream" else value
+        if name not in _NOT_HELD and made.get(name, before) != value:
+            yield f"{name} {made.get(name)!r}, asked for {value!r}"
     if record.get("seed") != seed:
         yield f"seed {record.get('seed')}, asked for {seed}"
     origin = record.get("start")

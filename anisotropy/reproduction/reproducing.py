@@ -41,6 +41,10 @@ if TYPE_CHECKING:
 FORMAT = "anisotropy.reproduction/1"
 CLAIMS, RUN, CHECKPOINTS = "claims.json", "run.json", "checkpoints"
 SEEDS = (0, 1, 2)
+#: Layouts whose head is fixed by their modules.
+_MODULES = ("sentence-transformers", "transformers")
+#: Parts of a recipe that say how the head is read.
+_OF_HEAD = ("normalize", "document_layernorm", "similarity", "temperature")
 Say = Callable[[str], None]
 Source = str | Path
 
@@ -143,7 +147,7 @@ def reproduce(
         seed: _train(folder, seed, place, given, legs, plan, collection, say)
         for place, seed in enumerate(seeds)
     }
-    spaces, warnings = _open(sources, seeds, collection, encoder, encode, progress)
+    spaces, warnings = _open(folder, sources, seeds, collection, encoder, encode, progress)
     options = _with_claims(options or AnalysisOptions(projections=()), written, collection)
     results, measured = analyze_methods(
         spaces, options, baseline=ANCE, collection=collection, say=say,
@@ -330,6 +334,7 @@ def _leg(
 
 
 def _open(
+    folder: Path,
     sources: Mapping[int, Mapping[str, str]],
     seeds: Sequence[int],
     collection: Collection,
@@ -350,11 +355,11 @@ def _open(
         ]  # fmt: skip
         found[method] = opened * (len(seeds) if shared else 1)
     try:
+        zeros = [_step_zero(sources[seed][ANCE], folder, seed, encoder) for seed in seeds]
         found[STEP_ZERO] = [
-            open_space(sources[seed][ANCE], collection, encoder=_under_dance(encoder),
-                       encode=encode, progress=progress,
+            open_space(path, collection, encoder=reading, encode=encode, progress=progress,
                        label=_label(STEP_ZERO, seed, seeds, False))
-            for seed in seeds
+            for seed, (path, reading) in zip(seeds, zeros, strict=True)
         ]  # fmt: skip
     except (UsageError, InputError) as error:
         return found, [f"no step 0: {error}"]
@@ -365,12 +370,40 @@ def _label(method: str, seed: int, seeds: Sequence[int], shared: bool) -> str:
     return method if shared or len(seeds) == 1 else f"{method} seed {seed}"
 
 
+def _step_zero(
+    source: str, folder: Path, seed: int, encoder: EncoderOptions
+) -> tuple[str, EncoderOptions]:
+    """ANCE's weights under the recipe ``dance``: where to find them, and how to read them.
+
+    A model of sentence-transformers has its head in its modules, so it is written with others.
+
+    Raises
+    ------
+    UsageError
+        If it has no LayerNorm of its own: another one would not be ANCE's weights.
+    """
+    from anisotropy.training import open_trainable
+    from anisotropy.training.stages import headed
+
+    if is_store(Path(source)) or (opened := encoder.open(source)).files.layout not in _MODULES:
+        return source, _under_dance(encoder)
+    if opened.recipe.head != "linear_layernorm":
+        raise UsageError(f"{source}: has no linear layer and LayerNorm of its own")
+    trainable = open_trainable(source)
+    target = folder / CHECKPOINTS / str(seed) / f"{FILES[STEP_ZERO]}.ckpt"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    trainable.with_recipe(headed(trainable.recipe, "dance")).save(
+        target, training={"start": source, "stages": []}
+    )
+    kept = {k: v for k, v in encoder.overrides.items() if k not in _OF_HEAD}
+    return str(target), replace(encoder, recipe=None, overrides=kept)
+
+
 def _under_dance(encoder: EncoderOptions) -> EncoderOptions:
     """Read the head as the recipe ``dance`` does, everything else as the checkpoint says."""
     from anisotropy.encoders import named_recipe
 
-    names = ("normalize", "document_layernorm", "similarity", "temperature")
-    parts = {name: getattr(named_recipe("dance"), name) for name in names}
+    parts = {name: getattr(named_recipe("dance"), name) for name in _OF_HEAD}
     return replace(encoder, overrides={**encoder.overrides, **parts})
 
 

@@ -53,6 +53,8 @@ class EmbeddingSpace:
         Where document texts can be looked up, if anywhere.
     collection_info
         What was encoded, where it is known: ``name``, ``note``, ``split``, ``fingerprint``.
+    history
+        How the checkpoint was trained, by columns of equal length, where that is known.
 
     Raises
     ------
@@ -83,6 +85,7 @@ class EmbeddingSpace:
         doc_texts: Sequence[str] | None = None,
         collection: Collection | None = None,
         collection_info: Mapping[str, Any] | None = None,
+        history: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         if similarity not in SIMILARITIES:
             raise UsageError(f"similarity: {one_of(similarity, SIMILARITIES)}")
@@ -108,6 +111,7 @@ class EmbeddingSpace:
         self.doc_texts = list(doc_texts) if doc_texts is not None else None
         self.collection = collection
         self.collection_info = dict(collection_info or {})
+        self.history = history
 
     @property
     def collection_fingerprint(self) -> str:
@@ -172,6 +176,7 @@ class EmbeddingSpace:
             "step": self.step,
             "collection": self.collection,
             "collection_info": self.collection_info,
+            "history": self.history,
         }
         pool = self.training
         return EmbeddingSpace(

@@ -39,8 +39,8 @@ def test_a_gain_is_the_paired_t_over_queries_and_over_seeds() -> None:
     assert (gain.ci_low, gain.ci_high) == pytest.approx(tuple(over_queries))
     over_seeds = stats.ttest_1samp(changes.mean(axis=1), 0).confidence_interval()
     assert (gain.seeds_low, gain.seeds_high) == pytest.approx(tuple(over_seeds))
-    assert gain.p == 1e-4  # the smallest that 9,999 rounds can give
-    assert gain.p_holm == 2e-4
+    assert gain.p == 1e-5  # the smallest that 99,999 rounds can give
+    assert gain.p_holm == 2e-5
 
 
 def test_one_that_has_no_seeds_is_held_against_each() -> None:
@@ -79,6 +79,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number, name in enumerate(("ance", "dance")):
             encoder = new_encoder(collection, SIZES, seed=10 * seed + number)
             encoder.save(folder / f"r/checkpoints/{seed}/{name}.ckpt", training={}, history=())
+        encoder.save(folder / f"r/checkpoints/{seed}/step-zero.ckpt", training={}, history=())
     start = str(folder / "r/checkpoints/1/ance.ckpt")
     (folder / "r/run.json").write_text(json.dumps({"start": start}))
     return folder
@@ -101,6 +102,7 @@ def test_a_reproduction_is_ranked(place: Path, capsys: pytest.CaptureFixture[str
     assert rows["DANCE", BM25]["delta"] == rows["MNRL", BM25]["delta"]
     assert {row["seeds"] for (name, _), row in rows.items() if name == "warm start"} == {"1"}
     assert float(rows["ANCE", "warm start"]["delta"]) != 0
+    assert {name for name, _ in rows} == {BM25, "warm start", "ANCE", "DANCE", "MNRL"}
 
 
 def test_an_unfinished_reproduction_is_refused(
@@ -112,6 +114,17 @@ def test_an_unfinished_reproduction_is_refused(
         reproduced(tmp_path / "r")
     assert main([str(tmp_path), "--out", str(tmp_path / "x")]) == 2
     assert "needed: a reproduction" in capsys.readouterr().err
+    base = [str(place / "r"), "--data", str(place / "words"), "--split", "dev"]
+    one = f"M={place}/r/checkpoints/0/ance.ckpt"
+    for more, said in (
+        (["--against", "x"], "got 'x'; allowed: BM25, warm start, ANCE, DANCE"),
+        (["--against", BM25, BM25], "given twice"),
+        (["--method", one.replace("M=", "DANCE=")], "'DANCE' is there already"),
+        (["--method", f"{one} {one[2:]} {one[2:]}"], "2 of ANCE, 2 of DANCE, 3 of M"),
+        (["--out", str(place / "r/run.json")], "is a file"),
+    ):
+        assert main([*base, "--out", str(tmp_path / "x"), *more]) == 2
+        assert said in capsys.readouterr().err
     wrong = [str(place / "r"), "--method", "MNRL", "--out", str(tmp_path / "x")]
     assert main(wrong) == 2
     assert "allowed: NAME=PATH [PATH ...]" in capsys.readouterr().err

@@ -332,6 +332,8 @@ def test_every_curve_and_column_is_documented() -> None:
     assert names == told["queries"] - {"query_id"} | {"relative_positive_distance", "density"}
     told["changes"] -= {*shown, "queries", "relative_positive_distance", "density"}
     told["changes"] |= {text.replace("NAME", name) for name in names for text in shown}
+    of_training = {"step", "stage", "stage_step", "part", "loss_mean", "loss"}
+    assert told.pop("history") >= of_training  # no vectors make it
     assert {curve.name for curve in curves} == set(told)
     for curve in curves:
         assert set(curve.columns) == told[curve.name], curve.name
@@ -351,6 +353,7 @@ def test_curves_of_the_negatives() -> None:
     area = 2 * np.trapezoid(lorenz["share_of_items"] - lorenz["lorenz"], lorenz["share_of_items"])
     assert area == pytest.approx(gini(items["probability"]), abs=0.02)
     profile = curves["negative_profile", "documents"]
+    assert np.all(np.diff([profile[f"positive_q{q}"][0] for q in ("05", "50", "95")]) > 0)
     assert np.all(np.diff(profile["score_mean"]) < 0)
     assert np.all(np.diff(profile["gap_to_positive"]) > 0)
     scores, positive = tables(made, "none")
@@ -359,6 +362,7 @@ def test_curves_of_the_negatives() -> None:
     assert profile["share_relevant"] == pytest.approx(hit.mean(axis=0))
     best = np.take_along_axis(scores, order, axis=1)
     own = np.array([row[mine].mean() for row, mine in zip(scores, positive, strict=True)])
+    assert profile["positive_q50"] == pytest.approx([np.median(own)] * 10, abs=1e-6)
     gap = np.where(hit, np.nan, own[:, None] - best)
     assert profile["gap_to_positive"] == pytest.approx(np.nanmean(gap, axis=0), abs=1e-6)
     basis = curves["mining", "documents"]

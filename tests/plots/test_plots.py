@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from anisotropy import plots
-from anisotropy.errors import InputError
+from anisotropy.errors import InputError, UsageError
 from anisotropy.plots import FIGURES, available, render, save_figures, style
+from anisotropy.plots.compared import has_pair, one_pair
 from anisotropy.plots.words import beyond, direction_text, gist, verdict
-from anisotropy.results import Results
-from tests.plots.sample import analysis, comparison
+from anisotropy.results import Curve, Results
+from tests.plots.sample import analysis, comparison, reproduction
 
 R = comparison()
 
@@ -43,11 +49,44 @@ def test_distances_are_the_curves() -> None:
     figure = plots.distances(R)
     for ax, curve in zip(figure.axes, R.find_curves("distances"), strict=True):
         assert ax.get_title(loc="left") == curve.space
-        drawn = {patch.get_label(): patch.get_data() for patch in ax.patches}
-        assert set(drawn) == {"random", "relevant", "nearest"}
-        np.testing.assert_array_equal(drawn["relevant"].values, curve.columns["positives"])
-        np.testing.assert_array_equal(drawn["random"].values, curve.columns["random"])
-        np.testing.assert_array_equal(drawn["random"].edges[:-1], curve.columns["bin_low"])
+        names = {"random": "random", "relevant": "positives", "nearest": "nearest"}
+        assert_densities(ax, curve.columns, names)
+
+
+def assert_densities(ax: Axes, columns: Mapping[str, np.ndarray], names: dict[str, str]) -> None:
+    """Each density is drawn over the bins that hold anything, and as it is."""
+    drawn = {patch.get_label(): patch.get_data() for patch in ax.patches}
+    assert set(drawn) == set(names)
+    for label, column in names.items():
+        filled = np.flatnonzero(columns[column])
+        bins = slice(filled[0], filled[-1] + 1)
+        np.testing.assert_array_equal(drawn[label].values, columns[column][bins])
+        edges = np.append(columns["bin_low"][bins], columns["bin_high"][filled[-1]])
+        np.testing.assert_array_equal(drawn[label].edges, edges)
+
+
+def test_cosines_are_the_curves() -> None:
+    names = {
+        "query-query": "query_query",
+        "document-document": "document_document",
+        "query-document": "query_document",
+        "query-relevant": "query_positive",
+    }
+    figure = plots.cosines(R)
+    for ax, curve in zip(figure.axes, R.find_curves("cosines"), strict=True):
+        assert_densities(ax, curve.columns, names)
+    assert "1,203 judged pairs" in texts(figure).replace("\n", " ")
+    lines = {(p.get_linestyle(), p.get_fill()) for p in figure.axes[0].patches}
+    assert len(lines) == 4  # gray is enough
+
+
+def test_many_spaces_stand_in_two_columns() -> None:
+    figure = plots.cosines(analysis(tuple("abcde")))
+    shown = [ax for ax in figure.axes if ax.get_visible()]
+    assert [ax.get_title(loc="left") for ax in shown] == list("abcde")
+    assert figure.get_figwidth() == style.PAGE
+    below = [bool(ax.get_xlabel()) for ax in shown]
+    assert below == [False, False, False, True, True]
 
 
 def test_distances_without_judgments() -> None:
@@ -66,6 +105,125 @@ def test_negative_probability_is_the_curves() -> None:
             np.testing.assert_array_equal(line.get_xdata(), curve.columns["share_of_items"])
             np.testing.assert_array_equal(line.get_ydata(), curve.columns["probability"])
         assert ax.lines[-1].get_ydata()[0] == pytest.approx(1 / n)
+
+
+def test_probabilities_name_the_measures_of_the_depth_they_are_of() -> None:
+    gini = FIGURES["lorenz"].caption(R)
+    assert "negative_probability_gini(k=200), negative_probability_gini(k=200, role=doc" in gini
+    assert "center=sides" not in gini
+    assert "k=10" not in gini
+    assert "1,203 queries in the lists of 8,114 documents; 8,114 documents in" in gini
+
+
+def test_lorenz_is_the_curves() -> None:
+    figure = plots.lorenz(R)
+    for ax, role in zip(figure.axes, ("queries", "documents"), strict=True):
+        even, *lines = ax.lines
+        np.testing.assert_array_equal(even.get_xydata(), [[0, 0], [1, 1]])
+        for line, curve in zip(lines, R.find_curves("negative_probability", role), strict=True):
+            np.testing.assert_array_equal(line.get_xdata(), curve.columns["share_of_items"])
+            np.testing.assert_array_equal(line.get_ydata(), curve.columns["lorenz"])
+    labels = [text.get_text() for ax in figure.axes for text in ax.get_legend().get_texts()]
+    assert labels == [
+        "ance: Gini 0.610", "dance: Gini 0.500", "ance: Gini 0.720", "dance: Gini 0.660"
+    ]  # fmt: skip
+
+
+def test_profile_is_the_curves() -> None:
+    figure = plots.negative_profile(R)
+    curves = R.find_curves("negative_profile")
+    panels = figure.axes
+    assert len(panels) == 6
+    for ax, curve in zip(panels[:4], curves, strict=True):
+        assert ax.get_title(loc="left") == f"{curve.space}: {curve.side} as negatives"
+        line, positive = ax.lines
+        np.testing.assert_array_equal(line.get_xdata(), curve.columns["rank"])
+        np.testing.assert_array_equal(line.get_ydata(), curve.columns["score_q50"])
+        np.testing.assert_array_equal(positive.get_ydata(), curve.columns["positive_q50"])
+        bands = [(band.get_paths()[0].vertices[:, 1]) for band in ax.collections]
+        quantiles = ("score_q05", "score_q95", "score_q25", "score_q75", "positive_q25")
+        for band, column in zip((0, 0, 1, 1, 2), quantiles, strict=True):
+            assert set(curve.columns[column]) <= set(bands[band])
+    for ax, role in zip(panels[4:], ("queries", "documents"), strict=True):
+        own = [curve for curve in curves if curve.side == role]
+        wanted = [c.columns[f"share_{x}"] for c in own for x in ("relevant", "near_positive")]
+        for line, values in zip(ax.lines, wanted, strict=True):
+            np.testing.assert_array_equal(line.get_ydata(), values)
+
+
+def test_profile_without_near_positives() -> None:
+    results = analysis(("a",))
+    for curve in results.find_curves("negative_profile"):
+        curve.columns["share_near_positive"][:] = np.nan
+    assert len(plots.negative_profile(results).axes[-1].lines) == 1
+    assert "300 seeded" not in FIGURES["negative_profile"].caption(results)
+
+
+def test_hubness_is_the_curves() -> None:
+    figure = plots.hubness(R)
+    sides = ("queries", "documents", "ranking", "dual_ranking")
+    for ax, side in zip(figure.axes, sides, strict=True):
+        curves = R.find_curves("k_occurrence", side)
+        for line, curve in zip(ax.lines, curves, strict=True):
+            np.testing.assert_array_equal(line.get_xdata(), curve.columns["occurrences"])
+            np.testing.assert_array_equal(line.get_ydata(), curve.columns["share_at_least"])
+            assert line.get_drawstyle() == "steps-pre"
+        (chance,) = ax.collections
+        heights = set(chance.get_paths()[0].vertices[:, 1])
+        assert set(curves[0].columns["null_at_least"]) <= heights
+    assert "8,114 by 1,203" in texts(figure).replace("\n", " ")
+
+
+def test_movement_is_the_changes() -> None:
+    figure = plots.movement(R)
+    columns = R.find_curves("changes")[0].columns
+    sign = np.sign(columns["nDCG@10_delta"])
+    measures = ("relative_positive_distance", "positive_percentile")
+    for ax, measure in zip(figure.axes, measures, strict=True):
+        for points, value in zip(ax.collections, (0, -1, 1), strict=True):
+            wanted = np.column_stack([columns[f"{measure}_{x}"][sign == value] for x in "ab"])
+            np.testing.assert_array_equal(np.ma.getdata(points.get_offsets()), wanted)
+        diagonal = ax.lines[0].get_xydata()
+        np.testing.assert_array_equal(diagonal[:, 0], diagonal[:, 1])
+        (row,) = (r for r in R.deltas if r.measure == measure)
+        title = f"{measure}: {row.delta:+.2g} [{row.ci_low:.2g}, {row.ci_high:.2g}]"
+        assert ax.get_title(loc="left") == title
+    assert "n: 299 queries" in texts(figure).replace("\n", " ")
+
+
+def test_history_is_the_curves_and_what_is_shared_shows_once() -> None:
+    figure = plots.history(R)
+    first, second = R.find_curves("history")
+    loss, ranking, *_, distance = figure.axes
+    # The longer one is drawn first, in the color of the second space, the shorter one over it.
+    longer, shorter = (line for line in loss.lines if len(line.get_xdata()) > 2)
+    for line, curve in ((longer, second), (shorter, first)):
+        there = np.isfinite(curve.columns["loss_mean"])
+        np.testing.assert_array_equal(line.get_xdata(), curve.columns["step"][there])
+        np.testing.assert_array_equal(line.get_ydata(), curve.columns["loss_mean"][there])
+    assert (longer.get_color(), shorter.get_color()) == style.SPACE_COLORS[1::-1]
+    assert loss.get_yscale() == "log"
+    for ax, column in (
+        (ranking, "dev_ranking_nDCG@10"),
+        (distance, "dev_positives_relative_positive_distance"),
+    ):
+        there = np.isfinite(second.columns[column])
+        np.testing.assert_array_equal(ax.lines[-2].get_ydata(), second.columns[column][there])
+    begins = [line.get_xdata()[0] for line in loss.lines if len(line.get_xdata()) == 2]
+    assert begins == [40, 80]
+
+
+def test_history_of_seeds_has_a_color_a_method_and_each_run_once() -> None:
+    results = reproduction(2)
+    twin = results.find_curves("history")[0]
+    results.spaces.append({**results.spaces[0], "label": "step 0", "method": "step 0"})
+    results.curves.append(Curve("history", "step 0", "training", dict(twin.columns)))
+    figure = plots.history(results)
+    colors = [line.get_color() for line in figure.axes[0].lines if len(line.get_xdata()) > 2]
+    # The sample's histories are of two lengths: ANCE's first seed, and all others alike.
+    assert colors == [style.SPACE_COLORS[0], style.SPACE_COLORS[0]]
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["ANCE"]
 
 
 @pytest.mark.parametrize("method", ["tsne", "pca"])
@@ -124,7 +282,7 @@ def test_captions_name_measure_transform_and_n() -> None:
     for kind in available(R):
         caption = kind.caption(R)
         assert "This project's design" in caption
-        assert any(name in caption for name in ("1,203", "150"))
+        assert any(name in caption for name in ("1,203", "150", "1,000 dev queries", "299"))
         assert kind.name == "differences" or "on unit" in caption or "negative_prob" in caption
         assert "project's design" in texts(kind.draw(R)).replace("\n", " ")
         assert "project's design" not in texts(kind.draw(R, caption=False))
@@ -138,6 +296,28 @@ def test_onto_given_axes() -> None:
     assert mine.get_supxlabel() == ""
     with pytest.raises(InputError, match="axes: got 1; needed: 2"):
         plots.distances(R, axes=axes[0])
+
+
+@pytest.mark.parametrize(
+    ("draw", "count"),
+    [
+        (plots.cosines, 2), (plots.movement, 2), (plots.lorenz, 2), (plots.negative_profile, 6),
+        (plots.hubness, 4), (plots.history, 6), (plots.negative_probability, 2),
+        (plots.uniformity_alignment, 1), (plots.differences, 1),
+    ],
+)  # fmt: skip
+def test_every_figure_draws_on_axes_of_others(draw: Callable[..., Figure], count: int) -> None:
+    mine = Figure()
+    axes = mine.subplots(1, count, squeeze=False).ravel()
+    size = mine.get_size_inches().copy()
+    assert draw(R, axes=axes if count > 1 else axes[0]) is mine
+    assert all(ax.lines or ax.patches or ax.collections for ax in axes)
+    assert not mine.legends
+    assert mine.get_supxlabel() == ""
+    np.testing.assert_array_equal(mine.get_size_inches(), size)
+    if count > 1:
+        with pytest.raises(InputError, match=f"axes: got {count - 1}; needed: {count}"):
+            draw(R, axes=axes[:-1])
 
 
 def test_global_settings_stay() -> None:
@@ -167,19 +347,106 @@ def test_same_results_same_bytes(form: str) -> None:
     assert first == second
 
 
+HOSTILE = ("$x_1$", "b & c", "<b>", "a very long label of a checkpoint", r"e \frac $")
+
+
 def test_many_spaces_and_hostile_labels() -> None:
-    results = analysis(("$x_1$", "b & c", "<b>", "a very long label of a checkpoint", "e"))
-    for kind in available(results):
-        assert render(kind.draw(results), "png", 40)
+    results = analysis(HOSTILE)
     legend = plots.spectrum(results).legends[0]
-    assert legend.get_texts()[0].get_text() == r"\$x_1\$, queries"
+    words = [text.get_text() for text in legend.get_texts()]
+    assert words[0] == r"\$x_1\$"
+    assert words[-2:] == ["queries", "documents"]
 
 
 def test_what_is_available() -> None:
-    everything = ["differences", "spectrum", "uniformity_alignment", "distances"]
-    everything += ["negative_probability", "tsne", "pca"]
+    everything = ["differences", "spectrum", "uniformity_alignment", "cosines", "distances"]
+    everything += ["movement", "hubness", "negative_probability", "lorenz", "negative_profile"]
+    everything += ["tsne", "pca", "history"]
     assert [kind.name for kind in available(R)] == everything
-    assert [kind.name for kind in available(analysis(("a",)))] == everything[1:]
+    alone = [name for name in everything if name not in ("differences", "movement")]
+    assert [kind.name for kind in available(analysis(("a",)))] == alone
+    assert [k.name for k in available(reproduction())] == ["claims", *everything]
+
+
+def test_of_several_comparisons_the_one_of_the_claims_or_the_one_named() -> None:
+    results = reproduction()
+    assert one_pair(results).labels == ["ANCE", "DANCE"]
+    assert one_pair(results, "ANCE w. Norm").labels == ["ANCE", "ANCE w. Norm"]
+    with pytest.raises(UsageError, match=r"got 'ANCE'; allowed: ANCE w\. Norm, ANCE w"):
+        one_pair(results, "ANCE")
+    assert "ANCE against DANCE" in FIGURES["movement"].caption(results)
+    results.claims = []
+    assert not has_pair(results)
+    with pytest.raises(InputError, match=r"3 comparisons in these results: ANCE w\. Norm, "):
+        plots.differences(results)
+    with pytest.raises(InputError, match="nothing is compared"):
+        plots.movement(analysis(("a",)))
+    assert not FIGURES["movement"].ready(results)
+
+
+def test_what_older_or_unjudged_results_lack_is_not_drawn() -> None:
+    results = comparison()
+    for curve in results.find_curves("negative_probability"):
+        curve.columns.pop("lorenz")  # type: ignore[attr-defined]
+    (moved,) = results.find_curves("changes")
+    moved.columns["positive_percentile_b"][:] = np.nan
+    names = [kind.name for kind in available(results)]
+    assert "negative_probability" in names
+    assert not {"lorenz", "movement"} & set(names)
+    with pytest.raises(InputError, match="no curve 'changes' of queries with relevant"):
+        plots.movement(results)
+
+
+WHOLE = (
+    [(kind.name, "comparison") for kind in available(R)]
+    + [(kind.name, "five") for kind in available(analysis(tuple("abcde")))]
+    + [(kind.name, "reproduction") for kind in available(reproduction())]
+)
+
+
+@pytest.mark.parametrize(("name", "which"), WHOLE)
+def test_nothing_is_cut_off_and_no_words_lie_on_others(name: str, which: str) -> None:
+    results = {
+        "comparison": comparison,
+        "five": lambda: analysis(HOSTILE),
+        "reproduction": reproduction,
+    }[which]()
+    kind = FIGURES[name]
+    figure = kind.draw(kind.of(results))
+    figure.set_dpi(200)
+    with matplotlib.rc_context(style.STYLE):
+        FigureCanvasAgg(figure).draw()
+        words = [text for text in shown_texts(figure) if text.get_text().strip()]
+        boxes = [text.get_window_extent() for text in words]
+    whole = figure.bbox.padded(2)
+    for text, box in zip(words, boxes, strict=True):
+        assert whole.x0 <= box.x0 <= box.x1 <= whole.x1, text.get_text()
+        assert whole.y0 <= box.y0 <= box.y1 <= whole.y1, text.get_text()
+    for i, box in enumerate(boxes):
+        for j in range(i):
+            smaller = box.padded(-1), boxes[j].padded(-1)
+            assert not smaller[0].overlaps(smaller[1]), (words[i], words[j])
+
+
+def shown_texts(figure: Figure) -> list[Text]:
+    """Titles, labels, ticks in view, legends and the caption."""
+    found = list(figure.texts)  # the caption
+    for ax in (ax for ax in figure.axes if ax.get_visible()):
+        found += [ax.title, ax._left_title, ax.xaxis.label, ax.yaxis.label]
+        for child in (ax, *ax.child_axes):
+            for axis in (child.xaxis, child.yaxis):
+                found += [label for label in axis.get_ticklabels() if in_view(axis, label)]
+        if ax.get_legend() is not None:
+            found += ax.get_legend().get_texts()
+    for legend in figure.legends:
+        found += legend.get_texts()
+    return [text for text in found if text is not None and text.get_visible()]
+
+
+def in_view(axis: Axis, label: Text) -> bool:
+    ticks = [t for t in axis.get_major_ticks() if label in (t.label1, t.label2)]
+    low, high = sorted(axis.get_view_interval())
+    return any(low <= tick.get_loc() <= high for tick in ticks) and label.get_visible()
 
 
 def test_no_curves_no_figures(tmp_path: Path) -> None:

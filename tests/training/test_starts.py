@@ -15,6 +15,8 @@ from torch import nn
 from anisotropy.collection import Collection
 from anisotropy.encoders import open_encoder
 from anisotropy.errors import UsageError
+from anisotropy.opening import EncoderOptions
+from anisotropy.reproduction.reproducing import _step_zero
 from anisotropy.training import Trainable, new_encoder, open_trainable, stage_configs, train
 from anisotropy.training.encoder import EncoderSizes, ModulesTrainable
 from anisotropy.training.forward import set_dropout
@@ -105,6 +107,25 @@ def test_the_next_stage_keeps_the_head(warm: Path) -> None:
     identity = torch.eye(own.model.dim)
     assert not torch.allclose(own.model.head.linear.weight, identity, atol=1e-3)
     assert own.recipe.sources["head"] == "sentence-transformers modules"
+
+
+def test_step_zero_is_the_same_weights_under_the_recipe_dance(
+    warm: Path, made_up: Collection, tmp_path: Path
+) -> None:
+    place, reading = _step_zero(str(warm), tmp_path, 3, EncoderOptions())
+    assert Path(place) == tmp_path / "checkpoints/3/step-zero.ckpt"
+    assert reading == EncoderOptions()
+    recipe = open_encoder(place).recipe
+    assert (recipe.normalize, recipe.document_layernorm) == (True, False)
+    (q, d), (zero_q, zero_d) = vectors(warm, made_up), vectors(Path(place), made_up)
+    unit = q / np.linalg.norm(q, axis=1, keepdims=True)
+    np.testing.assert_allclose(zero_q, unit, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(zero_d, axis=1), 1, atol=1e-6)
+    # LayerNorm does not see a scale, so what documents skip can be made up for.
+    norm = open_trainable(warm).model.norm.norm
+    with torch.no_grad():
+        made_up_for = norm(torch.from_numpy(zero_d) * 100).numpy()
+    np.testing.assert_allclose(made_up_for, d, atol=1e-3)
 
 
 def test_a_cosine_start_stays_one(start: Path, made_up: Collection, tmp_path: Path) -> None:

@@ -169,19 +169,24 @@ def _null(
     facts: Facts, table: Neighbors, k: int, side: str, name: str, value: float
 ) -> tuple[float, float, float]:
     """Anchors that choose at random: binomial counts; the mean in closed form where it has one."""
-    one_set = side in ONE_SET
-    n, available = table.n_targets, table.n_targets - one_set
-    draws = len(table.anchors) - (one_set and len(table.anchors) == n)
+    n, (draws, p) = table.n_targets, by_chance(table, k, side)
     rounds = int(np.clip(400_000 // n, 8, 100))
 
     def draw(rng: np.random.Generator) -> float:
-        return STATISTICS[name](rng.binomial(draws, k / available, size=n))
+        return STATISTICS[name](rng.binomial(draws, p, size=n))
 
-    key = ("null", name, n, draws, k, available)
+    key = ("null", name, n, draws, p)
     mean, sd = facts.once(key, lambda: simulated_null(draw, rounds, facts.seed))
     if name in CLOSED:
-        mean = CLOSED[name](draws, k / available)
+        mean = CLOSED[name](draws, p)
     return mean, sd, null_z(value, mean, sd)
+
+
+def by_chance(table: Neighbors, k: int, side: str) -> tuple[int, float]:
+    """Draws and probability of the binomial k-occurrence of anchors that choose at random."""
+    one_set = side in ONE_SET
+    draws = len(table.anchors) - (one_set and len(table.anchors) == table.n_targets)
+    return draws, k / (table.n_targets - one_set)
 
 
 def _taken(measure: Measure, place: Place) -> bool:

@@ -10,7 +10,7 @@ from anisotropy.measures.base import Definition, Impossible, Measure
 from anisotropy.measures.basis import need_rows, query_influence
 from anisotropy.measures.facts import Facts, Pairs
 from anisotropy.measures.families.uniformity import over_pairs, positive_mean
-from anisotropy.neighbors import sweep
+from anisotropy.neighbors import NearerCounts, sweep
 from anisotropy.statistics import Estimate
 
 _BLOCK = 8192
@@ -160,6 +160,44 @@ def positive_scores(facts: Facts) -> np.ndarray:
     """Score of each judged pair, in the order of ``facts.positives``, shape (pairs,)."""
     pairs = facts.positives
     return facts.once("positive scores", lambda: pair_scores(facts, pairs.query, pairs.document))
+
+
+def positive_ranks(facts: Facts) -> np.ndarray:
+    """Rank of each judged pair's document by the recipe's score, from 1, among all documents.
+
+    Returns
+    -------
+    numpy.ndarray of shape (pairs,)
+        In the order of ``facts.positives``: the place in the ranking where it reaches so far,
+        else 1 + the documents that score more.
+    """
+    return facts.once("positive ranks", lambda: _positive_ranks(facts))
+
+
+def _positive_ranks(facts: Facts) -> np.ndarray:
+    pairs, lists = facts.positives, facts.cross("recipe").neighbors.index
+    ranks = np.zeros(len(pairs.query), dtype=np.int64)
+    for start in range(0, len(ranks), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        found = lists[pairs.query[part]] == pairs.document[part, None]
+        ranks[part] = np.where(found.any(axis=1), found.argmax(axis=1) + 1, 0)
+    beyond = np.flatnonzero(ranks == 0)
+    if len(beyond):
+        above = _scoring_more(facts, pairs.query[beyond], pairs.document[beyond])
+        ranks[beyond] = 1 + np.maximum(above, lists.shape[1])
+    return ranks
+
+
+def _scoring_more(facts: Facts, query: np.ndarray, document: np.ndarray) -> np.ndarray:
+    """How many documents score more than that of each pair; pairs sorted by query."""
+    anchors, of_pair = np.unique(query, return_inverse=True)
+    score = pair_scores(facts, query, document)
+    if facts.product == "euclidean":
+        score = -(score**2)
+    counts = NearerCounts(of_pair, document, score, 0.0)
+    sweep(facts.scored("queries"), anchors, facts.scored("documents"), [counts],
+          product=facts.product)  # fmt: skip
+    return counts.above
 
 
 def margin(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:

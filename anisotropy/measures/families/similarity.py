@@ -172,6 +172,39 @@ def mutual_knn(a: Facts, b: Facts, measure: Measure, side: str) -> Similarity:
     """Mean share of the k nearest that an item keeps, by cosine."""
     k = measure.whole("k")
     n = len(a.rows(side, "unit"))
+    chosen, x, y = _both_lists(a, b, k, side)
+    value = float(np.mean(_overlap(x[:, :k], y[:, :k]))) / k
+    low = high = math.nan
+    if side == "queries":
+        low, high = reach(value, _overlap_influence(a.space.query_ids, x, y, chosen, k), 0.0)
+    chance = k / (n - 1)
+    spread = _matched_at_random(x[:, :k], y[:, :k], chosen, n, a.seed)
+    return Similarity(side, measure.text, value, low, high, chance, len(chosen), spread,
+                      null_z(value, chance, spread))  # fmt: skip
+
+
+def neighbors_kept(a: Facts, b: Facts, k: int, side: str) -> tuple[np.ndarray, np.ndarray]:
+    """Share of the k nearest that each row keeps, by cosine, a row of a side at a time.
+
+    Returns
+    -------
+    tuple
+        The rows of a that are anchors, and the share of each; its mean is ``mutual_knn(k)``.
+
+    Raises
+    ------
+    Impossible
+        If there are too few rows, or they are not the same in both spaces.
+    """
+    chosen, x, y = _both_lists(a, b, k, side)
+    return chosen, _overlap(x[:, :k], y[:, :k]) / k
+
+
+def _both_lists(
+    a: Facts, b: Facts, k: int, side: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Anchors, and their nearest rows in either space, all as rows of a."""
+    n = len(a.rows(side, "unit"))
     if n - 1 <= k:
         raise Impossible(f"{side}: {n} row(s), more than k + 1 = {k + 1} are needed")
     order = row_order(a, b, side)
@@ -181,14 +214,7 @@ def mutual_knn(a: Facts, b: Facts, measure: Measure, side: str) -> Similarity:
     if order is not None:
         back = np.argsort(order)
         y = np.where(y >= 0, back[y], -1)
-    value = float(np.mean(_overlap(x[:, :k], y[:, :k]))) / k
-    low = high = math.nan
-    if side == "queries":
-        low, high = reach(value, _overlap_influence(a.space.query_ids, x, y, chosen, k), 0.0)
-    chance = k / (n - 1)
-    spread = _matched_at_random(x[:, :k], y[:, :k], chosen, n, a.seed)
-    return Similarity(side, measure.text, value, low, high, chance, len(chosen), spread,
-                      null_z(value, chance, spread))  # fmt: skip
+    return chosen, x, y
 
 
 def _matched_at_random(

@@ -1,0 +1,5 @@
+new Explorer(
+  document.getElementById("explorer"),
+  JSON.parse(document.getElementById("explorer-data").textContent),
+  { keys: document },
+);

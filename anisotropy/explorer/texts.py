@@ -1,0 +1,54 @@
+"""Texts of the items, from the spaces or their collection."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from anisotropy.errors import CollectionError
+
+if TYPE_CHECKING:
+    from anisotropy.spaces import EmbeddingSpace
+
+
+def query_texts(spaces: Sequence[EmbeddingSpace], ids: Sequence[str]) -> list[str | None]:
+    """Text of each query, from the first space that knows texts; None where unknown."""
+    for space in spaces:
+        known: dict[str, str] = {}
+        if space.query_texts is not None:
+            known = dict(zip(space.query_ids, space.query_texts, strict=True))
+        elif space.collection is not None:
+            known = {query.query_id: query.text for query in space.collection.queries()}
+        if known:
+            return [known.get(name) for name in ids]
+    return [None] * len(ids)
+
+
+def document_texts(spaces: Sequence[EmbeddingSpace], ids: Sequence[str]) -> list[str | None]:
+    """Title and text of each document, from the first space that knows texts."""
+    for space in spaces:
+        if space.doc_texts is not None:
+            known = dict(zip(space.doc_ids, space.doc_texts, strict=True))
+            return [known.get(name) for name in ids]
+        if space.collection is not None:
+            with contextlib.suppress(CollectionError):
+                found = space.collection.texts(ids)
+                return [_titled(found[name].title, found[name].text) for name in ids]
+    return [None] * len(ids)
+
+
+def _titled(title: str, text: str) -> str:
+    return " — ".join(part for part in (title.strip(), text.strip()) if part)
+
+
+def one_line(text: str) -> str:
+    """`text` without line breaks and repeated blanks."""
+    return " ".join(text.split())
+
+
+def cut(line: str, length: int) -> str:
+    """`line`, or its beginning and an ellipsis where it is longer than `length`."""
+    if len(line) <= length:
+        return line
+    return line[: length - 1].rstrip() + "…" if length > 0 else ""
