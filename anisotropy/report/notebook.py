@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from anisotropy.spaces import EmbeddingSpace
 
 _LEFT, _RIGHT = "text-align: left", "text-align: right"
-_TABLE = "margin: 0.5em 0; table-layout: auto"
+# Said aloud, since a page without a doctype gives tables a color of their own.
+_TABLE = "margin: 0.5em 0; table-layout: auto; color: inherit"
+_AROUND = "overflow-x: auto"
 _CELL = "white-space: nowrap; font-variant-numeric: tabular-nums"
 
 
@@ -52,7 +54,7 @@ def results_html(results: Results) -> str:
     parts += [_paragraph(alike.split("\n"))] if alike else []
     parts += [_paragraph([NO_ROWS])] if not tables and not alike else []
     parts += [_paragraph(lines) for lines in closing_parts(results) if lines]
-    return f"<div>{''.join(parts)}</div>"
+    return _tag("div", "".join(parts), _AROUND)
 
 
 def space_html(space: EmbeddingSpace) -> str:
@@ -73,7 +75,7 @@ def space_html(space: EmbeddingSpace) -> str:
         for name, value in _about(space)
     )
     title = _paragraph([f"{space.label}: an embedding space"], strong=True)
-    return f"<div>{title}{_tag('table', _tag('tbody', rows), _TABLE)}</div>"
+    return _tag("div", title + _tag("table", _tag("tbody", rows), _TABLE), _AROUND)
 
 
 def _about(space: EmbeddingSpace) -> Iterable[tuple[str, str]]:

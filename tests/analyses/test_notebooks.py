@@ -39,7 +39,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "ANISOTROPY_ANCE": str(make_checkpoint(folder / "ance.ckpt", **short)),
         "ANISOTROPY_DANCE": str(make_checkpoint(folder / "dance.ckpt", "dance", 1, **short)),
         "IPYTHONDIR": str(folder / "ipython"),
-        "ANISOTROPY_SAMPLE": "300",
+        "ANISOTROPY_SAMPLE": "100",
     }
 
 
