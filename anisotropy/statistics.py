@@ -24,6 +24,9 @@ BLOCKS = 20
 FEWEST_UNITS = 5
 #: Units other than 0 that make a mean of values which are 0 for most.
 FEWEST_DECIDING = 10
+#: Part of a value that arithmetic on 32-bit vectors may change: they carry 6e-8 of a number, and
+#: sums over dimensions and blocks in another order a few times that.
+ROUNDING = 1e-6
 Scale = Literal["linear", "square", "log", "share", "skewed"]
 
 
@@ -305,12 +308,25 @@ def paired_difference(a: Estimate, b: Estimate, level: float = LEVEL) -> PairedD
     se, freedom = total_error(paired)
     if math.isnan(se):
         return PairedDifference(delta, Interval(), math.nan, a.n)
+    floor = rounding(a.value, b.value)
+    if abs(delta) <= floor and se <= floor:
+        return PairedDifference(delta, rounded_away(delta, se, floor), math.nan, a.n)
     if se <= 1e-12 * (abs(a.value) + abs(b.value)):
         return _certain(delta, a.n)
     reach = student(level, freedom) * se
     p = two_sided(delta / se, freedom)
     found = Interval(se, delta - reach, delta + reach, p if a.population != "none" else math.nan)
     return PairedDifference(delta, found, _effect_size(delta, se, paired, a), a.n)
+
+
+def rounding(a: float, b: float) -> float:
+    """Up to this much two values may differ because vectors are 32-bit numbers."""
+    return ROUNDING * (abs(a) + abs(b))
+
+
+def rounded_away(delta: float, se: float, floor: float) -> Interval:
+    """Interval of a difference that rounding alone can make: as wide as that, no finding."""
+    return Interval(se, delta - floor, delta + floor, 1.0)
 
 
 def _effect_size(delta: float, se: float, parts: Sequence[Influence], a: Estimate) -> float:
@@ -342,10 +358,8 @@ def paired_changes(a: Estimate, b: Estimate) -> np.ndarray | None:
 
 
 def _certain(delta: float, n: int) -> PairedDifference:
-    """Every unit changed by the same amount: no change is p = 1, any other is not noise."""
-    same = abs(delta) < 1e-12
-    delta = 0.0 if same else delta
-    return PairedDifference(delta, Interval(0.0, delta, delta, 1.0 if same else 0.0), math.nan, n)
+    """Every unit changed by the same amount, which is not noise."""
+    return PairedDifference(delta, Interval(0.0, delta, delta, 0.0), math.nan, n)
 
 
 def pair_by_key(a: Influence, b: Influence) -> Influence:

@@ -69,7 +69,6 @@ def run(given: dict[str, Any]) -> int:
     from anisotropy.cli import jobs
     from anisotropy.comparison import check_seeds
     from anisotropy.gates import check_gates, parse_gates
-    from anisotropy.opening import open_space
     from anisotropy.transforms import transform
 
     check_seeds(len(sources["a"]), len(sources["b"]))
@@ -80,19 +79,12 @@ def run(given: dict[str, Any]) -> int:
     encode = jobs.encode_options(options)
     interventions = _interventions(options)
     labels, names = _labels(sources, options, interventions)
-    folder = Path(options["out"] or f"anisotropy-results/{_slug(names)}")
+    folder = Path(options["out"] or f"anisotropy-results/{jobs.slug(names)}")
     jobs.prepare_out(folder)
     collection = jobs.open_data(options, [*sources["a"], *sources["b"]])
     spaces = {
         side: [
-            open_space(
-                source,
-                collection,
-                encoder=jobs.encoder_options(options, side),
-                encode=encode,
-                label=label,
-                progress=jobs.progress_bars(options["quiet"]),
-            )
+            jobs.open_side(options, source, side, label, collection, encode)
             for source, label in zip(sources[side], labels[side], strict=True)
         ]
         for side in _SIDES
@@ -180,8 +172,3 @@ def _told_apart(
     if names[0] == names[1] and chosen[0] == chosen[1]:
         names = [f"{name} ({side})" for name, side in zip(names, _SIDES, strict=True)]
     return [n if one is None else f"{n} | {one}" for n, one in zip(names, chosen, strict=True)]
-
-
-def _slug(names: tuple[str, str]) -> str:
-    text = "-vs-".join(names)
-    return "".join(c if c.isalnum() or c in "._-" else "_" for c in text)

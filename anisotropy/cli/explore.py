@@ -75,7 +75,6 @@ def run(given: dict[str, Any]) -> int:
         )
     from anisotropy.cli import jobs
     from anisotropy.explorer import build, write_page
-    from anisotropy.opening import open_space
 
     chosen, encode = _explorer_options(options), jobs.encode_options(options)
     labels = _labels(options)
@@ -83,14 +82,7 @@ def run(given: dict[str, Any]) -> int:
     jobs.prepare_out(path.parent)
     collection = jobs.open_data(options, sources)
     spaces = [
-        open_space(
-            source,
-            collection,
-            encoder=jobs.encoder_options(options, side),
-            encode=encode,
-            label=label,
-            progress=jobs.progress_bars(options["quiet"]),
-        )
+        jobs.open_side(options, source, side, label, collection, encode)
         for source, side, label in zip(sources, _SIDES, labels, strict=False)
     ]
     data = build(spaces, chosen, say=jobs.teller(options["quiet"]))
@@ -124,10 +116,10 @@ def _labels(options: dict[str, Any]) -> list[str]:
 
 
 def _path(options: dict[str, Any], labels: list[str]) -> Path:
+    from anisotropy.cli.jobs import slug
+
     if options["out"] is None:
-        name = "-vs-".join(labels)
-        slug = "".join(c if c.isalnum() or c in "._-" else "_" for c in name)
-        return Path(f"anisotropy-results/{slug}/explorer.html")
+        return Path(f"anisotropy-results/{slug(labels)}/explorer.html")
     path = Path(options["out"])
     if path.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"--out {path}: got no page; allowed: a file name ending in .html")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from anisotropy.collection import Collection
     from anisotropy.opening import EncoderOptions
     from anisotropy.results import Results
+    from anisotropy.spaces import EmbeddingSpace
     from anisotropy.spaces.encoding import EncodeOptions
     from anisotropy.transforms import Transform
     from anisotropy.workflow import AnalysisOptions
@@ -31,6 +32,32 @@ def teller(quiet: bool) -> Callable[[str], None] | None:
 def progress_bars(quiet: bool) -> ProgressFactory | None:
     """Given a label, a callback that draws a bar a side on stderr; None when quiet."""
     return None if quiet else encoding_bars(terminal_bar)
+
+
+def slug(names: Sequence[str]) -> str:
+    """Name of the folder of a comparison."""
+    return "".join(c if c.isalnum() or c in "._-" else "_" for c in "-vs-".join(names))
+
+
+def open_side(
+    options: dict[str, Any],
+    source: str,
+    side: str,
+    label: str,
+    collection: Collection | None,
+    encode: EncodeOptions,
+) -> EmbeddingSpace:
+    """Open or encode a space of side ``a`` or ``b`` as the options of that side say."""
+    from anisotropy.opening import open_space
+
+    return open_space(
+        source,
+        collection,
+        encoder=encoder_options(options, side),
+        encode=encode,
+        label=label,
+        progress=progress_bars(options["quiet"]),
+    )
 
 
 def open_data(options: dict[str, Any], sources: Sequence[str]) -> Collection | None:

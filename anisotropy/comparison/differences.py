@@ -13,7 +13,14 @@ from anisotropy.measures.headline import RANKING, Headline
 from anisotropy.measures.mining import LARGEST_SHARE, headline_k, pool_size
 from anisotropy.measures.run import Key
 from anisotropy.results import Difference
-from anisotropy.statistics import Estimate, Interval, holm, paired_changes, paired_difference
+from anisotropy.statistics import (
+    Estimate,
+    Interval,
+    holm,
+    paired_changes,
+    paired_difference,
+    rounding,
+)
 
 
 def difference_row(
@@ -32,7 +39,8 @@ def difference_row(
         found = replace(found, interval=Interval(), effect_size=math.nan)
     p, test = found.interval.p, "t"
     changes = paired_changes(left, right)
-    if changes is not None and not math.isnan(p):
+    rounded = abs(found.delta) <= rounding(left.value, right.value) and p == 1
+    if changes is not None and not math.isnan(p) and not rounded:
         p, test = sign_flip_p(changes, rounds=rounds, seed=a.facts.seed), "randomization"
     return replace(
         _row([a, b], key, names),

@@ -16,6 +16,8 @@ from anisotropy.statistics import (
     Interval,
     linear_influences,
     pair_by_key,
+    rounded_away,
+    rounding,
     student,
     two_sided,
 )
@@ -102,7 +104,9 @@ def _interval(
         same = abs(delta) < 1e-12
         return Interval(0.0, delta, delta, 1.0 if same else 0.0)
     freedom = total**2 / float(sum(v**2 / f for v, f in terms))
-    se = math.sqrt(total)
+    se, floor = math.sqrt(total), rounding(*means)
+    if abs(delta) <= floor and se <= floor:
+        return rounded_away(delta, se, floor)
     reach = student(level, freedom) * se
     return Interval(se, delta - reach, delta + reach, two_sided(delta / se, freedom))
 

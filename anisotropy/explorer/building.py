@@ -34,11 +34,12 @@ from anisotropy.explorer.scaling import (
     probability_scale,
     side_scale,
 )
-from anisotropy.explorer.texts import document_texts, query_texts
+from anisotropy.explorer.texts import document_texts
 from anisotropy.explorer.valuing import NEAR, SIDES, Drawn, Occurrence, Valued
 from anisotropy.measures.base import Impossible
 from anisotropy.measures.families.similarity import neighbors_kept
 from anisotropy.projection import METHODS, project, project_pair
+from anisotropy.spaces.pairs import texts_of_queries
 
 if TYPE_CHECKING:
     from anisotropy.projection.maps import Method
@@ -385,7 +386,7 @@ class _Page:
     def _texts(self) -> tuple[str | None, ...]:
         sides, positions = self.items.sides, self.items.positions
         texts = np.empty(len(sides), dtype=object)
-        for side, read in ((QUERY, query_texts), (DOCUMENT, document_texts)):
+        for side, read in ((QUERY, texts_of_queries), (DOCUMENT, document_texts)):
             mine = np.flatnonzero(sides == side)
             texts[mine] = read(self.spaces, [self.ids[side][p] for p in positions[mine]])
         return tuple(texts)

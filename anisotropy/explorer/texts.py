@@ -12,19 +12,6 @@ if TYPE_CHECKING:
     from anisotropy.spaces import EmbeddingSpace
 
 
-def query_texts(spaces: Sequence[EmbeddingSpace], ids: Sequence[str]) -> list[str | None]:
-    """Text of each query, from the first space that knows texts; None where unknown."""
-    for space in spaces:
-        known: dict[str, str] = {}
-        if space.query_texts is not None:
-            known = dict(zip(space.query_ids, space.query_texts, strict=True))
-        elif space.collection is not None:
-            known = {query.query_id: query.text for query in space.collection.queries()}
-        if known:
-            return [known.get(name) for name in ids]
-    return [None] * len(ids)
-
-
 def document_texts(spaces: Sequence[EmbeddingSpace], ids: Sequence[str]) -> list[str | None]:
     """Title and text of each document, from the first space that knows texts."""
     for space in spaces:

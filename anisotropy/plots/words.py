@@ -7,6 +7,7 @@ import math
 from anisotropy.errors import UsageError
 from anisotropy.measures.base import Definition
 from anisotropy.results import Difference, Measurement, Results
+from anisotropy.statistics import rounding
 
 SIGNIFICANT = 0.05
 
@@ -122,6 +123,8 @@ def verdict(results: Results, difference: Difference) -> str:
     if clear is None:
         if difference.side != "documents" or not difference.delta:
             return "no interval"
+        if abs(difference.delta) <= rounding(difference.a, difference.b):
+            return "no difference but rounding"
         changed = "higher" if difference.delta > 0 else "lower"
         return f"{results.labels[1]} {changed}, not tested"
     return _winner(results, difference) if clear else "no clear difference"

@@ -101,7 +101,7 @@ def look_up(
         "doc_id": doc_ids,
         "grade": [qrels.get(q, {}).get(d) for q, d in zip(query_ids, doc_ids, strict=True)],
         "text": _document_texts(spaces, doc_ids),
-        "query_text": _query_texts(spaces, query_ids),
+        "query_text": texts_of_queries(spaces, query_ids),
     }
     return columns, [_stacked([values[side] for _, values in found]) for side in range(len(sides))]
 
@@ -281,7 +281,10 @@ def query_texts(space: EmbeddingSpace) -> dict[str, str]:
     return {query.query_id: query.text for query in space.collection.queries()}
 
 
-def _query_texts(spaces: Iterable[EmbeddingSpace], query_ids: list[str]) -> list[str | None]:
+def texts_of_queries(
+    spaces: Iterable[EmbeddingSpace], query_ids: Sequence[str]
+) -> list[str | None]:
+    """Text of each query, from the first space that knows texts; None where unknown."""
     known = next((texts for space in spaces if (texts := query_texts(space))), {})
     return [known.get(name) for name in query_ids]
 

@@ -139,3 +139,18 @@ def test_one_against_several_is_refused(sides) -> None:
     a, b = sides
     with pytest.raises(UsageError, match=r"got 1 checkpoint\(s\) of a and 2 of b"):
         compare_sides(a[:1], b, ("old", "new"))
+
+
+@pytest.mark.parametrize(("shift", "found"), [(1e-8, False), (1e-4, True)])
+def test_rounding_is_no_finding_and_more_than_that_is(shift: float, found: bool) -> None:
+    """Every query moves the same way by next to nothing: t would be enormous."""
+    rng = np.random.default_rng(0)
+    values = 0.6 + 0.1 * rng.normal(size=len(KEYS))
+    moved = [values + shift * (1 + 0.01 * rng.normal(size=len(KEYS))) for _ in range(3)]
+    pair = paired_difference(estimate(values), estimate(moved[0])).interval
+    seeds = seed_difference(
+        [estimate(values)] * 3, [estimate(one) for one in moved]
+    ).interval  # fmt: skip
+    for interval in (pair, seeds):
+        assert (interval.low > 0) == found
+        assert interval.p < 0.01 if found else interval.p == 1

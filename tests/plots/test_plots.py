@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
@@ -266,6 +268,10 @@ def test_verdict_needs_the_interval_and_the_correction() -> None:
     assert verdict(R, rows["positives", "alignment(alpha=2)"]) == "ance closer"
     assert verdict(R, rows["cross", "gap"]) == "no clear difference"
     assert verdict(R, rows["queries", "negative_probability_kl(k=200)"]) == "no interval"
+    documents = replace(rows["documents", "mean_cosine"], ci_low=math.nan, ci_high=math.nan)
+    assert verdict(R, documents) == "dance lower, not tested"
+    same = replace(documents, b=documents.a + 1e-9, delta=1e-9)
+    assert verdict(R, same) == "no difference but rounding"
 
 
 def test_every_default_measure_has_a_gist_and_a_direction() -> None:
