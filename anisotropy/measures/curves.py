@@ -19,7 +19,13 @@ from anisotropy.measures.families.ranking import judged_ranking, ndcg, recall, r
 from anisotropy.measures.families.rogue import clear_cosine, contributions
 from anisotropy.measures.mining import ROLES
 from anisotropy.measures.negative_curves import negative_curves
-from anisotropy.measures.pair_curves import Key, cosine_curve, occurrence_curves, sample
+from anisotropy.measures.pair_curves import (
+    Key,
+    cosine_curve,
+    density,
+    occurrence_curves,
+    sample,
+)
 from anisotropy.results import Curve
 
 BINS = 100
@@ -89,17 +95,13 @@ def _distances(facts: Facts) -> Iterator[Curve]:
     columns = {
         "bin_low": edges[:-1],
         "bin_high": edges[1:],
-        "random": _density(_random_distances(facts), edges),
-        "nearest": _density(nearest_distances(facts), edges),
+        "random": density(_random_distances(facts), edges),
+        "nearest": density(nearest_distances(facts), edges),
         "positives": np.full(BINS, np.nan),
     }
     with contextlib.suppress(Impossible):
-        columns["positives"] = _density(facts.positive_distances, edges)
+        columns["positives"] = density(facts.positive_distances, edges)
     yield Curve("distances", facts.space.label, "cross", columns)
-
-
-def _density(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    return np.histogram(np.clip(values, 0, 2), bins=edges, density=True)[0]
 
 
 def _random_distances(facts: Facts) -> np.ndarray:

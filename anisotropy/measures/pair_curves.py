@@ -41,7 +41,7 @@ def cosine_curve(facts: Facts) -> Iterator[Curve]:
         low, high = low - NARROW, high + NARROW
     edges = np.linspace(low, high, BINS + 1)
     columns = {"bin_low": edges[:-1], "bin_high": edges[1:]}
-    columns |= {name: _density(values, edges) for name, values in found.items()}
+    columns |= {name: density(values, edges) for name, values in found.items()}
     counts = {
         "n_queries": len(chosen["queries"]),
         "n_documents": len(chosen["documents"]),
@@ -70,9 +70,10 @@ def _among(rows: np.ndarray) -> np.ndarray:
     return np.asarray((rows @ rows.T)[np.triu_indices(len(rows), 1)])
 
 
-def _density(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+def density(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Density of values in bins; NaN where there are none."""
     if not len(values):
-        return np.full(BINS, np.nan)
+        return np.full(len(edges) - 1, np.nan)
     # Rounding may leave the largest of float32 values beyond the last edge.
     return np.histogram(np.clip(values, edges[0], edges[-1]), bins=edges, density=True)[0]
 
