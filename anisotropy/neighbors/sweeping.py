@@ -335,6 +335,7 @@ def top_neighbors(
     *,
     similarity: str = "dot",
     ties: np.ndarray | None = None,
+    others: bool = False,
 ) -> Neighbors:
     """Exact nearest targets of every anchor.
 
@@ -348,11 +349,14 @@ def top_neighbors(
         ``dot``, ``cosine`` or ``euclidean`` (score: minus the squared distance).
     ties
         Shape (n,): among equal scores the smaller comes first. Default: the row number.
+    others
+        For anchors that are the targets themselves: the target of an anchor's own row is left
+        out.
 
     Returns
     -------
     Neighbors
-        `index` and `scores` of shape (a, min(k, n)).
+        `index` and `scores` of shape (a, min(k, n)), n less one with `others`.
 
     Raises
     ------
@@ -365,9 +369,10 @@ def top_neighbors(
         raise UsageError(f"k: got {k}; allowed: 1 and above")
     unit = similarity == "cosine"
     left, right = (_as_items(matrix, unit) for matrix in (anchors, targets))
-    kept = TopK(len(left), min(k, len(right)), _ties(ties, len(right)))
+    kept = TopK(len(left), min(k, len(right) - others), _ties(ties, len(right)))
     chosen = np.arange(len(left))
-    sweep(left, chosen, right, [kept], product="euclidean" if similarity == "euclidean" else "dot")
+    product: Product = "euclidean" if similarity == "euclidean" else "dot"
+    sweep(left, chosen, right, [kept], product=product, own=chosen if others else None)
     return kept.neighbors(chosen)
 
 

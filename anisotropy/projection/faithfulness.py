@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from anisotropy.neighbors import top_neighbors
+
 _BLOCK = 1_024
 
 
@@ -24,17 +26,11 @@ def nearest(points: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     indices, distances
         Each of shape (n, k), nearest first.
     """
-    indices = np.empty((len(points), k), dtype=np.int64)
-    distances = np.empty((len(points), k), dtype=np.float64)
-    for start, squared in _squared_blocks(points):
-        rows = np.arange(len(squared))
-        squared[rows, start + rows] = np.inf
-        some = np.argpartition(squared, k - 1, axis=1)[:, :k]
-        near = np.take_along_axis(squared, some, axis=1)
-        order = np.argsort(near, axis=1, kind="stable")
-        indices[start : start + len(rows)] = np.take_along_axis(some, order, axis=1)
-        distances[start : start + len(rows)] = np.sqrt(np.take_along_axis(near, order, axis=1))
-    return indices, distances
+    # Centered first: distances stay, and less is lost to cancellation in a narrow cone.
+    found = top_neighbors(
+        _centered(points), _centered(points), k, similarity="euclidean", others=True
+    )
+    return found.index, np.sqrt(np.maximum(-found.scores.astype(np.float64), 0.0))
 
 
 def faithfulness(points: np.ndarray, coordinates: np.ndarray, k: int = 15) -> tuple[float, float]:
@@ -78,8 +74,7 @@ def faithfulness(points: np.ndarray, coordinates: np.ndarray, k: int = 15) -> tu
 
 def _squared_blocks(points: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """Squared distances of a block of rows to all rows, one block at a time."""
-    # Centered first: distances stay, and less is lost to cancellation in a narrow cone.
-    points = points - points.mean(axis=0, dtype=np.float64).astype(points.dtype)
+    points = _centered(points)
     norms = np.einsum("ij,ij->i", points, points)
     for start in range(0, len(points), _BLOCK):
         squared = points[start : start + _BLOCK] @ points.T
@@ -87,6 +82,11 @@ def _squared_blocks(points: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         squared += norms[start : start + _BLOCK, None] + norms
         np.maximum(squared, 0.0, out=squared)
         yield start, squared
+
+
+def _centered(points: np.ndarray) -> np.ndarray:
+    centered: np.ndarray = points - points.mean(axis=0, dtype=np.float64).astype(points.dtype)
+    return centered
 
 
 def distance_correlation(points: np.ndarray, coordinates: np.ndarray, pairs: np.ndarray) -> float:

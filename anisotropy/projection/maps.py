@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from anisotropy.backend import one_thread_each
 from anisotropy.errors import UsageError, one_of
 from anisotropy.projection.faithfulness import distance_correlation, faithfulness
-from anisotropy.projection.layouts import LAYOUTS, principal_axes, rigid
+from anisotropy.projection.layouts import LAYOUTS, Layout, principal_axes, rigid
 from anisotropy.projection.sample import Sample, choose_points, unit_points
 from anisotropy.results import Curve
 
@@ -42,18 +43,20 @@ def project(
     perplexity
         Of t-SNE, lowered where there are fewer than three times as many points. 5 to 50.
     random_state
-        Seed of the sample and of the optimizer: the same seed gives the same map on one
-        machine with the same number of threads.
+        Seed of the sample and of the optimizer. On one machine the same seed gives the same
+        bytes, with any number of threads: matrix products keep to one each.
 
     Returns
     -------
     Curve
         ``coordinates``, side ``joint``, one row a point: ``id``, ``side`` (``query`` or
         ``document``), ``x``, ``y``, ``method``, ``positive`` (a document judged relevant for a
-        shown query). The same in each row: ``trustworthiness`` and ``neighbor_preservation``
-        (15 neighbors), ``positive_distance_correlation`` (Spearman, shown judged pairs, space
-        against map), ``variance_explained`` (PCA, else NaN), ``perplexity`` (t-SNE, else NaN),
-        ``random_state``, ``n_queries`` and ``n_documents`` (there are to choose from).
+        shown query), ``negative`` (the best ranked document of a shown query that is not). The
+        same in each row: ``trustworthiness`` and ``neighbor_preservation`` (15 neighbors),
+        ``positive_distance_correlation`` (Spearman, shown judged pairs, space against map),
+        ``variance_explained`` (PCA, else NaN), ``perplexity`` (t-SNE, else NaN),
+        ``random_state``, ``n_queries`` and ``n_documents`` (there are to choose from), ``start``
+        (label of the space whose start was used).
 
     Raises
     ------
@@ -64,12 +67,7 @@ def project(
     EmbeddingsError
         If a shown row is all zeros.
     """
-    _check(method, perplexity)
-    sample = choose_points([space], n, random_state)
-    points = unit_points(space, sample)
-    start = LAYOUTS[method].start(points, perplexity, random_state)
-    coordinates = LAYOUTS[method].settle(points, perplexity, random_state, start)
-    return _curve(space, method, sample, points, coordinates, perplexity, random_state)
+    return project_all([space], method, n=n, perplexity=perplexity, random_state=random_state)[0]
 
 
 def project_pair(
@@ -85,9 +83,10 @@ def project_pair(
 
     The same ids are shown in both. Both are laid out from one start, the coarse layout of `a`,
     by the same optimizer; then the map of `b` is rotated, reflected and shifted onto that of `a`
-    (Procrustes, no scaling). Two equal spaces give equal maps. PCA maps
-    are aligned by the last step alone. The map of `a` equals ``project(a)`` where both spaces
-    have the same ids.
+    (Procrustes, no scaling). Two equal spaces give equal maps, and a little noise moves little.
+    The price is paid where two spaces have little in common: the map of `b` is then less faithful
+    than from a start of its own, and its trustworthiness says so. PCA maps are aligned by the
+    last step alone.
 
     Parameters
     ----------
@@ -106,17 +105,62 @@ def project_pair(
     UsageError, TooFewPoints, EmbeddingsError
         As in :func:`project`.
     """
-    _check(method, perplexity)
-    sample = choose_points([a, b], n, random_state)
-    in_a, in_b = unit_points(a, sample), unit_points(b, sample)
-    layout = LAYOUTS[method]
-    start = layout.start(in_a, perplexity, random_state)
-    map_a = layout.settle(in_a, perplexity, random_state, start)
-    map_b = rigid(layout.settle(in_b, perplexity, random_state, start), map_a)
-    return (
-        _curve(a, method, sample, in_a, map_a, perplexity, random_state),
-        _curve(b, method, sample, in_b, map_b, perplexity, random_state),
+    map_a, map_b = project_all(
+        [a, b], method, n=n, perplexity=perplexity, random_state=random_state
     )
+    return map_a, map_b
+
+
+def project_all(
+    spaces: Sequence[EmbeddingSpace],
+    method: Method = "tsne",
+    *,
+    n: int = 1500,
+    perplexity: float = 30.0,
+    random_state: int = 0,
+) -> list[Curve]:
+    """Maps of one space or several, every one aligned with that of the first.
+
+    Parameters
+    ----------
+    spaces
+        One or more; the ids that all have are shown.
+    method, n, perplexity, random_state
+        As in :func:`project`.
+
+    Returns
+    -------
+    list of Curve
+        A map a space, as of :func:`project_pair`.
+
+    Raises
+    ------
+    UsageError, TooFewPoints, EmbeddingsError
+        As in :func:`project`.
+    """
+    _check(method, perplexity)
+    # One thread in matrix products: the same bytes whatever number of threads a machine has.
+    with one_thread_each:
+        sample = choose_points(spaces, n, random_state)
+        points = [unit_points(space, sample) for space in spaces]
+        maps = _aligned(points, LAYOUTS[method], perplexity, random_state)
+        first = spaces[0].label
+        return [
+            _curve(space, method, sample, rows, made, first, perplexity, random_state)
+            for space, rows, made in zip(spaces, points, maps, strict=True)
+        ]
+
+
+def _aligned(
+    points: Sequence[np.ndarray], layout: type[Layout], perplexity: float, seed: int
+) -> list[np.ndarray]:
+    """Coordinates of the same points in several spaces, all from the start of the first."""
+    laid = layout(points[0], perplexity, seed)
+    start = laid.start()
+    maps = [laid.settle(start)]
+    for others in points[1:]:
+        maps.append(rigid(layout(others, perplexity, seed).settle(start), maps[0]))
+    return maps
 
 
 def join_maps(curves: Iterable[Curve]) -> list[Curve]:
@@ -152,14 +196,17 @@ def _curve(
     sample: Sample,
     points: np.ndarray,
     coordinates: np.ndarray,
+    first: str,
     perplexity: float,
     random_state: int,
 ) -> Curve:
     n_queries, n_documents = len(sample.query_ids), len(sample.doc_ids)
     trust, preserved = faithfulness(points, coordinates, NEIGHBORHOOD)
     pairs = sample.positives + np.array([0, n_queries])
-    positive = np.zeros(n_queries + n_documents, dtype=bool)
-    positive[pairs[:, 1]] = True
+    judged = (sample.positives, sample.negatives)
+    positive, negative = (
+        np.isin(np.arange(len(points)), n_queries + documents[:, 1]) for documents in judged
+    )
     same = {
         "trustworthiness": trust,
         "neighbor_preservation": preserved,
@@ -177,6 +224,8 @@ def _curve(
         "y": coordinates[:, 1],
         "method": np.array([method] * len(points), dtype=object),
         "positive": positive,
+        "negative": negative,
+        "start": np.array([first] * len(points), dtype=object),
     }
     columns |= {name: np.full(len(points), value) for name, value in same.items()}
     return Curve("coordinates", space.label, "joint", columns)

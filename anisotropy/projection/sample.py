@@ -10,6 +10,7 @@ import numpy as np
 
 from anisotropy.errors import EmbeddingsError, UsageError
 from anisotropy.files import hash_ids
+from anisotropy.projection.hardest import hardest_negatives
 
 if TYPE_CHECKING:
     from anisotropy.spaces import EmbeddingSpace
@@ -31,6 +32,8 @@ class Sample:
         What is shown.
     positives
         Index pairs (query, document) into them: every judged relevant pair that is shown.
+    negatives
+        Index pairs (query, document): the hardest negative of each query in each space.
     n_queries, n_documents
         How many there are to choose from.
     """
@@ -38,6 +41,7 @@ class Sample:
     query_ids: list[str]
     doc_ids: list[str]
     positives: np.ndarray
+    negatives: np.ndarray
     n_queries: int
     n_documents: int
 
@@ -45,19 +49,19 @@ class Sample:
 def choose_points(spaces: Sequence[EmbeddingSpace], n: int, random_state: int) -> Sample:
     """Choose about `n` points that every space has.
 
-    Everything is shown if it fits. Otherwise queries come in the order of a seeded hash of
-    their id, up to a third of `n` (more if there are few documents), and stop before they and
-    their positives exceed three quarters of `n`; every judged relevant document of a shown
-    query is kept; the rest are documents in the order of the hash of their id, whether judged
-    or not.
+    Everything is shown if it fits. Otherwise there are three strata. Queries come in the order
+    of a seeded hash of their id, up to a third of `n` (more if there are few documents). Each
+    brings its positives, all its judged relevant documents, and its hardest negatives: in each
+    space the best ranked document that is not judged relevant. Queries stop before they and what
+    they bring exceed three quarters of `n`. The rest are documents in the order of the hash of
+    their id, whether judged or not.
 
     Parameters
     ----------
     spaces
         One or two spaces; ids that are not in all of them are left out.
     n
-        Number of points, at least 5. Only a first query with more positives than that can
-        exceed it.
+        Number of points, at least 5. Only a first query that brings more than that can exceed it.
     random_state
         Seed of the hash.
 
@@ -78,12 +82,27 @@ def choose_points(spaces: Sequence[EmbeddingSpace], n: int, random_state: int) -
             f"{len(documents)} documents that all spaces have"
         )
     relevant = _relevant(spaces[0].qrels, set(queries), set(documents))
+    asked = queries[: max(n // 3, n - len(documents))]
+    hardest = [_hardest(space, asked, relevant, set(documents)) for space in spaces]
     shown_queries, shown_documents = queries, documents
     if len(queries) + len(documents) > n:
-        shown_queries, kept = _some_queries(queries, relevant, n, len(documents))
+        shown_queries, kept = _some_queries(asked, [relevant, *hardest], n, len(documents))
         shown_documents = _fill(documents, kept, n - len(shown_queries))
-    pairs = _pairs(shown_queries, shown_documents, relevant)
-    return Sample(shown_queries, shown_documents, pairs, len(queries), len(documents))
+    pairs = [_pairs(shown_queries, shown_documents, brought) for brought in [relevant, *hardest]]
+    negatives = np.unique(np.concatenate([pairs[0][:0], *pairs[1:]]), axis=0)
+    return Sample(
+        shown_queries, shown_documents, pairs[0], negatives, len(queries), len(documents)
+    )
+
+
+def _hardest(
+    space: EmbeddingSpace,
+    query_ids: list[str],
+    relevant: Mapping[str, list[str]],
+    allowed: set[str],
+) -> dict[str, list[str]]:
+    found = hardest_negatives(space, query_ids, relevant, allowed) if query_ids else {}
+    return {query_id: [doc_id] for query_id, doc_id in found.items()}
 
 
 def _in_hash_order(ids: Sequence[Sequence[str]], random_state: int) -> list[str]:
@@ -103,13 +122,13 @@ def _relevant(
 
 
 def _some_queries(
-    queries: list[str], relevant: Mapping[str, list[str]], n: int, n_documents: int
+    queries: list[str], brought: Sequence[Mapping[str, list[str]]], n: int, n_documents: int
 ) -> tuple[list[str], set[str]]:
     shown: list[str] = []
     kept: set[str] = set()
-    for query_id in queries[: max(n // 3, n - n_documents)]:
-        more = kept.union(relevant.get(query_id, ()))
-        # A quarter stays for documents nobody asked for, or only positives would be seen.
+    for query_id in queries:
+        more = kept.union(*(documents.get(query_id, ()) for documents in brought))
+        # A quarter stays for documents nobody asked for, or only those near queries are seen.
         if shown and 4 * (len(shown) + 1 + len(more)) > 3 * n and n_documents > n // 4:
             break
         shown.append(query_id)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from anisotropy.errors import EmbeddingsError, UsageError
-from anisotropy.projection import TooFewPoints, join_maps, project, project_pair
+from anisotropy.projection import TooFewPoints, join_maps, project, project_all, project_pair
 from anisotropy.projection.faithfulness import distance_correlation, faithfulness, nearest
 from anisotropy.projection.layouts import principal_axes, rigid
 from anisotropy.projection.sample import choose_points, unit_points
@@ -83,6 +87,51 @@ def test_equal_spaces_do_not_move(method: str) -> None:
     assert (a.space, b.space) == ("a", "b")
 
 
+def test_a_little_noise_moves_little() -> None:
+    rng = np.random.default_rng(5)
+    before, after = clustered(300, noise=1.0), clustered(300, noise=1.0, label="b")
+    for side in ("queries", "documents"):
+        rows = getattr(after, side)
+        setattr(after, side, rows + 0.01 * rng.normal(size=rows.shape).astype(rows.dtype))
+    a, b = (xy(curve) for curve in project_pair(before, after, "tsne"))
+    size = np.sqrt(((a - a.mean(axis=0)) ** 2).sum(axis=1).mean())
+    assert np.median(np.linalg.norm(a - b, axis=1)) < 0.1 * size
+
+
+def test_several_are_aligned_with_the_first() -> None:
+    spaces = [clustered(label=label) for label in ("a", "b", "c")]
+    maps = project_all(spaces, "tsne")
+    assert [curve.space for curve in maps] == ["a", "b", "c"]
+    assert {name for curve in maps for name in curve.columns["start"]} == {"a"}
+    for curve in maps[1:]:
+        np.testing.assert_allclose(xy(curve), xy(maps[0]), atol=1e-8 * np.ptp(xy(maps[0])))
+
+
+_HASHES = """
+import hashlib, sys, numpy as np
+from anisotropy.projection import project
+from tests.projection.test_projection import clustered, xy
+for method in ("pca", "tsne"):
+    print(hashlib.sha256(xy(project(clustered(500, noise=1.0), method)).tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_same_bytes_with_any_number_of_threads() -> None:
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", _HASHES],
+            env={**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads},
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "2", "3")
+    }
+    assert len(found) == 1
+
+
 def test_only_what_changed_moves() -> None:
     before, after = clustered(), clustered(label="b")
     after.documents = after.documents.copy()
@@ -111,19 +160,45 @@ def test_pair_of_other_order_and_dimension_shows_the_same_ids() -> None:
     np.testing.assert_allclose(xy(one), xy(two), atol=1e-5)
 
 
-def test_sample_keeps_positives_and_others() -> None:
+def test_sample_keeps_positives_negatives_and_others() -> None:
     space = clustered(300)
     sample = choose_points([space], 90, 0)
-    assert len(sample.query_ids) == 30
     assert len(sample.query_ids) + len(sample.doc_ids) == 90
     assert {f"d{name[1:]}" for name in sample.query_ids} <= set(sample.doc_ids)
-    assert len(sample.positives) == 30
+    assert len(sample.positives) == len(sample.negatives) == len(sample.query_ids)
+    brought = len(set(sample.positives[:, 1]) | set(sample.negatives[:, 1]))
+    # One query more, with its positive and its negative, would not have fitted.
+    assert 0.75 * 90 - 3 < len(sample.query_ids) + brought <= 0.75 * 90
     assert (sample.n_queries, sample.n_documents) == (150, 300)
     for query, document in sample.positives:
         assert sample.query_ids[query][1:] == sample.doc_ids[document][1:]
     curve = project(space, "pca", n=90)
     shown = curve.columns["id"][curve.columns["positive"]]
     assert set(shown) == {f"d{name[1:]}" for name in sample.query_ids}
+    hard = curve.columns["id"][curve.columns["negative"]]
+    assert set(hard) == {sample.doc_ids[place] for _, place in sample.negatives}
+
+
+@pytest.mark.parametrize("similarity", ["dot", "cosine", "euclidean"])
+def test_negative_is_the_best_ranked_that_is_not_relevant(similarity: str) -> None:
+    a, b = clustered(300, seed=1), clustered(300, seed=2, label="b")
+    for space in (a, b):
+        space.similarity = similarity
+    sample = choose_points([a, b], 90, 0)
+    found = {(sample.query_ids[q], sample.doc_ids[d]) for q, d in sample.negatives}
+    for name in sample.query_ids:
+        slow = set()
+        for space in (a, b):
+            rows = np.asarray(space.documents, dtype=float)
+            query = np.asarray(space.queries[int(name[1:])], dtype=float)
+            scores = {
+                "dot": rows @ query,
+                "cosine": rows @ query / np.linalg.norm(rows, axis=1),
+                "euclidean": -np.linalg.norm(rows - query, axis=1),
+            }[similarity]
+            scores[int(name[1:])] = -np.inf
+            slow.add((name, f"d{scores.argmax()}"))
+        assert slow == {pair for pair in found if pair[0] == name}
 
 
 def test_many_positives_take_three_quarters_at_most() -> None:
@@ -133,7 +208,8 @@ def test_many_positives_take_three_quarters_at_most() -> None:
         for i, query_id in enumerate(space.query_ids)
     }
     sample = choose_points([space], 100, 0)
-    assert len(sample.query_ids) + len(set(sample.positives[:, 1])) <= 75
+    brought = set(sample.positives[:, 1]) | set(sample.negatives[:, 1])
+    assert len(sample.query_ids) + len(brought) <= 75
     assert len(sample.query_ids) + len(sample.doc_ids) == 100
 
 
@@ -243,6 +319,9 @@ def test_mistakes_are_one_line() -> None:
         project(EmbeddingSpace(np.eye(3)[:1], np.eye(3)[:2]))
     space.documents = space.documents.copy()
     space.documents[3] = 0
+    with pytest.raises(EmbeddingsError, match=r"all-zero row.*'d3'"):
+        project(space)
+    space.similarity = "dot"
     with pytest.raises(EmbeddingsError, match="embedding of 'd3' is all zeros"):
         project(space)
 

@@ -1,0 +1,65 @@
+"""Forces of t-SNE against their sums written out, and against openTSNE's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from openTSNE.tsne import kl_divergence_bh
+from scipy.sparse import csr_array, random_array
+
+from anisotropy.projection.forces import Gradient, Repulsion, attraction
+
+
+def points(n: int = 400, width: tuple[float, float] = (5.0, 5.0), seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(n, 2)) * width + 7
+
+
+def affinities(n: int, seed: int = 0) -> csr_array:
+    found = random_array((n, n), density=0.05, format="csr", rng=np.random.default_rng(seed))
+    found = csr_array(found + found.T + 0.01 * csr_array(np.eye(n)[::-1]))
+    return csr_array(found / found.sum())
+
+
+def slow_repulsion(coordinates: np.ndarray) -> tuple[np.ndarray, float]:
+    apart = coordinates[:, None] - coordinates[None]
+    near = 1 / (1 + (apart**2).sum(axis=2))
+    return (apart * near[:, :, None] ** 2).sum(axis=1), float(near.sum()) - len(coordinates)
+
+
+@pytest.mark.parametrize("width", [(1e-4, 2e-4), (0.3, 0.1), (3, 3), (20, 5), (60, 60), (0, 9)])
+def test_repulsion_is_the_sum_over_pairs(width: tuple[float, float]) -> None:
+    coordinates = points(width=width)
+    pushed, total = Repulsion()(coordinates)
+    slow, slow_total = slow_repulsion(coordinates)
+    # Half of this is what openTSNE's interpolation misses by, or more.
+    assert np.linalg.norm(pushed - slow) < 0.012 * np.linalg.norm(slow)
+    assert total == pytest.approx(slow_total, rel=0.01)
+
+
+def test_repulsion_does_not_depend_on_what_came_before() -> None:
+    used = Repulsion()
+    for width in ((3, 3), (30, 9), (3, 3)):
+        coordinates = points(width=width)
+        np.testing.assert_array_equal(used(coordinates)[0], Repulsion()(coordinates)[0])
+
+
+def test_equal_points_do_not_push() -> None:
+    pushed, total = Repulsion()(np.ones((5, 2)))
+    np.testing.assert_array_equal(pushed, np.zeros((5, 2)))
+    assert total == 20
+
+
+def test_attraction_is_the_sum_over_neighbors() -> None:
+    coordinates, p = points(60), affinities(60)
+    apart = coordinates[:, None] - coordinates[None]
+    weight = p.toarray() / (1 + (apart**2).sum(axis=2))
+    slow = (apart * weight[:, :, None]).sum(axis=1)
+    np.testing.assert_allclose(attraction(coordinates, p), slow, rtol=1e-4, atol=1e-8)
+
+
+@pytest.mark.parametrize("exaggeration", [1.0, 12.0])
+def test_gradient_is_that_of_opentsne(exaggeration: float) -> None:
+    coordinates, p = points(), affinities(400) * exaggeration
+    expected = kl_divergence_bh(coordinates.copy(), p, 1, {"theta": 0.0})[1]
+    found = Gradient()(coordinates, p, dof=1)[1]
+    assert np.linalg.norm(found - expected) < 0.012 * np.linalg.norm(expected)
