@@ -18,7 +18,7 @@ from anisotropy.backend import cores
 #: Distance of grid points, on a map whose kernel 1 / (1 + d^2) has a width of 1. A map narrower
 #: than `_LEAST` such steps gets a finer grid.
 STEP = 0.4
-_LEAST = 50
+_LEAST = 80
 #: Grid points that a cubic spline reaches, and those between a map and its own image.
 _REACH, _SLACK = 4, 8
 
@@ -127,6 +127,10 @@ def _kernels(rows: int, columns: int, step: float) -> tuple[np.ndarray, ...]:
     x = fftfreq(rows, 1 / rows)[:, None] * step
     y = fftfreq(columns, 1 / columns)[None, :] * step
     inverse = 1 / (1 + x * x + y * y)
+    # The offset of half an axis is plus and minus at once: it pushes neither way.
+    for offsets in (x.ravel(), y.ravel()):
+        if len(offsets) % 2 == 0:
+            offsets[len(offsets) // 2] = 0.0
     # A cubic spline damps frequency f by sinc(f)^4, here once in spreading, once in reading.
     damped = (
         np.sinc(fftfreq(rows))[:, None] * np.sinc(fftfreq(columns)[: columns // 2 + 1])[None, :]
