@@ -37,7 +37,7 @@ GRAY = "#767676"
 CHANCE = "#D8D8D8"
 OURS = "This project's design; the paper's own figure is not known."
 #: Points of the letters, and inches of a line.
-_CAPTION, _CAPTION_LINE = 6, 0.1
+_CAPTION, _CAPTION_LINE = 6, 0.116
 LEGEND_INSIDE = 4
 #: Inches of a line and the spaces around it, and of a row.
 _LEGEND_HANDLE, _LEGEND_ROW = 0.45, 0.14
