@@ -75,12 +75,19 @@ STYLE: Any = {
     "path.simplify": False,
 }
 
+_ON_AXES: Any = {
+    name: value for name, value in STYLE.items() if not name.endswith(("size", "family"))
+}
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 def styled(function: Callable[P, T]) -> Callable[P, T]:
-    """Run a figure of results under the style; the caller's settings are left as they are."""
+    """Run a figure of results under the style; the caller's settings are left as they are.
+
+    On axes of the caller letters have the caller's sizes, as those that are there already.
+    """
 
     @functools.wraps(function)
     def inside(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -90,7 +97,7 @@ def styled(function: Callable[P, T]) -> Callable[P, T]:
                 f"results: got {type(results).__name__}; allowed: Results, as compare and analyze "
                 "return them; Results.read(folder) reads those of a folder"
             )
-        with matplotlib.rc_context(STYLE):
+        with matplotlib.rc_context(STYLE if kwargs.get("axes") is None else _ON_AXES):
             return function(*args, **kwargs)
 
     return inside

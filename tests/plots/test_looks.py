@@ -187,14 +187,17 @@ def test_on_axes_of_others_only_these_change(draw: Callable[..., Figure], count:
         left, right = mine.subfigures(1, 2)
         axes = left.subplots(-(-count // 2), 2)  # an array of arrays, one panel too many for 1
         other = right.subplots()
+        used = axes.ravel()[:count]
         before = dict(matplotlib.rcParams), other.get_children(), mine.get_size_inches().copy()
         assert draw(R, axes=axes) is mine
         assert dict(matplotlib.rcParams) == before[0]
+        title, ticks = used[0]._left_title, used[0].get_xticklabels()  # type: ignore[attr-defined]
+        assert title.get_fontsize() == other._left_title.get_fontsize()  # type: ignore[attr-defined]
+        assert ticks[0].get_fontsize() == other.get_xticklabels()[0].get_fontsize()
         assert other.get_children() == before[1]
         np.testing.assert_array_equal(mine.get_size_inches(), before[2])
         assert not mine.legends
         assert not left.legends
-        used = axes.ravel()[:count]
         assert all(
             ax.get_xlabel() and (ax.get_ylabel() or draw is plots.history)
             for ax in used
