@@ -56,7 +56,8 @@ class AnalysisOptions:
     measures
         Text identities, or None for the default set.
     projections
-        Maps of queries and documents: any of ``tsne``, ``pca``, ``umap``.
+        Maps of queries and documents: any of ``tsne``, ``pca``, ``umap``; with any of them also
+        that of ``pca``.
     seed
         Of every random choice: anchors, blocks, nulls, maps.
     on_mismatch
@@ -412,10 +413,11 @@ def _check_labels(spaces: Sequence[EmbeddingSpace]) -> None:
 def _measure_all(
     spaces: Sequence[EmbeddingSpace], options: AnalysisOptions, say: Say | None, between: bool
 ) -> tuple[list[MeasuredSpace], list[Callable[[], list[Curve]]]]:
-    """Every space measured, and a function a space that gives its maps."""
+    """Every space measured, and functions that give the maps: of compared spaces aligned."""
     # Maps are drawn beside the measures, whose work within a space is spread over the cores.
     with ThreadPoolExecutor(1) as pool, one_thread_each:
-        maps = [pool.submit(_maps, [space], options, say) for space in spaces]
+        groups = [spaces] if between else [[space] for space in spaces]
+        maps = [pool.submit(_maps, group, options, say) for group in groups]
         measured = [_measure(space, options, say, between=between) for space in spaces]
     return measured, [drawn.result for drawn in maps]
 
@@ -554,14 +556,16 @@ def _describe(space: EmbeddingSpace, collection: Collection | None) -> dict[str,
 def _maps(
     spaces: Sequence[EmbeddingSpace], options: AnalysisOptions, say: Say | None
 ) -> list[Curve]:
-    from anisotropy.projection import join_maps, project, project_pair
+    from anisotropy.projection import join_maps, project_all
 
     curves: list[Curve] = []
     settings: Any = {"perplexity": options.perplexity, "random_state": options.seed}
-    for method in options.projections:
-        _tell(say, f"drawing the {method} map of {' and '.join(s.label for s in spaces)}")
-        if len(spaces) == 2:
-            curves += project_pair(spaces[0], spaces[1], method=method, **settings)
-        else:
-            curves.append(project(spaces[0], method=method, **settings))
+    # No map stands without that of PCA beside it, which bends nothing.
+    beside: tuple[Method, ...] = ("pca",) if options.projections else ()
+    methods = dict.fromkeys((*options.projections, *beside))
+    for method in methods:
+        named = " and ".join(space.label for space in spaces[:2])
+        of = named if len(spaces) <= 2 else f"{len(spaces)} spaces"
+        _tell(say, f"drawing the {method} map of {of}")
+        curves += project_all(spaces, method, **settings)
     return join_maps(curves)

@@ -113,7 +113,9 @@ def add_measure_options(parser: argparse.ArgumentParser) -> None:
         help="default, all, or text identities separated by commas",
     )
     group.add_argument(
-        "--projection", metavar="LIST", help="maps to draw: tsne (default), pca, umap, or none"
+        "--projection",
+        metavar="LIST",
+        help="maps to draw: tsne (default), umap, pca, which is drawn beside any other, or none",
     )
     group.add_argument("--perplexity", type=float, metavar="P", help="of t-SNE (30)")
     group.add_argument(

@@ -38,7 +38,7 @@ from anisotropy.explorer.texts import document_texts
 from anisotropy.explorer.valuing import NEAR, SIDES, Drawn, Occurrence, Valued
 from anisotropy.measures.base import Impossible
 from anisotropy.measures.families.similarity import neighbors_kept
-from anisotropy.projection import METHODS, project, project_pair
+from anisotropy.projection import METHODS, project_all
 from anisotropy.spaces.pairs import texts_of_queries
 
 if TYPE_CHECKING:
@@ -180,9 +180,7 @@ def _drawn(
         "perplexity": options.perplexity,
         "random_state": options.seed,
     }
-    if len(spaces) == 2:
-        return project_pair(spaces[0], spaces[1], method, **settings)
-    return (project(spaces[0], method, **settings),)
+    return tuple(project_all(spaces, method, **settings))
 
 
 class _Page:

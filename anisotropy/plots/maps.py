@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from anisotropy.errors import InputError, one_of
 from anisotropy.plots import style
@@ -31,27 +32,43 @@ def projection_map_caption(results: Results, method: str) -> str:
     curves = _maps_of(results, method)
     columns = curves[0].columns
     shown = {side: int((columns["side"] == side).sum()) for side in ("query", "document")}
-    total = {side: columns.get(key) for side, key in _TOTALS.items()}
+    total = {side: _first(columns, key, shown[side]) for side, key in _TOTALS.items()}
     counts = " and ".join(
-        f"{shown[side]:,}"
-        + (f" of {int(t[0]):,}" if (t := total[side]) is not None else "")
-        + word
+        (f"{shown[side]:,} of {total[side]:,.0f}" if total[side] > shown[side] else "all ")
+        + (word if total[side] > shown[side] else f"{shown[side]:,}{word}")
         for side, word in (("query", " queries"), ("document", " documents"))
     )
-    perplexity = float(np.asarray(columns.get("perplexity", [np.nan]))[0])
+    perplexity = _first(columns, "perplexity", np.nan)
     setting = f", perplexity {perplexity:g}," if np.isfinite(perplexity) else ""
-    aligned = (
-        " The maps are aligned: same texts, one start, the second rotated onto the first."
-        if len(curves) == 2
-        else ""
-    )
-    return (
+    parts = [
         f"{_NAMES.get(method, method)}{setting} of {counts} in one fit (curve coordinates, on "
-        f"unit).{aligned} Trust: trustworthiness, 15 neighbors, 1 is best; kept: share of the 15 "
-        "nearest neighbors that stay so on the map; ρ: rank correlation of query-positive "
-        "distances, space against map. A map cannot show uniformity, isotropy or distances "
-        f"between far groups. {style.OURS}"
-    )
+        f"unit, seed {_first(columns, 'random_state', 0):.0f}).",
+        _SAMPLED if sum(total.values()) > sum(shown.values()) else "",
+        _aligned_text(curves),
+        "Trust: trustworthiness, 15 neighbors, 1 is best; kept: share of the 15 nearest neighbors "
+        "that stay so on the map; ρ: rank correlation of query-positive distances, space against "
+        "map. A map cannot show uniformity, isotropy or distances between far groups.",
+        style.ending(results),
+    ]
+    return " ".join(filter(None, parts))
+
+
+_SAMPLED = (
+    "Sampled by a hash of the id: queries with all their positives and, in each space, their best "
+    "ranked document that is not relevant; the rest is documents at random."
+)
+
+
+def _first(columns: Mapping[str, np.ndarray], name: str, otherwise: float) -> float:
+    """A value that is the same in each row; maps from before it was written have none."""
+    return float(np.asarray(columns[name])[0]) if name in columns else otherwise
+
+
+def _aligned_text(curves: list[Curve]) -> str:
+    starts = {str(np.asarray(c.columns["start"])[0]) for c in curves if "start" in c.columns}
+    if len(curves) < 2 or len(starts) > 1 or not starts:
+        return ""
+    return f"Aligned: same texts, all from the start of {starts.pop()} and rotated onto its map."
 
 
 _TOTALS = {"query": "n_queries", "document": "n_documents"}
@@ -80,7 +97,7 @@ def projection_map(
     axes: Axes | Iterable[Axes] | None = None,
     caption: bool = True,
 ) -> Figure:
-    """Queries and documents on the plane, a panel a space.
+    """Queries and documents on the plane, a panel a space, with the PCA map beside.
 
     Parameters
     ----------
@@ -89,7 +106,8 @@ def projection_map(
     method
         ``tsne``, ``pca`` or ``umap``.
     axes
-        One a space; None makes a figure of column width, or of page width for several spaces.
+        One a space, and no PCA beside; None makes a figure of page width, or for PCA of one
+        space of column width.
     caption
         Whether a new figure carries its caption.
 
@@ -104,27 +122,70 @@ def projection_map(
         If there is no such map or too few axes are given.
     """
     maps = _maps_of(results, method)
-    columns = 1 if len(maps) == 1 else 2
-    rows = -(-len(maps) // columns)
-    width = style.COLUMN if columns == 1 else style.PAGE
-    figure, panels, new = style.canvas(
-        axes,
-        len(maps),
+    beside = _maps_of(results, "pca") if axes is None and _has_pca(results, method) else []
+    if axes is None:
+        figure, panels = _panels(maps, beside)
+    else:
+        figure, panels, _ = style.canvas(axes, len(maps))
+    for ax, curve in zip(panels, [*maps, *beside], strict=False):
+        _draw_map(ax, curve)
+    style.add_legend(figure, panels[0], _handles(), axes is None)
+    if axes is None and caption:
+        style.caption_below(figure, projection_map_caption(results, method))
+    return figure
+
+
+def _has_pca(results: Results, method: str) -> bool:
+    return method != "pca" and "pca" in methods_of(results)
+
+
+def _panels(maps: list[Curve], beside: list[Curve]) -> tuple[Figure, list[Axes]]:
+    """Panels of a new figure: one a map, then one a PCA map.
+
+    Of one space or two PCA stands in a row of its own or to the right; of more to the right of
+    each map.
+    """
+    rows, columns, order = _arranged(len(maps), bool(beside))
+    width = style.COLUMN if rows == columns == 1 else style.PAGE
+    # Two maps are aligned, so their axes are shared; several share too little of a page.
+    shared = "row" if len(maps) == 2 else "none"
+    shapes = [_shape(part) for part in (maps, beside) if part]
+    heights = [shapes[row % len(shapes)] if columns == 2 else max(shapes) for row in range(rows)]
+    figure, panels, _ = style.canvas(
+        None,
+        rows * columns,
         width=width,
-        height=0.6 + (0.22 + width / columns * _shape(maps)) * rows,
+        height=(sum(heights) * width / columns) + 0.34 * rows,
         rows=rows,
         columns=columns,
-        sharex=len(maps) == 2,
-        sharey=len(maps) == 2,
+        sharex=shared,
+        sharey=shared,
+        height_ratios=heights,
     )
-    for ax, curve in zip(panels, maps, strict=False):
-        _draw_map(ax, curve)
-    handles, labels = panels[0].get_legend_handles_labels()
-    # Documents are drawn first, below; the legend names queries first.
-    panels[0].legend(handles[::-1], labels[::-1], loc="best", markerscale=1.6, frameon=True)
-    if new and caption:
-        style.add_caption(figure, projection_map_caption(results, method))
-    return figure
+    for unused in set(range(rows * columns)) - set(order):
+        panels[unused].set_visible(False)
+    return figure, [panels[place] for place in order]
+
+
+def _arranged(spaces: int, beside: bool) -> tuple[int, int, list[int]]:
+    """Rows, columns, and the place of every map and then of every PCA map."""
+    if spaces == 1:
+        return 1, 1 + beside, [0, 1] if beside else [0]
+    if spaces == 2 or not beside:
+        rows = -(-spaces // 2) * (1 + beside)
+        return rows, 2, list(range(spaces * (1 + beside)))
+    maps = [2 * space for space in range(spaces)]
+    return -(-spaces // 2), 4, [*maps, *(place + 1 for place in maps)]
+
+
+def _handles() -> list[Line2D]:
+    return [
+        Line2D(
+            [], [], linestyle="none", marker=style.SIDE_MARKERS[side], markersize=size,
+            color=style.SIDE_COLORS[side], label=word,
+        )
+        for side, word, size in (("query", "queries", 4), ("document", "documents", 5))
+    ]  # fmt: skip
 
 
 def _shape(maps: list[Curve]) -> float:
@@ -136,7 +197,7 @@ def _shape(maps: list[Curve]) -> float:
 
 def _draw_map(ax: Axes, curve: Curve) -> None:
     side = np.asarray(curve.columns["side"])
-    for which, word in (("document", "documents"), ("query", "queries")):
+    for which in ("document", "query"):
         mine = side == which
         ax.scatter(
             np.asarray(curve.columns["x"])[mine],
@@ -148,11 +209,11 @@ def _draw_map(ax: Axes, curve: Curve) -> None:
             alpha=0.75,
             linewidths=0,
             rasterized=True,
-            label=word,
         )
     ax.set(aspect="equal", xticks=[], yticks=[], adjustable="box")
     ax.spines[["top", "right"]].set_visible(True)
-    ax.set_title(style.short(curve.space, 40))
+    room = ax.get_window_extent().width / ax.get_figure(root=True).dpi  # type: ignore[union-attr]
+    ax.set_title(style.fitted(curve.space, room, style.STYLE["axes.titlesize"]))
     ax.set_xlabel(_trust(curve), fontsize=6)
 
 
@@ -168,4 +229,5 @@ def _trust(curve: Curve) -> str:
         for form, column in words
         if np.isfinite(value := float(np.asarray(curve.columns.get(column, [np.nan]))[0]))
     ]
-    return " · ".join(parts)
+    name = str(np.asarray(curve.columns["method"])[0])
+    return " · ".join([_NAMES.get(name, name), *parts])
