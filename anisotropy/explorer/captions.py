@@ -11,7 +11,8 @@ from anisotropy.explorer.valuing import NEAR, SIDES, Drawn, Occurrence
 from anisotropy.report.numbers import number
 
 if TYPE_CHECKING:
-    from anisotropy.explorer.building import ExplorerOptions
+    from anisotropy.explorer.options import ExplorerOptions
+    from anisotropy.projection.maps import Method
     from anisotropy.results import Curve
     from anisotropy.spaces import EmbeddingSpace
 
@@ -35,7 +36,7 @@ ALIGNED = (
 def captions_of(
     spaces: Sequence[EmbeddingSpace],
     options: ExplorerOptions,
-    maps: Mapping[str, tuple[Curve, ...]],
+    maps: Mapping[Method, tuple[Curve, ...]],
     occurrence: Sequence[Mapping[str, Occurrence]],
     drawn: Sequence[Mapping[str, Drawn]],
 ) -> dict[str, Any]:

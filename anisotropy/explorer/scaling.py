@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from anisotropy.explorer.data import DOCUMENT, QUERY, Scale
+from anisotropy.explorer.measuring import Numbers
+from anisotropy.explorer.numbering import Numbering
+from anisotropy.explorer.valuing import NEAR, SIDES
 
 #: Gray for nothing to show, then a ramp of blue that ends dark; steps differ in lightness.
 UNKNOWN, NOTHING = "#e4e4e4", "#b8b8b8"
@@ -16,6 +19,30 @@ WORSE, SAME, BETTER = ("#8a3c00", "#D55E00", "#f2a877"), NOTHING, ("#8fc7e8", "#
 
 _EDGES = (0, 0.5, 1, 2, 5, 10)
 _MULTIPLES = ("up to 0.5", "0.5–1", "1–2", "2–5", "5–10", "more than 10")
+
+
+def scales_of(numbers: Numbers, items: Numbering, n: int) -> tuple[Scale, ...]:
+    """Every way to color the first `n` items, which are on the maps."""
+    sides = items.sides[:n]
+
+    def of_queries(values: np.ndarray) -> np.ndarray:
+        return items.spread([values, np.full(len(numbers.ids[1]), np.nan)], n)
+
+    if len(numbers.spaces) == 2:
+        kept = items.spread([numbers.near_kept[side] for side in SIDES], n)
+        delta = of_queries(numbers.changes["nDCG@10_delta"])
+        middle = [change_scale(kept, NEAR), gain_scale(delta, sides)]
+    else:
+        own = numbers.spaces[0].query_values["nDCG@10"]
+        middle = [effectiveness_scale(of_queries(own), sides)]
+    relative = [items.spread([one[s].relative for s in SIDES], n) for one in numbers.occurrence]
+    even = [items.spread([one[s].even for s in SIDES], n) for one in numbers.drawn]
+    return (
+        side_scale(sides, len(numbers.spaces)),
+        *middle,
+        occurrence_scale(relative),
+        probability_scale(even),
+    )
 
 
 def side_scale(sides: np.ndarray, spaces: int) -> Scale:
