@@ -129,7 +129,7 @@ def notebook_job(title: str) -> Iterator[Share | None]:
 
     def tell(text: str, share: float) -> None:
         bar.n = min(share, 1.0)
-        bar.set_postfix_str(text)
+        bar.set_postfix_str("" if text == title else text)
 
     try:
         with _beating(bar):

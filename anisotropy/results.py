@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Curve:
     """Arrays of equal length behind a figure.
 
@@ -56,6 +56,19 @@ class Curve:
     space: str
     side: str
     columns: Mapping[str, np.ndarray]
+
+    def __repr__(self) -> str:
+        rows = len(next(iter(self.columns.values()), ()))
+        return (
+            f"<Curve {self.name!r} of {self.space!r}, {self.side}: {rows:,} rows of "
+            f"{', '.join(self.columns)}; .frame() gives a DataFrame>"
+        )
+
+    def _repr_html_(self) -> str:
+        """What it is and its first and last rows, for notebooks; every text is escaped."""
+        from anisotropy.report.notebook import curve_html
+
+        return curve_html(self)
 
     @property
     def file(self) -> str:

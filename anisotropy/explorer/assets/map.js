@@ -1,6 +1,6 @@
 // One map: points as pixels below, and above them what is picked, on a second canvas.
 
-const COLORS = { positive: "#009E73", negative: "#D55E00", picked: "#000000", chosen: "#E69F00" };
+const COLORS = { positive: "#009E73", negative: "#A3247C", picked: "#000000", chosen: "#E69F00" };
 const WHITE_RIM = [255, 255, 255], CHOSEN_RIM = rgb(COLORS.chosen);
 const NEAR_ENOUGH = 14;
 
@@ -302,6 +302,7 @@ function listenTo(map) {
   above.addEventListener("pointercancel", stop);
   above.addEventListener("pointerleave", () => hooks.hover(-1));
   above.addEventListener("wheel", (event) => {
+    if (!hooks.takesWheel(event, above)) return;
     event.preventDefault();
     hooks.zoom(Math.exp(-clamp(event.deltaY, -120, 120) * 0.004), map.at(...where(event)));
   }, { passive: false });

@@ -113,7 +113,20 @@ class Panel {
     const left = first.filter((at) => !this.isTop(spaces[0].lists.elsewhere[at])).length;
     const came = second.filter((at) => !this.isTop(spaces[1].lists.elsewhere[at])).length;
     const kept = Math.round(changes.neighbors_kept[row] * 10);
-    return element("p", {}, `From ${spaces[0].label} to ${spaces[1].label}: ${kept} of the 10 best documents stay; of the top ${this.data.neighbors}, ${left} left and ${came} came.`);
+    const way = `From ${spaces[0].label} to ${spaces[1].label}`;
+    return [
+      element("p", {}, `${way}: ${this.movedPositive(row)}${kept} of the 10 best documents stay; of the top ${this.data.neighbors}, ${left} left and ${came} came.`),
+      element("p", { class: "anx-hint" }, `${way} a document goes up (↑) or down (↓) by so many ranks; = is the same rank. Green: judged positive.`),
+    ];
+  }
+
+  // How the best judged positive moved, where there is one.
+  movedPositive(row) {
+    const pairs = this.judged(row);
+    if (!pairs.length) return "";
+    const [before, after] = this.data.spaces.map(({ positives }) => Math.min(...pairs.map((pair) => positives.rank[pair])));
+    const which = pairs.length > 1 ? "best judged positive" : "judged positive";
+    return `the ${which} ${before === after ? `stays at rank ${whole(before)}` : `goes from rank ${whole(before)} to ${whole(after)}`}; `;
   }
 
   isTop(rank) {
