@@ -163,11 +163,17 @@ def test_a_document_shows_its_values_and_the_queries_that_list_it(
     ):
         values = [form.format(float(getattr(view, name)[item])) for view in data.spaces]
         assert rows[number].endswith(" ".join(values))
-    assert f"keeps {round(data.kept[item] * 10)} of its 10 nearest documents" in panel.text
+    assert f"keeps {round(data.kept[item] * 10)} of its 10 nearest documents from" in panel.text
     for view, found in zip(data.spaces, shown_lists(opened, data), strict=True):
         listed = [data.ids[data.listed[row]] for row in np.flatnonzero(
             (view.lists.item == item).any(axis=1))]  # fmt: skip
         assert sorted(found) == sorted(listed)
+    lines: Any = opened.run("return explorer.shown")
+    positives = {data.listed[r] for r in data.judgments.row[data.judgments.item == item]}
+    assert set(lines["positives"]) == positives
+    for view, ends in zip(data.spaces, lines["negatives"], strict=True):
+        lists = set(data.listed[(view.lists.item == item).any(axis=1)])
+        assert set(ends) == lists - positives
     opened.picture("explorer-document")
 
 

@@ -2,8 +2,8 @@
 
 const LINES = [
   ["picked", "picked", "◯"],
-  ["positive", "line to a judged positive (of a document: to the queries it is one for)", "━━"],
-  ["negative", "line to a top document that is not judged positive: a negative", "╍╍"],
+  ["positive", "from a query to a document judged positive for it", "━━"],
+  ["negative", "from a query to a top document that is not: a negative", "╍╍"],
   ["chosen", "rim of what is selected", "◎"],
 ];
 const MOST_ZOOM = 12; // times the whole map, where all that is shown is one point
@@ -184,9 +184,14 @@ class Explorer {
     return scale;
   }
 
-  showPicked() {
+  // What is picked and the ends of its lines, as far as they are on the maps.
+  get pickedPoints() {
     const { picked, positives, negatives } = this.shown;
-    const items = [picked, ...positives, ...negatives.flat()].filter((i) => i >= 0 && i < this.data.points);
+    return [picked, ...positives, ...negatives.flat()].filter((i) => i >= 0 && i < this.data.points);
+  }
+
+  showPicked() {
+    const items = this.pickedPoints;
     this.showAll(items, 0.85, MOST_ZOOM * this.view.fit);
     this.status.textContent = `${counted(items.length, "point")} shown`;
   }
@@ -282,7 +287,7 @@ class Explorer {
     return element("div", { class: "anx-buttons" },
       there !== undefined ? element("button", { type: "button", onclick: () => this.back() }, "← back to ", element("code", {}, this.data.ids[there])) : null,
       item < this.data.points ? element("button", { type: "button", onclick: () => this.choose([item], true) }, "add to the selection") : null,
-      item < this.data.points ? element("button", { type: "button", onclick: () => this.showPicked() }, "zoom to its lines") : null);
+      this.pickedPoints.length ? element("button", { type: "button", onclick: () => this.showPicked() }, "zoom to its lines") : null);
   }
 
   listed(items) {

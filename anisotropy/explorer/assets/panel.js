@@ -38,12 +38,13 @@ class Panel {
     ));
   }
 
-  // Positives and negatives of an item, for the lines.
+  // Positives and negatives of an item, for the lines: documents of a query, queries of a document.
   links(item) {
     const row = this.rows.get(item), { data } = this;
     if (row === undefined) {
-      const { positives } = this.queriesOf(item);
-      return { positives, negatives: data.spaces.map(() => []) };
+      const { positives, lists } = this.queriesOf(item);
+      const others = (list) => list.map(([, query]) => query).filter((query) => !positives.includes(query));
+      return { positives, negatives: lists.map(others) };
     }
     const positives = this.judged(row).map((pair) => data.judgments.item[pair]);
     const negatives = data.spaces.map((space) =>
@@ -200,7 +201,7 @@ class Panel {
     ].map(([words, value]) => element("tr", {}, element("th", { scope: "row" }, words), spaces.map((space) => element("td", {}, value(space)))));
     return [
       this.table(["", ...spaces.map((space) => space.label)], lines, "Values of the document"),
-      kept.length && Number.isFinite(kept[item]) ? element("p", {}, `It keeps ${Math.round(kept[item] * 10)} of its 10 nearest documents.`) : null,
+      kept.length && Number.isFinite(kept[item]) ? element("p", {}, `It keeps ${Math.round(kept[item] * 10)} of its 10 nearest documents from ${spaces[0].label} to ${spaces[1].label}.`) : null,
     ];
   }
 
