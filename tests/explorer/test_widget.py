@@ -110,7 +110,14 @@ def test_the_module_draws_and_sends_what_is_selected(
     assert browser.run("return explorer.selected") == [7]
     assert browser.run("return window.sent") == [[1, 4]]  # what came from Python is not sent back
     # The notebook keeps its keys to itself, and scrolls by until a map is clicked.
-    assert browser.run("return explorer.root.dataset.lmSuppressShortcuts") == "true"
+    press = (
+        "let heard = 0; const hear = () => { heard += 1; };"
+        "document.addEventListener('keydown', hear);"
+        "const event = new KeyboardEvent('keydown', {key: 'd', bubbles: true, ...arguments[0]});"
+        "document.querySelector('.anx-above').dispatchEvent(event);"
+        "document.removeEventListener('keydown', hear); return heard;"
+    )
+    assert [browser.run(press, keys) for keys in ({}, {"ctrlKey": True})] == [0, 1]
     wheel = (
         "const canvas = document.querySelector('.anx-above'), before = explorer.view.scale;"
         "if (arguments[0]) canvas.focus();"

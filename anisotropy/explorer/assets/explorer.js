@@ -44,8 +44,7 @@ class Explorer {
     this.lineLegend = element("ul", { class: "anx-legend", "aria-label": "Legend of lines and rims" });
     this.scaleSays = element("p", { class: "anx-hint" });
     this.mapsBox = element("div", { class: `anx-maps anx-n${this.maps.length}` }, this.maps.map((map, number) => this.figure(map, number)));
-    // JupyterLab would take keys that are meant for a map or a button: 0 twice restarts its kernel.
-    this.root = element("div", { class: "anx", "data-lm-suppress-shortcuts": Boolean(this.outside.inNotebook) && "true" },
+    this.root = element("div", { class: "anx" },
       this.head(), this.status,
       element("div", { class: "anx-body" },
         element("div", { class: "anx-middle" },
@@ -54,6 +53,7 @@ class Explorer {
         this.finder.root, this.panel.root),
       this.notes());
     (this.outside.keys || this.root).addEventListener("keydown", (event) => this.escape(event));
+    if (this.outside.inNotebook) this.root.addEventListener("keydown", keepFromNotebook);
     root.replaceChildren(this.root);
     root.explorer = this;
   }
@@ -366,6 +366,11 @@ class Explorer {
     else this.clear();
     event.stopPropagation();
   }
+}
+
+// A notebook would take the keys of its commands: d twice deletes the cell, 0 twice restarts.
+function keepFromNotebook(event) {
+  if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
 }
 
 function save(name, text, type) {

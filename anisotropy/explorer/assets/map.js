@@ -10,7 +10,7 @@ class PointMap {
     this.sides = sides;
     this.hooks = hooks;
     this.below = element("canvas", { "aria-hidden": "true" });
-    this.above = element("canvas", { tabindex: "0", role: "application", class: "anx-above" });
+    this.above = element("canvas", { tabindex: "0", role: "application", class: "anx-above", ...OWN_KEYS });
     this.tip = element("div", { class: "anx-tip", hidden: true });
     this.frame = element("div", { class: "anx-frame" }, this.below, this.above, this.tip);
     this.size = { width: 0, height: 0, ratio: 1 };
