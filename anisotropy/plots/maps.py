@@ -71,6 +71,8 @@ def _aligned_text(curves: list[Curve]) -> str:
     return f"Aligned: same texts, all from the start of {starts.pop()} and rotated onto its map."
 
 
+#: Height of a row of PCA maps against that of the maps it stands below.
+_PCA_ROW = 0.7
 _TOTALS = {"query": "n_queries", "document": "n_documents"}
 
 
@@ -149,8 +151,8 @@ def _panels(maps: list[Curve], beside: list[Curve]) -> tuple[Figure, list[Axes]]
     width = style.COLUMN if rows == columns == 1 else style.PAGE
     # Two maps are aligned, so their axes are shared; several share too little of a page.
     shared = "row" if len(maps) == 2 else "none"
-    shapes = [_shape(part) for part in (maps, beside) if part]
-    heights = [shapes[row % len(shapes)] if columns == 2 else max(shapes) for row in range(rows)]
+    shapes = [_shape(maps), *([_PCA_ROW * _shape(beside)] if beside and rows > 1 else [])]
+    heights = [shapes[row % len(shapes)] if columns == 2 else shapes[0] for row in range(rows)]
     figure, panels, _ = style.canvas(
         None,
         rows * columns,
