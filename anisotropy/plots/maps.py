@@ -73,6 +73,8 @@ def _aligned_text(curves: list[Curve]) -> str:
 
 #: Height of a row of PCA maps against that of the maps it stands below.
 _PCA_ROW = 0.7
+#: Points of the letters below a map.
+_TRUST = 6
 _TOTALS = {"query": "n_queries", "document": "n_documents"}
 
 
@@ -157,7 +159,7 @@ def _panels(maps: list[Curve], beside: list[Curve]) -> tuple[Figure, list[Axes]]
         None,
         rows * columns,
         width=width,
-        height=(sum(heights) * width / columns) + 0.34 * rows,
+        height=sum(heights) * width / columns + (0.34 if columns <= 2 else 0.56) * rows,
         rows=rows,
         columns=columns,
         sharex=shared,
@@ -216,10 +218,11 @@ def _draw_map(ax: Axes, curve: Curve) -> None:
     ax.spines[["top", "right"]].set_visible(True)
     room = ax.get_window_extent().width / ax.get_figure(root=True).dpi  # type: ignore[union-attr]
     ax.set_title(style.fitted(curve.space, room, style.STYLE["axes.titlesize"]))
-    ax.set_xlabel(_trust(curve), fontsize=6)
+    ax.set_xlabel(_trust(curve, room), fontsize=_TRUST)
 
 
-def _trust(curve: Curve) -> str:
+def _trust(curve: Curve, room: float) -> str:
+    """Method and faithfulness, in two lines where one has no room."""
     words = (
         ("trust {:.2f}", "trustworthiness"),
         ("kept {:.0%}", "neighbor_preservation"),
@@ -232,4 +235,8 @@ def _trust(curve: Curve) -> str:
         if np.isfinite(value := float(np.asarray(curve.columns.get(column, [np.nan]))[0]))
     ]
     name = str(np.asarray(curve.columns["method"])[0])
-    return " · ".join([_NAMES.get(name, name), *parts])
+    parts.insert(0, _NAMES.get(name, name))
+    line = " · ".join(parts)
+    if style.width_of(line, _TRUST) <= room:
+        return line
+    return "\n".join([" · ".join(parts[:2]), " · ".join(parts[2:])])

@@ -225,8 +225,14 @@ FIGURES = {
 
 
 def available(results: Results) -> list[FigureKind]:
-    """The figures that these results hold the curves and rows for, in order."""
-    return [kind for kind in FIGURES.values() if kind.ready(kind.of(results))]
+    """The figures that these results hold the curves and rows for, in order.
+
+    The PCA map is left out where another has it beside.
+    """
+    ready = {name: kind for name, kind in FIGURES.items() if kind.ready(kind.of(results))}
+    if ready.keys() & {"tsne", "umap"}:
+        ready.pop("pca", None)
+    return list(ready.values())
 
 
 def render(figure: Figure, form: str, dpi: int = 300) -> bytes:

@@ -251,7 +251,7 @@ def coordinates(label: str, method: str, seed: int) -> dict[str, np.ndarray]:
         "positive_distance_correlation": 0.31,
         "variance_explained": 0.12 if method == "pca" else NAN,
         "perplexity": 30.0 if method == "tsne" else NAN,
-        "n_queries": 1203, "n_documents": 8114,
+        "n_queries": 1203, "n_documents": 8114, "random_state": 0, "start": "ance",
     }  # fmt: skip
     columns = {
         "id": np.array([f"{s[0]}{i}" for i, s in enumerate(side)], dtype=object),

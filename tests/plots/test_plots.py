@@ -250,18 +250,64 @@ def test_history_of_seeds_has_a_color_a_method_and_each_run_once() -> None:
     assert names == ["ANCE", "queries", "documents"]
 
 
-@pytest.mark.parametrize("method", ["tsne", "pca"])
-def test_map_points_are_the_coordinates(method: str) -> None:
-    figure = plots.projection_map(R, method)
-    for ax, curve in zip(figure.axes, R.find_curves("coordinates"), strict=True):
-        documents, queries = ax.collections
-        mine = curve.columns["method"] == method
-        for points, side in ((documents, "document"), (queries, "query")):
-            shown = mine & (curve.columns["side"] == side)
-            wanted = np.column_stack([curve.columns["x"][shown], curve.columns["y"][shown]])
-            np.testing.assert_array_equal(points.get_offsets(), wanted)
-        assert "trust 0.96 · kept 41%" in ax.get_xlabel()
+def check_map(ax: Axes, curve: Curve, method: str) -> None:
+    documents, queries = ax.collections
+    mine = curve.columns["method"] == method
+    for points, side in ((documents, "document"), (queries, "query")):
+        shown = mine & (curve.columns["side"] == side)
+        wanted = np.column_stack([curve.columns["x"][shown], curve.columns["y"][shown]])
+        np.testing.assert_array_equal(points.get_offsets(), wanted)
+    assert ax.get_title(loc="left") == curve.space
+    name = {"tsne": "t-SNE", "pca": "PCA"}[method]
+    assert ax.get_xlabel().replace("\n", " · ").startswith(f"{name} · trust 0.96 · kept 41%")
+
+
+@pytest.mark.parametrize(
+    ("labels", "method", "order"),
+    [
+        (("a",), "tsne", ["a tsne", "a pca"]),
+        (("a",), "pca", ["a pca"]),
+        (("a", "b"), "tsne", ["a tsne", "b tsne", "a pca", "b pca"]),
+        (("a", "b"), "pca", ["a pca", "b pca"]),
+        (("a", "b", "c"), "tsne", ["a tsne", "a pca", "b tsne", "b pca", "c tsne", "c pca"]),
+    ],
+)
+def test_map_points_are_the_coordinates_and_pca_stands_beside(
+    labels: tuple[str, ...], method: str, order: list[str]
+) -> None:
+    results = analysis(labels)
+    figure = plots.projection_map(results, method)
+    curves = {curve.space: curve for curve in results.find_curves("coordinates")}
+    panels = [ax for ax in figure.axes if ax.get_visible()]
+    for ax, what in zip(panels, order, strict=True):
+        space, drawn = what.split()
+        check_map(ax, curves[space], drawn)
     assert "cannot show uniformity" in texts(figure).replace("\n", " ")
+
+
+def test_map_on_given_axes_is_without_pca() -> None:
+    figure = Figure()
+    panels = figure.subplots(1, 2)
+    plots.projection_map(R, "tsne", axes=panels)
+    for ax, curve in zip(panels, R.find_curves("coordinates"), strict=True):
+        check_map(ax, curve, "tsne")
+    assert len(figure.axes) == 2
+
+
+def test_map_says_how_it_was_sampled_and_aligned() -> None:
+    caption = FIGURES["tsne"].caption(R)
+    assert "150 of 1,203 queries and 250 of 8,114 documents in one fit" in caption
+    assert "all their positives" in caption
+    assert "all from the start of ance" in caption
+    results = analysis()
+    for curve in results.find_curves("coordinates"):
+        del curve.columns["start"]
+        for name, shown in (("n_queries", 150), ("n_documents", 250)):
+            curve.columns[name] = np.full(len(curve.columns["x"]), shown)
+    caption = FIGURES["tsne"].caption(results)
+    assert "of all 150 queries and all 250 documents in one fit" in caption
+    assert "Sampled" not in caption
+    assert "Aligned" not in caption
 
 
 def test_uniformity_alignment_points_and_intervals_are_the_rows() -> None:
@@ -439,7 +485,7 @@ def test_many_spaces_and_hostile_labels() -> None:
 def test_what_is_available() -> None:
     everything = ["differences", "spectrum", "uniformity_alignment", "cosines", "distances"]
     everything += ["movement", "hubness", "negative_probability", "lorenz", "negative_profile"]
-    everything += ["tsne", "pca", "history"]
+    everything += ["tsne", "history"]
     assert [kind.name for kind in available(R)] == everything
     alone = [name for name in everything if name not in ("differences", "movement")]
     assert [kind.name for kind in available(analysis(("a",)))] == alone
