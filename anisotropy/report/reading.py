@@ -425,9 +425,9 @@ def _against_chance(found: Found, rows: Sequence[Difference]) -> str:
         return ""
     uneven = [UP in own for own in over]
     if all(uneven):
-        return "Both are more uneven than draws at random."
+        return "Both spaces are more uneven than draws at random."
     if not any(uneven):
-        return "That either is more uneven than draws at random is not shown."
+        return "That either space is more uneven than draws at random is not shown."
     which = found.a if uneven[0] else found.b
     return f"Only {which} is shown to be more uneven than draws at random."
 

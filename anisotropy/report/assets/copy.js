@@ -15,7 +15,9 @@
   function copyByHand(text) {
     var area = document.createElement("textarea");
     area.value = text;
+    area.style.position = "fixed";
     document.body.appendChild(area);
+    area.focus();
     area.select();
     var copied = document.execCommand("copy");
     area.remove();
