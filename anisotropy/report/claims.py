@@ -230,10 +230,16 @@ def _outcomes(records: Sequence[Record]) -> Table:
     for letter in letters_of(records):
         method, checkpoints = scopes_of(records, letter)
         claim = {**cell(letter, letter, method["text"]), "after": method["text"]}
-        outcome = cell(outcome_text(method), method["outcome"], _value(method["p_holm"]))
-        rows.append(row(claim, outcome, cell(checkpoints_text(checkpoints)),
-                        kind="clear" if method["outcome"] == "supported" else ""))  # fmt: skip
+        said, of_checkpoints = outcome_text(method), checkpoints_text(checkpoints)
+        outcome = cell(
+            said, method["outcome"], _value(method["p_holm"]), kind=_bold(method["outcome"])
+        )
+        rows.append(row(claim, outcome, cell(of_checkpoints, kind=_bold(of_checkpoints))))
     return table("claims", head, rows, "claims")
+
+
+def _bold(outcome: str) -> str:
+    return "clear" if outcome.startswith("supported") else ""
 
 
 def _measures(records: Sequence[Record]) -> Table:

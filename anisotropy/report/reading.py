@@ -550,7 +550,7 @@ _CHANCE: Mapping[str, tuple[str, str, str]] = {
     SPECTRUM: (
         "the variance of {0} spreads over more directions than an isotropic one would",
         "the variance of {0} sits in fewer directions than there are",
-        "that the variance of {0} is not isotropic is not shown",
+        "that the variance of {0} is uneven over the directions is not shown",
     ),
     SPREAD_OUT: (
         "{0} are more clumped than points spread evenly on the sphere",
