@@ -278,6 +278,9 @@ _ALIGNED_ALONE = {
 }
 
 
+_STRENGTH = {DOWN: "weaker", UP: "stronger"}
+
+
 def uniformity(found: Found) -> list[str]:
     """Whether the sides spread out, what the cone has to do with it, and the relevant pairs."""
     spread = found.state("queries", SPREAD_OUT)
@@ -304,15 +307,16 @@ def _spread_of(found: Found, side: str, who: str) -> str:
 
 def _with_the_cone(found: Found, side: str, spread: str) -> str:
     cone = found.state(side, MEAN_COSINE)
+    if cone == UNCLEAR:
+        return ", though no change of the common direction is shown"
     if cone != spread:
-        return "" if cone in (ABSENT, UNTESTED) else ", without the common direction doing so"
+        return f", though the common direction is {_STRENGTH[cone]}" if cone in _MOVED else ""
     row = found.delta(side, SPREAD_OUT, "center>unit")
     rest = ""
     if row is not None:
         tested = "" if beyond(row) is not None else ", not tested"
         rest = f" ({side} without it: {number(row.b)}, from {number(row.a)}{tested})"
-    change = "weaker" if cone == DOWN else "stronger"
-    return f", as a {change} common direction alone makes them{rest}"
+    return f", as a {_STRENGTH[cone]} common direction alone makes them{rest}"
 
 
 # Queries moved closer only where the relative forms say so.
@@ -438,7 +442,7 @@ def _offset(found: Found, rows: Sequence[Difference]) -> str:
     tested = True
     for row in rows:
         own = found.delta(row.side, f"{row.measure[:-1]}, center=sides)", row.on)
-        if own is None:
+        if own is None or abs(own.delta) <= rounding(own.a, own.b):
             continue
         tested = tested and state(own) != UNTESTED
         same = "same" if (own.delta > 0) == (row.delta > 0) else "other"

@@ -118,6 +118,16 @@ def test_documents_that_are_not_tested_are_called_so(cone: str, spectrum: str, w
     assert "documents" not in said(unclear, ISOTROPY)
 
 
+def test_rounding_moves_nothing() -> None:
+    results = pair({CONE: DOWN, KL: DOWN})
+    for place in (DOC_CONE, KL_CENTERED):
+        row = difference(place, UNTESTED)
+        results.deltas.append(replace(row, b=row.a + 1e-12, delta=1e-12))
+    meaning = " ".join(text for reading in read_pair(results) for text in reading.meaning)
+    assert "documents" not in meaning
+    assert "centered" not in meaning
+
+
 def test_documents_that_are_tested_have_a_sentence() -> None:
     both = dict.fromkeys((CONE, DOC_CONE), DOWN) | dict.fromkeys((SPECTRUM, DOC_SPECTRUM), UNCLEAR)
     assert "of the queries and documents is weaker" in said(both, ISOTROPY)
@@ -133,9 +143,12 @@ def test_documents_that_are_tested_have_a_sentence() -> None:
                           "farther apart, as pairs are wherever points spread out"]),
         (UP, UP, DOWN, ["queries are more clumped", "as a stronger common direction alone",
                         "closer, as all pairs are in a cone"]),
-        (DOWN, UNCLEAR, DOWN, ["without the common direction doing so",
+        (DOWN, UNCLEAR, DOWN, ["though no change of the common direction is shown",
                                "closer although the space spread out"]),
         (UP, UNCLEAR, UP, ["farther apart although the space clumped"]),
+        (UP, DOWN, UP, ["clumped on the sphere in B, though the common direction is weaker."]),
+        (DOWN, UP, UP, ["spread out on the sphere in B, though the common direction is stronger."]),
+        (DOWN, ABSENT, UP, ["more spread out on the sphere in B."]),
         (UNCLEAR, DOWN, UNCLEAR, ["That the queries spread out or clumped is not shown",
                                   "That relevant pairs moved closer or apart is not shown"]),
         (UNCLEAR, DOWN, DOWN, ["closer in absolute terms"]),
