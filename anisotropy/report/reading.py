@@ -113,7 +113,7 @@ def read_pair(pair: Results, mining: Sequence[Curve] = ()) -> list[Reading]:
             changed, unclear, untested = (
                 tuple(d for d in rows if beyond(d) is x) for x in (True, False, None)
             )
-            meaning = tuple(filter(None, _RULES[group](found)))
+            meaning = tuple(filter(None, _RULES[group](found))) or ("Not tested.",)
             readings.append(Reading(group, changed, unclear, untested, meaning))
     return readings
 

@@ -118,6 +118,10 @@ def test_documents_that_are_not_tested_are_called_so(cone: str, spectrum: str, w
     assert "documents" not in said(unclear, ISOTROPY)
 
 
+def test_a_group_of_rows_without_a_test_says_so() -> None:
+    assert said({DOC_CONE: UNTESTED, DOC_SPECTRUM: UNTESTED}, ISOTROPY) == "Not tested."
+
+
 def test_rounding_moves_nothing() -> None:
     results = pair({CONE: DOWN, KL: DOWN})
     for place in (DOC_CONE, KL_CENTERED):
