@@ -28,7 +28,7 @@ _PUBLIC = {
     "open": "anisotropy.api",
     "open_collection": "anisotropy.collection",
     "plots": "anisotropy.plots",
-    "project": "anisotropy.projection",
+    "project": "anisotropy.api",
     "reproduce": "anisotropy.reproduction",
     "training": "anisotropy.training",
     "transform": "anisotropy.transforms",
@@ -70,11 +70,10 @@ if TYPE_CHECKING:
         training,
         transforms,
     )
-    from anisotropy.api import analyze, compare, explore, negative_probability, open
+    from anisotropy.api import analyze, compare, explore, negative_probability, open, project
     from anisotropy.collection import open_collection
     from anisotropy.errors import AnisotropyError
     from anisotropy.measures import observed_negatives
-    from anisotropy.projection import project
     from anisotropy.reproduction import reproduce
     from anisotropy.results import Results
     from anisotropy.spaces import EmbeddingSpace

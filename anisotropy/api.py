@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from anisotropy import workflow
 from anisotropy.opening import EncoderOptions, distinct_labels, open_space
-from anisotropy.progress import notebook_bars
+from anisotropy.progress import notebook_bars, notebook_job, notebook_lines
 from anisotropy.spaces import EmbeddingSpace
 from anisotropy.spaces.store import is_store
 from anisotropy.workflow import AnalysisOptions, Settings
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from anisotropy.collection import Collection
     from anisotropy.explorer import Explorer
     from anisotropy.projection.maps import Method
-    from anisotropy.results import Results
+    from anisotropy.results import Curve, Results
 
 Source = str | Path | EmbeddingSpace
+#: Spaces whose labels fit beside a bar.
+FEW = 3
 
 
 def open(
@@ -92,7 +94,7 @@ def _collection_for(
 
     if data is None or (data == "docstrings" and is_store(Path(source))):
         return None
-    return open_collection(data, split=split)
+    return open_collection(data, split=split, progress=notebook_lines())
 
 
 def compare(
@@ -138,7 +140,10 @@ def compare(
     spaces = _distinct([_opened(source, data) for side in sides for source in side])
     options = _options(measures, projections, seed, on_mismatch, settings)
     first, second = spaces[: len(sides[0])], spaces[len(sides[0]) :]
-    return workflow.compare(first, second, options, collection=_collection(spaces))
+    with notebook_job(f"comparing {_named(spaces)}") as share:
+        return workflow.compare(
+            first, second, options, collection=_collection(spaces), share=share
+        )
 
 
 def analyze(
@@ -158,7 +163,10 @@ def analyze(
     """
     opened = _distinct([_opened(source, data) for source in spaces])
     options = _options(measures, projections, seed, on_mismatch, settings)
-    return workflow.analyze(opened, options, baseline=baseline, collection=_collection(opened))
+    with notebook_job(f"measuring {_named(opened)}") as share:
+        return workflow.analyze(
+            opened, options, baseline=baseline, collection=_collection(opened), share=share
+        )
 
 
 def explore(
@@ -209,7 +217,43 @@ def explore(
         points, neighbors, tuple(projections), perplexity, seed, relevance_level, on_mismatch
     )
     spaces = _distinct([_opened(source, data) for source in ([a] if b is None else [a, b])])
-    return Explorer(build(spaces, options))
+    with notebook_job(f"exploring {_named(spaces)}") as share:
+        return Explorer(build(spaces, options, share=share))
+
+
+def project(
+    space: EmbeddingSpace,
+    method: Method = "tsne",
+    *,
+    n: int = 1500,
+    perplexity: float = 30.0,
+    random_state: int = 0,
+) -> Curve:
+    """Map queries and documents of one space to the plane, in one fit, on unit vectors.
+
+    Parameters
+    ----------
+    space
+        The space. Of a document with several vectors the first that is not padding is shown.
+    method
+        ``tsne``, ``pca`` or ``umap``.
+    n
+        Points, 5 or more; of more queries and documents a seeded sample is shown.
+    perplexity
+        Of t-SNE, above 1.
+    random_state
+        Seed of the sample and of the optimizer.
+
+    Returns
+    -------
+    Curve
+        ``coordinates``; its columns, how faithful the map is among them, and the errors are those
+        of :func:`anisotropy.projection.project`. ``.frame()`` is a DataFrame.
+    """
+    from anisotropy.projection import project
+
+    with notebook_job(f"drawing the {method} map of {space.label}"):
+        return project(space, method, n=n, perplexity=perplexity, random_state=random_state)
 
 
 def negative_probability(
@@ -283,8 +327,15 @@ def _distinct(spaces: list[EmbeddingSpace]) -> list[EmbeddingSpace]:
     return copies
 
 
+def _named(spaces: Sequence[EmbeddingSpace]) -> str:
+    """Labels of a few spaces, or how many there are."""
+    if len(spaces) > FEW:
+        return f"{len(spaces)} spaces"
+    return " and ".join(space.label for space in spaces)
+
+
 def _collection(spaces: Sequence[EmbeddingSpace]) -> Collection | None:
     return next((s.collection for s in spaces if s.collection is not None), None)
 
 
-__all__ = ["analyze", "compare", "explore", "negative_probability", "open"]
+__all__ = ["analyze", "compare", "explore", "negative_probability", "open", "project"]

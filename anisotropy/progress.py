@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import io
 import sys
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 Progress = Callable[[str, int, int], None]
 ProgressFactory = Callable[[str], Progress]
 #: Given how many there are and what is counted, a bar with the interface of tqdm.
 MakeBar = Callable[[int, str], Any]
+#: Given what is being done, and how much of it or of the whole job is done, from 0 to 1.
+Share = Callable[[str, float], None]
+
+#: Of a job there is nothing to count: how far it is, how long it took, what it is at.
+_JOB = "{desc}: {percentage:3.0f}%|{bar:24}| {elapsed}{postfix}"
+#: Seconds between two looks at the clock where nothing else is to be shown.
+BEAT = 1.0
 
 
 def encoding_bars(make: MakeBar) -> ProgressFactory:
@@ -32,6 +41,33 @@ def encoding_bars(make: MakeBar) -> ProgressFactory:
     return for_label
 
 
+class Parts:
+    """How much of a job is done, from its parts, which may run in several threads.
+
+    Parameters
+    ----------
+    tell
+        Called with what is being done and the share of the whole; None tells nobody.
+    texts
+        What each part is about, in the order in which they are named when several are under way.
+    """
+
+    def __init__(self, tell: Share | None, texts: Iterable[str]) -> None:
+        self._tell = tell
+        self._shares: dict[str, float | None] = dict.fromkeys(texts)
+        self._lock = threading.Lock()
+
+    def __call__(self, text: str, share: float) -> None:
+        """Tell that `share` of the part `text` is done."""
+        if self._tell is None:
+            return
+        with self._lock:
+            self._shares[text] = share
+            under_way = (t for t, s in self._shares.items() if s is not None and s < 1)
+            whole = sum(s or 0.0 for s in self._shares.values()) / len(self._shares)
+            self._tell(next(under_way, text), whole)
+
+
 def terminal_bar(total: int, text: str) -> Any:
     """A bar on stderr, which a file gets a line of every ten seconds."""
     from tqdm import tqdm
@@ -48,7 +84,7 @@ def in_notebook() -> bool:
 
 
 def notebook_bars() -> ProgressFactory | None:
-    """Bars of the notebook this runs in; None where it is none."""
+    """Bars of the notebook this runs in, the sides of a label in one place; None outside."""
     if not in_notebook():
         return None
     with warnings.catch_warnings():
@@ -56,30 +92,103 @@ def notebook_bars() -> ProgressFactory | None:
         warnings.simplefilter("ignore")
         import tqdm.auto  # noqa: F401
     kind = _cell_kind()
-    return encoding_bars(lambda total, text: kind(total=total, desc=text, unit=" texts"))
+
+    def for_label(label: str) -> Progress:
+        output = _Output()
+        return encoding_bars(
+            lambda total, text: kind(output, total=total, desc=text, unit=" texts")
+        )(label)
+
+    return for_label
+
+
+def notebook_lines() -> Callable[[str], None] | None:
+    """A function that says a line below the cell, in place of the one before; None outside."""
+    return _Output().show if in_notebook() else None
+
+
+@contextmanager
+def notebook_job(title: str) -> Iterator[Share | None]:
+    """A bar below the cell for as long as a job takes; outside of a notebook there is none.
+
+    Parameters
+    ----------
+    title
+        What the job is, for example ``comparing ance and dance``.
+
+    Yields
+    ------
+    Share or None
+        To be called as the job goes on. Whoever leaves without an error has done it all; after
+        an error the bar stays where it was.
+    """
+    if not in_notebook():
+        yield None
+        return
+    bar = _cell_kind()(_Output(), total=1, desc=title, bar_format=_JOB)
+
+    def tell(text: str, share: float) -> None:
+        bar.n = min(share, 1.0)
+        bar.set_postfix_str("" if text == title else text)
+
+    try:
+        with _beating(bar):
+            yield tell
+        bar.n = 1
+    finally:
+        bar.set_postfix_str("", refresh=False)
+        bar.close()
+
+
+@contextmanager
+def _beating(bar: Any) -> Iterator[None]:
+    """Show the time that goes by while the job has nothing to tell."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(BEAT):
+            bar.refresh()
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+class _Output:
+    """One output of a cell as text, replaced by what is shown next.
+
+    It needs no widgets, writes nothing to stderr, and a saved notebook shows what came last, where
+    the widget of tqdm leaves the text it began with.
+    """
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def show(self, text: str) -> None:
+        from IPython.display import display
+
+        shown = {"text/plain": text}
+        if self._handle is None:
+            self._handle = display(shown, raw=True, display_id=True)
+        else:
+            self._handle.update(shown, raw=True)
 
 
 def _cell_kind() -> Any:
-    """A bar as text in the output of the cell, replaced as it grows.
-
-    It needs no widgets, writes nothing to stderr, and a saved notebook shows it complete, where
-    the widget of tqdm leaves the text it began with.
-    """
-    from IPython.display import display
+    """A bar in an output of the cell."""
     from tqdm.std import tqdm
 
     class CellBar(tqdm):  # type: ignore[misc, unused-ignore]
-        handle: Any = None
-
-        def __init__(self, **settings: Any) -> None:
+        def __init__(self, output: _Output, **settings: Any) -> None:
+            self.output = output
             super().__init__(file=io.StringIO(), ascii=False, **settings)
 
         def display(self, msg: str | None = None, pos: int | None = None) -> bool:
-            shown = {"text/plain": str(self) if msg is None else msg}
-            if self.handle is None:
-                self.handle = display(shown, raw=True, display_id=True)
-            else:
-                self.handle.update(shown, raw=True)
+            self.output.show(str(self) if msg is None else msg)
             return True
 
     return CellBar

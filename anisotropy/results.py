@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Curve:
     """Arrays of equal length behind a figure.
 
@@ -56,6 +56,19 @@ class Curve:
     space: str
     side: str
     columns: Mapping[str, np.ndarray]
+
+    def __repr__(self) -> str:
+        rows = len(next(iter(self.columns.values()), ()))
+        return (
+            f"<Curve {self.name!r} of {self.space!r}, {self.side}: {rows:,} rows of "
+            f"{', '.join(self.columns)}; .frame() gives a DataFrame>"
+        )
+
+    def _repr_html_(self) -> str:
+        """What it is and its first and last rows, for notebooks; every text is escaped."""
+        from anisotropy.report.notebook import curve_html
+
+        return curve_html(self)
 
     @property
     def file(self) -> str:
@@ -252,8 +265,29 @@ class Results:
         return [self.opened[label] for label in own]
 
     def query_values(self) -> pd.DataFrame:
-        """Per-query values of every space, one row a space and query."""
-        return _stacked([c.frame().assign(space=c.space) for c in self.find_curves("queries")])
+        """Per-query values of every space, one row a space and query.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The columns of the curve ``queries``, the label of the ``space``, and behind
+            ``query_id`` the ``text`` of the query, where a space knows texts. Results that were
+            read from files have no spaces, and the texts only where spaces were compared.
+        """
+        frame = _stacked([c.frame().assign(space=c.space) for c in self.find_curves("queries")])
+        texts = self._query_texts() if len(frame) else {}
+        if texts:
+            frame.insert(1, "text", frame["query_id"].map(texts))
+        return frame
+
+    def _query_texts(self) -> dict[str, str]:
+        """Text of each query by id, from the spaces or from a curve that has texts."""
+        from anisotropy.spaces.pairs import query_texts
+
+        of_spaces = (query_texts(space) for space in self.opened.values())
+        changes = (c.columns for c in self.find_curves("changes") if "text" in c.columns)
+        of_curves = (dict(zip(c["query_id"], c["text"], strict=True)) for c in changes)
+        return next((texts for found in (of_spaces, of_curves) for texts in found if texts), {})
 
     def report(self, path: str | Path) -> Path:
         """Write the offline HTML report to `path` and return it."""

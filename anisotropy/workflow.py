@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from anisotropy.backend import one_thread_each
 from anisotropy.errors import NotComparable, UsageError, check_seed, one_of
+from anisotropy.progress import Parts, Share, notebook_job
 from anisotropy.projection import METHODS, TooFewPoints
 from anisotropy.results import Curve, Results
 from anisotropy.spaces.store import versions
@@ -124,6 +125,7 @@ def analyze(
     collection: Collection | None = None,
     config: Mapping[str, Any] | None = None,
     say: Say | None = None,
+    share: Share | None = None,
 ) -> Results:
     """Measure spaces one by one, and test each against a baseline where one is named.
 
@@ -140,6 +142,8 @@ def analyze(
         Provenance for the results.
     say
         Called with a line when a step begins.
+    share
+        Called with what is under way and the share of the job that is done, from 0 to 1.
 
     Returns
     -------
@@ -162,10 +166,12 @@ def analyze(
     if pairs:
         spaces = align_all(spaces, options.on_mismatch)
     options = _with_anchors(spaces, options, say)
-    measured, maps = _measure_all(spaces, options, say, between=bool(pairs))
-    results = _gather(spaces, measured, options, collection, config)
+    test = f"testing differences from {', '.join(dict.fromkeys(pairs.values()))}" if pairs else ""
+    job = _Job(say, share, _parts(spaces, [[space] for space in spaces], options, test))
+    measured, maps = _measure_all(spaces, options, job, between=bool(pairs))
+    results = _gather(spaces, measured, options, collection, config, job)
     if pairs:
-        _tell(say, f"testing differences from {', '.join(dict.fromkeys(pairs.values()))}")
+        job.begin(test)
         of = {one.space.label: one for one in measured}
         held = [(of[first], of[other]) for other, first in pairs.items()]
         _add_compared(results, compare_pairs(held, on_mismatch=options.on_mismatch))
@@ -221,12 +227,14 @@ def analyze_methods(
     _check_labels(every)
     aligned = align_all(every, options.on_mismatch)
     options = _with_anchors(aligned, options, say)
-    measured, maps = _measure_all(aligned, options, say, between=len(methods) > 1)
+    test = f"testing differences from {baseline}"
+    job = _Job(say, None, _parts(aligned, [[space] for space in aligned], options, test))
+    measured, maps = _measure_all(aligned, options, job, between=len(methods) > 1)
     by_id = dict(zip(map(id, every), measured, strict=True))
     found = {name: [by_id[id(space)] for space in own] for name, own in methods.items()}
-    results = _gather(aligned, measured, options, collection, config)
+    results = _gather(aligned, measured, options, collection, config, job)
     _name_methods(results, methods, every)
-    _tell(say, f"testing differences from {baseline}")
+    job.begin(test)
     _add_compared(results, _against(found, baseline, options.on_mismatch))
     for drawn in maps:
         _add_maps(results, drawn)
@@ -264,6 +272,7 @@ def compare(
     collection: Collection | None = None,
     config: Mapping[str, Any] | None = None,
     say: Say | None = None,
+    share: Share | None = None,
 ) -> Results:
     """Measure two sides of one collection and test their differences, b minus a.
 
@@ -272,7 +281,7 @@ def compare(
     a, b
         Spaces of the same queries and documents (see ``on_mismatch``), with different labels:
         one a side, or two or more a side, which are seeds of one method.
-    options, collection, config, say
+    options, collection, config, say, share
         As in :func:`analyze`.
     names
         Of the sides; default: the label, or what the labels of the seeds begin with.
@@ -302,16 +311,19 @@ def compare(
     spaces = align_all([*sides[0], *sides[1]], options.on_mismatch)
     options = _with_anchors(spaces, options, say)
     count = len(sides[0])
+    pair = (spaces[0], spaces[count])
+    test = f"testing differences between {names[0]} and {names[1]}"
+    job = _Job(say, share, _parts(spaces, [pair], options, test))
     # A thread for two spaces and one for the maps, and none inside the matrix products: passes
     # share their threads, what is between the passes of one space fills the waiting of another.
     with ThreadPoolExecutor(3) as pool, one_thread_each:
-        maps = pool.submit(_maps, (spaces[0], spaces[count]), options, say)
-        measured = list(pool.map(lambda one: _measure(one, options, say, between=True), spaces))
-    results = _gather(spaces, measured, options, collection, config)
+        maps = pool.submit(_maps, pair, options, job)
+        measured = list(pool.map(lambda one: _measure(one, options, job, between=True), spaces))
+    results = _gather(spaces, measured, options, collection, config, job)
     for place, about in enumerate(results.spaces):
         about["side"] = "a" if place < count else "b"
         about["method"] = names[place >= count]
-    _tell(say, f"testing differences between {names[0]} and {names[1]}")
+    job.begin(test)
     policy = options.on_mismatch
     found = compare_sides(measured[:count], measured[count:], names, on_mismatch=policy)
     _add_compared(results, found)
@@ -380,7 +392,10 @@ def measure(
     """
     chosen = tuple(measures) if measures is not None else None
     options = AnalysisOptions(measures=chosen, projections=(), seed=seed, **settings)
-    return analyze([space], options).measurements
+    with notebook_job(_measuring(space)) as share:
+        options = _with_anchors([space], options, None)
+        rows = _measure(space, options, _Job(None, share, [_measuring(space)])).rows
+    return Results([], rows=rows).measurements
 
 
 def write(results: Results, folder: str | Path) -> list[Path]:
@@ -402,6 +417,44 @@ def write(results: Results, folder: str | Path) -> list[Path]:
     ]
 
 
+def _measuring(space: EmbeddingSpace) -> str:
+    return f"measuring {space.label}"
+
+
+def _curves(space: EmbeddingSpace) -> str:
+    return f"curves of {space.label}"
+
+
+def _drawing(method: str, spaces: Sequence[EmbeddingSpace]) -> str:
+    return f"drawing the {method} map of {' and '.join(space.label for space in spaces)}"
+
+
+class _Job(Parts):
+    """What is to be done, told in lines as it begins and in shares as it goes on."""
+
+    def __init__(self, say: Say | None, share: Share | None, parts: Sequence[str]) -> None:
+        super().__init__(share, parts)
+        self._say = say
+
+    def begin(self, text: str) -> Callable[[float], None]:
+        """Tell that a part begins; called with shares, the function returned tells of it."""
+        _tell(self._say, text)
+        self(text, 0.0)
+        return lambda share: self(text, share)
+
+
+def _parts(
+    spaces: Sequence[EmbeddingSpace],
+    drawn: Sequence[Sequence[EmbeddingSpace]],
+    options: AnalysisOptions,
+    test: str = "",
+) -> list[str]:
+    """What `spaces` are measured for, maps of some of them, and a test where there is one."""
+    maps = [_drawing(method, own) for own in drawn for method in options.projections]
+    tests = [test] if test else []
+    return [*map(_measuring, spaces), *maps, *map(_curves, spaces), *tests]
+
+
 def _check_labels(spaces: Sequence[EmbeddingSpace]) -> None:
     labels = [space.label for space in spaces]
     twice = next((label for label in labels if labels.count(label) > 1), None)
@@ -410,13 +463,13 @@ def _check_labels(spaces: Sequence[EmbeddingSpace]) -> None:
 
 
 def _measure_all(
-    spaces: Sequence[EmbeddingSpace], options: AnalysisOptions, say: Say | None, between: bool
+    spaces: Sequence[EmbeddingSpace], options: AnalysisOptions, job: _Job, between: bool
 ) -> tuple[list[MeasuredSpace], list[Callable[[], list[Curve]]]]:
     """Every space measured, and a function a space that gives its maps."""
     # Maps are drawn beside the measures, whose work within a space is spread over the cores.
     with ThreadPoolExecutor(1) as pool, one_thread_each:
-        maps = [pool.submit(_maps, [space], options, say) for space in spaces]
-        measured = [_measure(space, options, say, between=between) for space in spaces]
+        maps = [pool.submit(_maps, [space], options, job) for space in spaces]
+        measured = [_measure(space, options, job, between=between) for space in spaces]
     return measured, [drawn.result for drawn in maps]
 
 
@@ -437,12 +490,12 @@ def _add_maps(results: Results, draw: Callable[[], list[Curve]]) -> None:
 
 
 def _measure(
-    space: EmbeddingSpace, options: AnalysisOptions, say: Say | None, between: bool = False
+    space: EmbeddingSpace, options: AnalysisOptions, job: _Job, between: bool = False
 ) -> MeasuredSpace:
     from anisotropy.measures import measure_space
     from anisotropy.measures.run import ANCHORS
 
-    _tell(say, f"measuring {space.label}")
+    part = job.begin(_measuring(space))
     chosen = list(options.measures) if options.measures is not None else None
     return measure_space(
         space,
@@ -452,6 +505,7 @@ def _measure(
         anchors=ANCHORS if options.sample is None else options.sample,
         relevance_level=options.relevance_level,
         between=between,
+        share=part,
     )
 
 
@@ -481,6 +535,7 @@ def _gather(
     options: AnalysisOptions,
     collection: Collection | None,
     config: Mapping[str, Any] | None,
+    job: _Job,
 ) -> Results:
     from anisotropy.measures.run import ANCHORS
 
@@ -498,7 +553,9 @@ def _gather(
     )
     for item in measured:
         results.rows += item.rows
+        job(_curves(item.space), 0.0)
         results.curves += item.curves
+        job(_curves(item.space), 1.0)
         results.curves += _history(item.space)
         results.warnings += [line for line in item.warnings if line not in results.warnings]
     results.withheld += _withheld(measured)
@@ -551,17 +608,16 @@ def _describe(space: EmbeddingSpace, collection: Collection | None) -> dict[str,
     return described
 
 
-def _maps(
-    spaces: Sequence[EmbeddingSpace], options: AnalysisOptions, say: Say | None
-) -> list[Curve]:
+def _maps(spaces: Sequence[EmbeddingSpace], options: AnalysisOptions, job: _Job) -> list[Curve]:
     from anisotropy.projection import join_maps, project, project_pair
 
     curves: list[Curve] = []
     settings: Any = {"perplexity": options.perplexity, "random_state": options.seed}
     for method in options.projections:
-        _tell(say, f"drawing the {method} map of {' and '.join(s.label for s in spaces)}")
+        part = job.begin(_drawing(method, spaces))
         if len(spaces) == 2:
             curves += project_pair(spaces[0], spaces[1], method=method, **settings)
         else:
             curves.append(project(spaces[0], method=method, **settings))
+        part(1.0)
     return join_maps(curves)

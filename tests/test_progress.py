@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+import anisotropy as an
 from anisotropy import progress
+from tests.explorer.making import pair
 
 
 class Cell:
@@ -59,12 +63,13 @@ def test_outside_of_a_notebook_there_are_no_bars(monkeypatch: pytest.MonkeyPatch
     assert not progress.in_notebook()
 
 
-def test_a_notebook_has_one_output_a_side_and_a_quiet_stderr(
+def test_a_notebook_has_one_output_a_label_and_a_quiet_stderr(
     kernel: Cell, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert progress.in_notebook()
     run(progress.notebook_bars())
-    assert kernel.outputs == 2
+    assert kernel.outputs == 1
+    assert any(text.startswith("encoding ance queries: 100%") for text in kernel.shown)
     assert kernel.shown[-1].startswith("encoding ance documents: 100%")
     assert "5/5" in kernel.shown[-1]
     assert capsys.readouterr() == ("", "")
@@ -75,3 +80,80 @@ def test_commands_write_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     assert out == ""
     assert "encoding ance documents: 100%" in err
+
+
+def test_a_job_is_one_output_that_ends_complete(
+    kernel: Cell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with progress.notebook_job("comparing a and b") as tell:
+        assert tell is not None
+        tell("measuring a", 0.25)
+        assert kernel.shown[-1].startswith("comparing a and b:  25%")
+        assert kernel.shown[-1].endswith("measuring a")
+    assert kernel.outputs == 1
+    assert kernel.shown[-1].startswith("comparing a and b: 100%")
+    assert "measuring" not in kernel.shown[-1]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_job_that_fails_is_not_shown_as_done(kernel: Cell) -> None:
+    before = threading.active_count()
+
+    def fail() -> None:
+        with progress.notebook_job("dividing") as tell:
+            assert tell is not None
+            tell("by zero", 0.5)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert kernel.shown[-1].startswith("dividing:  50%")
+    assert threading.active_count() <= before + 1  # the monitor of tqdm, which is shared
+
+
+def test_time_goes_on_while_nothing_is_told(kernel: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "BEAT", 0.01)
+    with progress.notebook_job("waiting"):
+        shown = len(kernel.shown)
+        for _ in range(500):
+            if len(kernel.shown) > shown:
+                break
+            time.sleep(0.01)
+        assert len(kernel.shown) > shown
+
+
+def test_outside_of_a_notebook_a_job_tells_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.notebook_job("comparing") as tell:
+        assert tell is None
+    assert progress.notebook_lines() is None
+    assert capsys.readouterr() == ("", "")
+
+
+def test_parts_add_up_and_name_the_first_that_is_under_way() -> None:
+    told: list[tuple[str, float]] = []
+    parts = progress.Parts(lambda *told_now: told.append(told_now), ["a", "b", "c", "d"])
+    for text, share in (("b", 0.0), ("a", 0.0), ("b", 0.5), ("a", 1.0), ("b", 1.0), ("c", 1.0)):
+        parts(text, share)
+    assert told == [("b", 0.0), ("a", 0.0), ("a", 0.125), ("b", 0.375), ("b", 0.5), ("c", 0.75)]
+    progress.Parts(None, ["a"])("a", 1.0)
+
+
+def test_jobs_tell_of_all_that_they_do(kernel: Cell) -> None:
+    """Every share is between 0 and 1, none is below the one before, the last one is all."""
+    spaces = pair()
+    one, two = spaces
+    for title, job in (
+        ("comparing first and second", lambda: an.compare(one, two, projections=["pca"])),
+        ("measuring first", lambda: an.analyze([one], measures=["mean_cosine"], projections=[])),
+        ("measuring second", lambda: an.measure(two, ["mean_cosine"])),
+        ("drawing the pca map of first", lambda: an.project(one, "pca")),
+        ("exploring first and second", lambda: an.explore(one, two, projections=["pca"])),
+    ):
+        outputs, before = kernel.outputs, len(kernel.shown)
+        job()
+        assert kernel.outputs == outputs + 1
+        shown = kernel.shown[before:]
+        assert all(text.startswith(f"{title}: ") for text in shown)
+        percents = [int(text.removeprefix(f"{title}: ").partition("%")[0]) for text in shown]
+        assert percents == sorted(percents)
+        assert percents[-1] == 100

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import anisotropy as an
 from anisotropy.errors import UsageError
 from anisotropy.gates import parse_gates
 from anisotropy.results import SCHEMA, Curve, Results
+from tests.explorer.making import pair
 
 
 def results(*names: str) -> Results:
@@ -74,3 +76,17 @@ def test_a_linked_folder_of_curves_is_left_alone(tmp_path: Path) -> None:
 def test_a_gate_that_could_never_fire_is_refused(number: str) -> None:
     with pytest.raises(UsageError, match="allowed: a finite number"):
         parse_gates([f"delta[ranking.recipe.nDCG@10] < {number}"])
+
+
+def test_values_of_queries_that_were_not_compared_have_their_texts(tmp_path: Path) -> None:
+    a, b = pair()
+    found = an.analyze([a, b], measures=["nDCG@10"], projections=[])
+    frame = found.queries()
+    assert list(frame.columns[:2]) == ["query_id", "text"]
+    texts = dict(zip(a.query_ids, a.query_texts or (), strict=True))
+    assert frame.text.tolist() == [texts[name] for name in frame.query_id]
+    assert frame.space.tolist() == ["first"] * 40 + ["second"] * 40
+    found.write(tmp_path)
+    assert "text" not in Results.read(tmp_path).queries()
+    a.query_texts = b.query_texts = None
+    assert "text" not in an.analyze([a, b], measures=["nDCG@10"], projections=[]).queries()

@@ -83,7 +83,7 @@ def _places(first: MeasuredSpace, other: MeasuredSpace) -> np.ndarray:
 
 def _values(one: MeasuredSpace) -> dict[str, np.ndarray]:
     """Numeric per-query columns of a space; nothing where there are no documents to rank."""
-    curve = next((c for c in one.curves if c.name == "queries"), None)
+    curve = one.by_query
     if curve is None:
         return {}
     numbers = {n: v for n, v in curve.columns.items() if np.issubdtype(v.dtype, np.number)}

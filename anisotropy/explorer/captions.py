@@ -11,7 +11,8 @@ from anisotropy.explorer.valuing import NEAR, SIDES, Drawn, Occurrence
 from anisotropy.report.numbers import number
 
 if TYPE_CHECKING:
-    from anisotropy.explorer.building import ExplorerOptions
+    from anisotropy.explorer.options import ExplorerOptions
+    from anisotropy.projection.maps import Method
     from anisotropy.results import Curve
     from anisotropy.spaces import EmbeddingSpace
 
@@ -35,7 +36,7 @@ ALIGNED = (
 def captions_of(
     spaces: Sequence[EmbeddingSpace],
     options: ExplorerOptions,
-    maps: Mapping[str, tuple[Curve, ...]],
+    maps: Mapping[Method, tuple[Curve, ...]],
     occurrence: Sequence[Mapping[str, Occurrence]],
     drawn: Sequence[Mapping[str, Drawn]],
 ) -> dict[str, Any]:
@@ -104,8 +105,9 @@ def _numbers(
     lines = [
         "Distance: Euclidean, of unit vectors (0 to 2). Score and rank: as the recipe defines "
         "them; equal scores by id, as trec_eval. Positive: a document judged "
-        f"{options.relevance_level} or above. Negatives drawn as lines: the top documents of the "
-        "query that are not judged positive, as mining takes them.",
+        f"{options.relevance_level} or above. Negatives drawn as lines: the top documents of a "
+        "query that are not judged positive, as mining takes them; of a picked document, the "
+        "listed queries that have it at their top.",
         f"k-occurrence: by cosine, k = {NEAR}, asked of {anchors['documents']:,} queries for "
         f"documents and of {anchors['queries']:,} documents for queries.",
     ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from anisotropy.explorer.measuring import Numbers
 from anisotropy.explorer.valuing import NEAR, SIDES, Drawn, Occurrence, Valued
 from anisotropy.report.numbers import number, signed
 
@@ -48,11 +49,25 @@ def top(
     return np.asarray(chosen[np.lexsort(keys)][:FOUND])
 
 
+def all_found(numbers: Numbers) -> list[Found]:
+    """Every list: what changed, or of a single space what it ranks worst, then each space's."""
+    found: list[Found] = []
+    if len(numbers.spaces) == 2:
+        delta, kept = numbers.changes["nDCG@10_delta"], numbers.changes["neighbors_kept"]
+        found += between(*numbers.spaces, delta, kept, numbers.near_kept)
+    else:
+        found += worst_ranked(numbers.spaces[0])
+    of_each = zip(numbers.spaces, numbers.occurrence, numbers.drawn, numbers.density, strict=True)
+    for one, occurrence, drawn, density in of_each:
+        found += of_space(one, occurrence, drawn, density)
+    return found
+
+
 def of_space(
     one: Valued,
-    occurrence: dict[str, Occurrence],
-    drawn: dict[str, Drawn],
-    density: dict[str, np.ndarray],
+    occurrence: Mapping[str, Occurrence],
+    drawn: Mapping[str, Drawn],
+    density: Mapping[str, np.ndarray],
 ) -> Iterator[Found]:
     """Lists of one space, those with nothing in them left out."""
     judged = np.zeros(len(one.order["documents"]), dtype=bool)
@@ -154,7 +169,7 @@ def worst_ranked(one: Valued) -> Iterator[Found]:
 
 
 def between(
-    a: Valued, b: Valued, delta: np.ndarray, kept: np.ndarray, near_kept: dict[str, np.ndarray]
+    a: Valued, b: Valued, delta: np.ndarray, kept: np.ndarray, near_kept: Mapping[str, np.ndarray]
 ) -> Iterator[Found]:
     """What changed from one space to the other.
 

@@ -7,6 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from anisotropy.explorer.data import DOCUMENT, QUERY, Scale
+from anisotropy.explorer.measuring import Numbers
+from anisotropy.explorer.numbering import Numbering
+from anisotropy.explorer.valuing import NEAR, SIDES
+from anisotropy.report.numbers import number
 
 #: Gray for nothing to show, then a ramp of blue that ends dark; steps differ in lightness.
 UNKNOWN, NOTHING = "#e4e4e4", "#b8b8b8"
@@ -15,7 +19,31 @@ RAMP = ("#a9d0ec", "#6fb3df", "#2f8fc9", "#0072B2", "#00507d", "#002c45")
 WORSE, SAME, BETTER = ("#8a3c00", "#D55E00", "#f2a877"), NOTHING, ("#8fc7e8", "#0072B2", "#003a5c")
 
 _EDGES = (0, 0.5, 1, 2, 5, 10)
-_MULTIPLES = ("up to 0.5", "0.5–1", "1–2", "2–5", "5–10", "more than 10")
+_MULTIPLES = ("up to 0.5 ×", "0.5–1 ×", "1–2 ×", "2–5 ×", "5–10 ×", "more than 10 ×")
+
+
+def scales_of(numbers: Numbers, items: Numbering, n: int) -> tuple[Scale, ...]:
+    """Every way to color the first `n` items, which are on the maps."""
+    sides = items.sides[:n]
+
+    def of_queries(values: np.ndarray) -> np.ndarray:
+        return items.spread([values, np.full(len(numbers.ids[1]), np.nan)], n)
+
+    if len(numbers.spaces) == 2:
+        kept = items.spread([numbers.near_kept[side] for side in SIDES], n)
+        delta = of_queries(numbers.changes["nDCG@10_delta"])
+        middle = [change_scale(kept, NEAR), gain_scale(delta, sides)]
+    else:
+        own = numbers.spaces[0].query_values["nDCG@10"]
+        middle = [effectiveness_scale(of_queries(own), sides)]
+    relative = [items.spread([one[s].relative for s in SIDES], n) for one in numbers.occurrence]
+    even = [items.spread([one[s].even for s in SIDES], n) for one in numbers.drawn]
+    return (
+        side_scale(sides, len(numbers.spaces)),
+        *middle,
+        occurrence_scale(relative, [numbers.occurrence[0][side].chance for side in SIDES]),
+        probability_scale(even),
+    )
 
 
 def side_scale(sides: np.ndarray, spaces: int) -> Scale:
@@ -28,12 +56,14 @@ def side_scale(sides: np.ndarray, spaces: int) -> Scale:
                  (codes,) * spaces)  # fmt: skip
 
 
-def occurrence_scale(relative: Sequence[np.ndarray]) -> Scale:
-    """K-occurrence over that of chance, in each space."""
+def occurrence_scale(relative: Sequence[np.ndarray], chances: Sequence[float]) -> Scale:
+    """K-occurrence over that of chance, in each space; `chances` of a query and of a document."""
+    of_query, of_document = (number(chance, 3) for chance in chances)
     return Scale(
         "occurrence", "k-occurrence (hubs)",
         "how many items of the other side have the point among their 10 nearest (cosine), in "
-        "multiples of chance: queries for a document, documents for a query",
+        f"multiples (×) of chance, which is {of_document} queries for a document and {of_query} "
+        "documents for a query",
         _ramped(("0 (antihub)", *_MULTIPLES), "unknown"), tuple(map(_binned, relative)),
     )  # fmt: skip
 
@@ -42,7 +72,8 @@ def probability_scale(even: Sequence[np.ndarray]) -> Scale:
     """Probability as a negative over that of an even draw, in each space."""
     return Scale(
         "probability", "negative probability",
-        "probability to be drawn as a hard negative, in multiples of an even draw from the pool",
+        "probability to be drawn as a hard negative, in multiples (×) of an even draw from "
+        "the pool",
         _ramped(("never drawn", *_MULTIPLES), "not in the mining pool"),
         tuple(map(_binned, even)),
     )  # fmt: skip

@@ -89,6 +89,9 @@ class Explorer:
     def _repr_mimebundle_(self, **settings: Any) -> Any:
         """What a notebook shows: the widget, or in words what it needs."""
         try:
-            return self.widget._repr_mimebundle_(**settings)
+            shown = self.widget._repr_mimebundle_(**settings)
         except MissingExtra as error:
             return {"text/plain": f"{self!r}\n{error}"}
+        # The text is what a saved notebook shows where no kernel runs.
+        data, *more = shown if isinstance(shown, tuple) else (shown,)
+        return ({**data, "text/plain": repr(self)}, *more)

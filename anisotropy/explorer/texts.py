@@ -6,10 +6,26 @@ import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from anisotropy.errors import CollectionError
+from anisotropy.explorer.data import DOCUMENT, QUERY
+from anisotropy.explorer.numbering import Numbering
+from anisotropy.spaces.pairs import texts_of_queries
 
 if TYPE_CHECKING:
     from anisotropy.spaces import EmbeddingSpace
+
+
+def texts_of(
+    spaces: Sequence[EmbeddingSpace], items: Numbering, ids: tuple[Sequence[str], Sequence[str]]
+) -> tuple[str | None, ...]:
+    """Text of each item, from the first space that knows texts of its side; None where unknown."""
+    texts = np.empty(len(items), dtype=object)
+    for side, read in ((QUERY, texts_of_queries), (DOCUMENT, document_texts)):
+        mine = np.flatnonzero(items.sides == side)
+        texts[mine] = read(spaces, [ids[side][at] for at in items.positions[mine]])
+    return tuple(texts)
 
 
 def document_texts(spaces: Sequence[EmbeddingSpace], ids: Sequence[str]) -> list[str | None]:

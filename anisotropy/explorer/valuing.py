@@ -164,7 +164,7 @@ class Valued:
     @cached_property
     def query_values(self) -> dict[str, np.ndarray]:
         """Columns of the curve ``queries`` by name."""
-        curve = next((c for c in self.measured.curves if c.name == "queries"), None)
+        curve = self.measured.by_query
         if curve is None:
             return {}
         numbers = {n: v for n, v in curve.columns.items() if np.issubdtype(v.dtype, np.number)}

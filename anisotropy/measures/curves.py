@@ -32,7 +32,7 @@ BINS = 100
 
 
 def curves(facts: Facts, measured: Iterable[Key] = ()) -> list[Curve]:
-    """Every curve that this space allows.
+    """Every curve that this space allows, but that of the queries.
 
     Parameters
     ----------
@@ -49,7 +49,6 @@ def curves(facts: Facts, measured: Iterable[Key] = ()) -> list[Curve]:
         cosine_curve(facts),
         occurrence_curves(facts, measured),
         *(negative_curves(facts, role) for role in ROLES),
-        _queries(facts),
     )
     found: list[Curve] = []
     for maker in makers:
@@ -111,11 +110,15 @@ def _random_distances(facts: Facts) -> np.ndarray:
     return np.asarray(np.sqrt(np.maximum(2 - 2 * queries @ documents.T, 0)).ravel())
 
 
-def _queries(facts: Facts) -> Iterator[Curve]:
-    """One row a query; NaN where a query has no positive."""
+def query_curve(facts: Facts) -> Curve | None:
+    """The curve ``queries``, one row a query, NaN where it has no positive; None if impossible."""
     n = len(facts.space.query_ids)
     if not n or not len(facts.raw("documents")):
-        return
+        return None
+    try:
+        nearest = nearest_distances(facts)
+    except Impossible:
+        return None
     columns = {
         "query_id": np.array(list(facts.space.query_ids), dtype=object),
         **{name: np.full(n, np.nan) for name in ("nDCG@10", "RR@10", "R@100")},
@@ -123,11 +126,11 @@ def _queries(facts: Facts) -> Iterator[Curve]:
         "positive_percentile": np.full(n, np.nan),
         "positive_score": np.full(n, np.nan),
         "margin": np.full(n, np.nan),
-        "nearest_distance": nearest_distances(facts),
+        "nearest_distance": nearest,
     }
     with contextlib.suppress(Impossible):
         columns |= _judged_columns(facts, n)
-    yield Curve("queries", facts.space.label, "ranking", columns)
+    return Curve("queries", facts.space.label, "ranking", columns)
 
 
 def _judged_columns(facts: Facts, n: int) -> dict[str, np.ndarray]:

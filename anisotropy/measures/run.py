@@ -13,7 +13,7 @@ import numpy as np
 from anisotropy.backend import one_thread_each
 from anisotropy.errors import UsageError
 from anisotropy.measures.base import Definition, Impossible, Measure, make
-from anisotropy.measures.curves import curves
+from anisotropy.measures.curves import curves, query_curve
 from anisotropy.measures.facts import Facts, Plan
 from anisotropy.measures.headline import headline_of
 from anisotropy.measures.mining import MINING_K, headline_k
@@ -71,7 +71,13 @@ class MeasuredSpace:
     @cached_property
     def curves(self) -> list[Curve]:
         """Arrays behind the figures, computed when first asked for."""
-        return curves(self.facts, self.estimates)
+        found = curves(self.facts, self.estimates)
+        return [*found, self.by_query] if self.by_query is not None else found
+
+    @cached_property
+    def by_query(self) -> Curve | None:
+        """The curve ``queries`` alone, for those who need none of the others."""
+        return query_curve(self.facts)
 
     def row(self, side: str, measure: str, on: str) -> Measurement | None:
         """The measurement of a place; None where it was withheld or not asked for."""
@@ -91,6 +97,7 @@ def measure_space(
     relevance_level: int = 1,
     between: bool = False,
     progress: Callable[[str], None] | None = None,
+    share: Callable[[float], None] | None = None,
 ) -> MeasuredSpace:
     """Measure one space.
 
@@ -113,6 +120,8 @@ def measure_space(
         kept for :func:`anisotropy.comparison.compare_spaces` instead of refused.
     progress
         Called with a line before long work.
+    share
+        Called with the share of the measures that are behind, after each of them.
 
     Returns
     -------
@@ -143,8 +152,11 @@ def measure_space(
     with one_thread_each:
         for side in ("queries", "documents"):
             facts.rows(side, "unit")
-        for measure in _with_scaled(facts, chosen, named):
+        planned = _with_scaled(facts, chosen, named)
+        for behind, measure in enumerate(planned, 1):
             _measure(found, measure, by_name=measure in named, default=asked is None)
+            if share is not None:
+                share(behind / len(planned))
         found.warnings[:0] = [*_oddities(facts), *_sampling(found)]
     return found
 

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from anisotropy.errors import InputError, UsageError, one_of
+from anisotropy.plots import style
 from anisotropy.results import Difference, Measurement, Results
 
 #: As many spaces as there are colors and markers.
@@ -107,8 +108,11 @@ def _pair(results: Results, baseline: str, space: str) -> Results:
 
 
 def _side(results: Results, name: str) -> dict[str, Any]:
+    """What is known of a side, under its name, with the color that it has among all spaces."""
     known = (s for s in results.spaces if name in (s.get("method") or s["label"], s["label"]))
-    return {**next(known, {}), "label": name}
+    own = {**next(known, {})}
+    place = style.place_of(results, own["label"]) if own else len(results.spaces)
+    return {**own, "label": name, "place": place}
 
 
 def _mean(row: Difference, name: str) -> Measurement:

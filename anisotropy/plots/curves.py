@@ -35,8 +35,8 @@ def spectrum_caption(results: Results) -> str:
     return (
         "Eigenvalues of the centered covariance as shares of their sum (curve spectrum, on unit; "
         "behind participation_ratio, isoscore). A flat line uses all dimensions alike; steep "
-        f"means few. The mean, so the cone, is not seen. Shares below 1e-6 are "
-        f"rounding and off the axis. {style.sizes(results)} {style.OURS}"
+        "means few. The mean, so the cone, is not seen. Shares below 1e-6 are rounding and off "
+        f"the axis.{style.seeds_text(results)} {style.sizes(results)} {style.OURS}"
     )
 
 
@@ -56,7 +56,7 @@ def spectrum(results: Results, *, axes: Axes | None = None, caption: bool = True
     Returns
     -------
     matplotlib.figure.Figure
-        Color and marker tell the space, line style the side.
+        Color and marker tell the space, or the method of several seeds; line style the side.
 
     Raises
     ------
@@ -64,42 +64,34 @@ def spectrum(results: Results, *, axes: Axes | None = None, caption: bool = True
         If the curves are not there.
     """
     curves = curves_of(results, "spectrum")
-    figure, (ax, *_), new = style.canvas(axes, 1, width=style.COLUMN, height=2.6)
+    figure, (ax, *_), new = style.canvas(axes, 1, width=style.COLUMN, height=2.1)
     for curve in curves:
         line(ax, results, curve, "rank", "share")
     style.log_axes(ax)
     ax.set_ylim(bottom=max(ax.get_ylim()[0], LEAST_SHARE))
     ax.set(xlabel="rank of the eigenvalue", ylabel="share of variance")
-    if new and len(curves) > style.LEGEND_INSIDE:
-        _short_legend(figure, results, curves)
-    else:
-        ax.legend(loc="lower left")
+    sides = dict.fromkeys(curve.side for curve in curves)
+    lines = [style.plain_handle(side, linestyle=style.SIDE_LINES.get(side, ":")) for side in sides]
+    handles = style.space_handles(results, (curve.space for curve in curves))
+    style.add_legend(figure, ax, [*handles, *lines], new)
     if new and caption:
-        style.add_caption(figure, spectrum_caption(results))
+        style.caption_below(figure, spectrum_caption(results))
     return figure
 
 
-def _short_legend(figure: Figure, results: Results, curves: list[Curve]) -> None:
-    """Spaces by color and marker, then sides by line style, above the axes."""
-    handles = [
-        style.space_handle(results.labels.index(space), space)
-        for space in dict.fromkeys(curve.space for curve in curves)
-    ]
-    for side in dict.fromkeys(curve.side for curve in curves):
-        handles.append(Line2D([], [], color=style.GRAY, label=side))
-        handles[-1].set_linestyle(style.SIDE_LINES.get(side, ":"))
-    style.legend_above(figure, handles)
-
-
 def line(ax: Axes, results: Results, curve: Curve, x: str, y: str) -> Line2D:
-    """Draw two columns of a curve: color and marker tell the space, line style the side."""
-    index = results.labels.index(curve.space)
+    """Draw two columns of a curve: color and marker tell the space, line style the side.
+
+    Lines of several seeds of a method are thin, in the color of the method.
+    """
+    index = style.place_of(results, curve.space)
     horizontal = np.asarray(curve.columns[x])
     (drawn,) = ax.plot(
         horizontal,
         curve.columns[y],
         color=style.color_of(index),
         linestyle=style.SIDE_LINES.get(curve.side, ":"),
+        linewidth=1.2 if style.seeds_shown(results, curve.space) == 1 else 0.8,
         marker=style.marker_of(index),
         markerfacecolor="white",
         markeredgewidth=0.8,

@@ -27,16 +27,13 @@ _LINES = ("-", "--")
 
 def history_caption(results: Results) -> str:
     """What is drawn, of which texts, and what several lines of a color are."""
-    runs = _runs(results)
-    several = len(runs) > len({_method_of(results, run) for run in runs})
-    seeds = " Lines of one color: seeds of a method." if several else ""
     return (
         "Training histories (curve history) over optimizer steps since the first of the "
         "checkpoints' stages; vertical lines: a new stage. Loss: mean of the last 20 steps; other "
         "stages have other losses. Ranking over all dev queries and documents; geometry on unit "
         "of at most 1,000 dev queries (solid) and 1,000 documents (dashed) while training: "
         "relative_positive_distance, mean_cosine and uniformity(t=2) of the whole collection "
-        f"stand in the table.{seeds} {style.where(results)} {style.OURS}"
+        f"stand in the table.{style.seeds_text(results)} {style.ending(results)}"
     )
 
 
@@ -67,25 +64,26 @@ def history(
         If the curves are not there or too few axes are given.
     """
     curves_of(results, "history")
-    runs, methods = _runs(results), _methods(results)
-    several = len(runs) > len({_method_of(results, run) for run in runs})
+    runs = _runs(results)
+    several = len(runs) > len({style.method_of(results, run.space) for run in runs})
     figure, panels, new = style.canvas(
-        axes, len(_PANELS), width=style.PAGE, height=3.7, rows=2, columns=3, sharex=True
+        axes, len(_PANELS), width=style.PAGE, height=3.3, rows=2, columns=3, sharex=True
     )
     for ax, (title, columns, log) in zip(panels, _PANELS, strict=False):
         for begin in _beginnings(runs):
             ax.axvline(begin, color="#CCCCCC", linewidth=0.6)
         # What was trained first is drawn last, over what goes on from it.
         for run in sorted(runs, key=_length, reverse=True):
-            _lines(ax, run, columns, methods.index(_method_of(results, run)), several)
+            _lines(ax, run, columns, style.place_of(results, run.space), several)
         ax.set_title(title)
         if log:
             ax.set_yscale("log")
-    for ax in panels[3 : len(_PANELS)]:
+            style.log_ticks(ax.yaxis)
+    for ax in panels[3 if new else 0 : len(_PANELS)]:
         ax.set_xlabel("optimizer step")
     _legend(figure, panels, results, new)
     if new and caption:
-        style.add_caption(figure, history_caption(results))
+        style.caption_below(figure, history_caption(results))
     return figure
 
 
@@ -107,16 +105,6 @@ def _same(a: Curve, b: Curve) -> bool:
 
 def _length(run: Curve) -> tuple[int, int]:
     return int(run.columns["step"][-1]), len(run.columns["step"])
-
-
-def _method_of(results: Results, run: Curve) -> str:
-    own = (space for space in results.spaces if space["label"] == run.space)
-    return str(next(own, {}).get("method") or run.space)
-
-
-def _methods(results: Results) -> list[str]:
-    """Methods of all spaces, so that one has the same color whoever has a history."""
-    return list(dict.fromkeys(str(x.get("method") or x["label"]) for x in results.spaces))
 
 
 def _beginnings(runs: Sequence[Curve]) -> list[int]:
@@ -149,11 +137,8 @@ def _lines(ax: Axes, run: Curve, columns: Sequence[str], index: int, thin: bool)
 
 
 def _legend(figure: Figure, panels: Sequence[Axes], results: Results, new: bool) -> None:
-    there = {_method_of(results, run) for run in _runs(results)}
-    handles = [
-        style.space_handle(i, name) for i, name in enumerate(_methods(results)) if name in there
+    handles = style.space_handles(results, (run.space for run in _runs(results)))
+    dashes = [
+        style.plain_handle(side, linestyle=line) for side, line in zip(_SIDES, _LINES, strict=True)
     ]
-    if new:
-        style.legend_above(figure, handles)
-    else:
-        panels[0].legend(handles=handles)
+    style.add_legend(figure, panels[0], [*handles, *dashes], new)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from anisotropy.plots import style
 from anisotropy.plots.curves import curves_of, line
@@ -30,8 +31,8 @@ def hubness_caption(results: Results) -> str:
         f"k_occurrence, on unit; behind hubness_gini(k={k}), antihub_share(k={k})). Gray: anchors "
         "that choose at random (binomial), for which the line falls steeply; a long tail is hubs, "
         "what is missing from 1 at the left are items that nobody reaches. An offset between the "
-        "sides alone makes hubs across them: center=sides in the table is the control. "
-        f"n: {counts}. {style.where(results)} {style.OURS}"
+        "sides alone makes hubs across them: center=sides in the table is the control."
+        f"{style.seeds_text(results)} n: {counts}. {style.ending(results)}"
     )
 
 
@@ -51,7 +52,7 @@ def hubness(
     results
         With curves ``k_occurrence``.
     axes
-        One a side; None makes a figure of page width.
+        One a side; None makes a figure of page width, of column width for one side.
     caption
         Whether a new figure carries its caption.
 
@@ -67,25 +68,29 @@ def hubness(
     """
     curves = curves_of(results, "k_occurrence")
     sides = [side for side in _SIDES if any(curve.side == side for curve in curves)]
-    rows = -(-len(sides) // 2)
+    columns = min(len(sides), 2)
+    rows = -(-len(sides) // columns)
+    width = style.PAGE if columns == 2 else style.COLUMN
     figure, panels, new = style.canvas(
-        axes, len(sides), width=style.PAGE, height=0.9 + 1.6 * rows, rows=rows, columns=2
+        axes, len(sides), width=width, height=0.2 + 1.6 * rows, rows=rows, columns=columns
     )
-    for ax, side in zip(panels, sides, strict=False):
+    for place, (ax, side) in enumerate(zip(panels, sides, strict=False)):
         _side(ax, results, [curve for curve in curves if curve.side == side])
         ax.set_title(_SIDES[side])
-    for place in range(0, len(sides), 2):
-        panels[place].set_ylabel("share of items")
-    style.add_legend(figure, panels[0], "upper right", new)
+        if place % columns == 0 or not new:
+            ax.set_ylabel("share of items")
+    chance = Patch(color=style.CHANCE, label="chance")
+    handles = style.space_handles(results, (curve.space for curve in curves))
+    style.add_legend(figure, panels[0], [chance, *handles], new)
     if new and caption:
-        style.add_caption(figure, hubness_caption(results))
+        style.caption_below(figure, hubness_caption(results))
     return figure
 
 
 def _side(ax: Axes, results: Results, curves: list[Curve]) -> None:
     first = curves[0].columns
     ax.fill_between(
-        first["occurrences"], first["null_at_least"], step="pre", color="#D8D8D8", linewidth=0,
+        first["occurrences"], first["null_at_least"], step="pre", color=style.CHANCE, linewidth=0,
         label="chance",
     )  # fmt: skip
     for curve in curves:

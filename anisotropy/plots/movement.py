@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from anisotropy.errors import InputError
 from anisotropy.plots import style
@@ -19,28 +20,29 @@ _SHOWN = (
     ("relative_positive_distance", "relative distance"),
     ("positive_percentile", "percentile"),
 )
-#: Name, color and marker of queries by the sign of their change in nDCG@10.
-_KINDS = (
-    (0, "same", "#999999", "."),
-    (-1, "lower", "#D55E00", "v"),
-    (1, "higher", "#0072B2", "^"),
-)
+#: Sign of a query's change in nDCG@10, marker and size. What is better somewhere has the color of
+#: the space where it is.
+_KINDS = ((0, "o", 4), (-1, "v", 9), (1, "^", 9))
+_TITLE = 7.5
 
 
 def movement_caption(results: Results) -> str:
     """What a point is, and where the mean movement stands."""
     results = one_pair(results)
     a, b = results.labels
-    count = _moved(results).columns[f"{_SHOWN[0][0]}_a"]
-    n = int(np.isfinite(count).sum())
+    moved = _moved(results)
+    n = int(np.isfinite(moved.columns[f"{_SHOWN[0][0]}_a"]).sum())
+    nearest = sum(moved.columns[f"{_SHOWN[1][0]}_{side}"] == 0 for side in ("a", "b"))
     return (
         f"A point a query, {a} against {b} (curve changes, on unit): distance to its relevant "
         "documents over the typical distance of a query and a document "
         "(relative_positive_distance), and share of the documents that are nearer than its best "
-        "relevant one (positive_percentile; linear below the first tick). Below the line: closer "
-        f"in {b}. Markers: how the query's {RANKED} changed. Titles: mean change over judged "
-        f"pairs, with its 95% interval. n: {n:,} queries with a relevant document. "
-        f"{style.where(results)} {style.OURS}"
+        "relevant one (positive_percentile; linear below the first number above 0). Below the "
+        f"line: closer in {b}. Color and marker: which space has the query's higher {RANKED}. "
+        "Titles: mean change over judged pairs, with its 95% interval. n: "
+        f"{style.counted(n, 'query')} with a relevant document, "
+        f"{int(np.sum(nearest == len('ab'))):,} of them at percentile 0 in both, so one point. "
+        f"{style.ending(results)}"
     )
 
 
@@ -62,7 +64,7 @@ def movement(
     Returns
     -------
     matplotlib.figure.Figure
-        Marker and color tell whether the query is ranked better, worse or as before.
+        Color and marker tell in which space the query is ranked better, if in any.
 
     Raises
     ------
@@ -72,21 +74,19 @@ def movement(
     results = one_pair(results)
     curve = _moved(results)
     figure, panels, new = style.canvas(
-        axes, len(_SHOWN), width=style.PAGE, height=3.5, rows=1, columns=2
+        axes, len(_SHOWN), width=style.PAGE, height=3.0, rows=1, columns=2
     )
     for ax, (measure, word) in zip(panels, _SHOWN, strict=False):
-        _scatter(ax, curve, measure)
+        _scatter(ax, curve, measure, _colors(results))
         ax.set_title(f"{measure}{_mean(results, measure)}")
-        a, b = (style.short(label, 30) for label in results.labels)
+        a, b = (
+            style.fitted(label, 1.3, style.STYLE["axes.labelsize"]) for label in results.labels
+        )
         ax.set(xlabel=f"{word}, {a}", ylabel=f"{word}, {b}")
     _from_zero(panels[1], curve)
-    handles, labels = panels[0].get_legend_handles_labels()
-    panels[0].legend(
-        handles[::-1], labels[::-1], loc="upper left", title=RANKED, markerscale=1.5,
-        title_fontsize=6.5,
-    )  # fmt: skip
+    style.add_legend(figure, panels[0], _handles(results), new)
     if new and caption:
-        style.add_caption(figure, movement_caption(results))
+        style.caption_below(figure, movement_caption(results))
     return figure
 
 
@@ -110,14 +110,33 @@ def _moved(results: Results) -> Curve:
     raise InputError("no curve 'changes' of queries with relevant documents in these results")
 
 
-def _scatter(ax: Axes, curve: Curve, measure: str) -> None:
+def _colors(results: Results) -> dict[int, str]:
+    """Color of the queries whose nDCG@10 changed that way: of the space where it is higher."""
+    a, b = (style.color_of(style.place_of(results, label)) for label in results.labels)
+    return {0: style.GRAY, -1: a, 1: b}
+
+
+def _handles(results: Results) -> list[Line2D]:
+    a, b = results.labels
+    colors = _colors(results)
+    names = {1: f"{RANKED} higher in {style.short(b)}", -1: f"{RANKED} higher in {style.short(a)}"}
+    return [
+        style.plain_handle(
+            names.get(sign, f"{RANKED} the same"), color=colors[sign], marker=marker,
+            linestyle="none", markersize=size**0.5 * 1.3, markeredgewidth=0,
+        )
+        for sign, marker, size in reversed(_KINDS)
+    ]  # fmt: skip
+
+
+def _scatter(ax: Axes, curve: Curve, measure: str, colors: Mapping[int, str]) -> None:
     x, y = (np.asarray(curve.columns[f"{measure}_{side}"]) for side in ("a", "b"))
     sign = np.sign(np.nan_to_num(np.asarray(curve.columns[f"{RANKED}_delta"], dtype=float)))
-    for value, word, color, marker in _KINDS:
+    for value, marker, size in _KINDS:
         mine = sign == value
         ax.scatter(
-            x[mine], y[mine], s=9, marker=marker, color=color, alpha=0.7, linewidths=0,
-            rasterized=True, label=word,
+            x[mine], y[mine], s=size, marker=marker, color=colors[value], alpha=0.6,
+            linewidths=0, rasterized=True,
         )  # fmt: skip
     ends = [np.nanmin([x, y]), np.nanmax([x, y])]
     ax.plot(ends, ends, color="black", linewidth=0.7, linestyle="--")
@@ -130,16 +149,18 @@ def _from_zero(ax: Axes, curve: Curve) -> None:
     above = values[values > 0]
     least = float(above.min()) if above.size else 1.0
     first = 10 ** math.ceil(math.log10(least))
+    top = min(max(2 * float(values.max(initial=0, where=values > 0)), 1.5 * first), 1.3)
     for scale in (ax.set_xscale, ax.set_yscale):
         scale("symlog", linthresh=first, linscale=0.5)
-    ax.set(xlim=(-0.2 * first, 1.3), ylim=(-0.2 * first, 1.3))
+    ax.set(xlim=(-0.2 * first, top), ylim=(-0.2 * first, top))
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(lambda value, _: style.number_text(value))
 
 
 def _mean(results: Results, measure: str) -> str:
     """The mean difference with its interval; nothing where it was not tested."""
     for row in results.deltas:
         if (row.side, row.measure, row.on) == ("positives", measure, "unit"):
-            if math.isnan(row.ci_low):
-                return f": {row.delta:+.2g}"
-            return f": {row.delta:+.2g} [{row.ci_low:.2g}, {row.ci_high:.2g}]"
+            between = f" [{row.ci_low:.2g}, {row.ci_high:.2g}]" if row.ci_low == row.ci_low else ""
+            return style.tidy(f": {row.delta:+.2g}{between}")
     return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,9 +19,11 @@ _ROLES = {
 #: Parameters of another law than that of the curves.
 _OTHER_LAWS = ("center=", "law=", "anchors=", "kept=", "temperature=")
 _SHARES = (("share_relevant", "-"), ("share_near_positive", ":"))
+_TITLE = 7.5
 
-#: Between two markers, as a share of the figure's diagonal.
-_APART = 0.15
+#: Of the markers of Lorenz curves, as shares of the diagonal: the first, between two, and how
+#: much further along those of the next space are.
+_FIRST, _APART, _SHIFT = 0.04, 0.16, 0.04
 
 
 def negative_probability_caption(results: Results) -> str:
@@ -29,7 +31,8 @@ def negative_probability_caption(results: Results) -> str:
     return (
         "Probability of each item to be drawn as a negative, sorted (curve negative_probability; "
         f"behind {_identities(results, 'kl')}); dotted: all alike. Both axes are logarithmic; "
-        f"items that are never drawn are not shown. {_sizes(results)} {style.OURS}"
+        f"items that are never drawn are not shown.{style.seeds_text(results)} "
+        f"{_sizes(results)} {style.OURS}"
     )
 
 
@@ -68,7 +71,8 @@ def _sizes(results: Results) -> str:
             items, anchors = (int(curve.columns[name][0]) for name in ("items", "anchors"))
             others = "documents" if role == "queries" else "queries"
             parts.append(f"{items:,} {role} in the lists of {anchors:,} {others}")
-    return f"n: {'; '.join(parts)}. {style.where(results)}" if parts else style.sizes(results)
+    text = f"n: {'; '.join(parts)}. {style.where(results)}" if parts else style.sizes(results)
+    return text.strip()
 
 
 @style.styled
@@ -98,16 +102,24 @@ def negative_probability(
     curves = curves_of(results, "negative_probability")
     roles = list(dict.fromkeys(curve.side for curve in curves))
     figure, panels, new = style.canvas(
-        axes, len(roles), width=style.COLUMN, height=0.7 + 1.6 * len(roles)
+        axes, len(roles), width=style.COLUMN, height=0.3 + 1.45 * len(roles), sharex=True
     )
     for ax, role in zip(panels, roles, strict=False):
         _probabilities(ax, results, [curve for curve in curves if curve.side == role])
         ax.set_title(_ROLES.get(role, role))
-    style.add_legend(figure, panels[0], "lower left", new)
-    panels[len(roles) - 1].set_xlabel("share of items, most often drawn first")
+    _label_below(panels[: len(roles)], "share of items, most often drawn first", new)
+    handles = style.space_handles(results, (curve.space for curve in curves))
+    even = style.plain_handle("all alike", linestyle=":", linewidth=0.9)
+    style.add_legend(figure, panels[0], [*handles, even], new)
     if new and caption:
-        style.add_caption(figure, negative_probability_caption(results))
+        style.caption_below(figure, negative_probability_caption(results))
     return figure
+
+
+def _label_below(panels: Sequence[Axes], text: str, new: bool) -> None:
+    """Label of the horizontal axis: below the last of our panels, below each of others."""
+    for ax in panels[-1:] if new else panels:
+        ax.set_xlabel(text)
 
 
 def _probabilities(ax: Axes, results: Results, curves: list[Curve]) -> None:
@@ -128,7 +140,8 @@ def lorenz_caption(results: Results) -> str:
         "Lorenz curves of the probabilities of being drawn as a negative (curve "
         "negative_probability): share of all draws that go to the items drawn least often. "
         "Dotted: all alike; the further below, the more uneven, the area between over that of "
-        f"the triangle being {_identities(results, 'gini')}. {_sizes(results)} {style.OURS}"
+        f"the triangle being {_identities(results, 'gini')}.{style.seeds_text(results)} "
+        f"{_sizes(results)} {style.OURS}"
     )
 
 
@@ -160,40 +173,60 @@ def lorenz(
     curves = curves_of(results, "negative_probability")
     roles = list(dict.fromkeys(curve.side for curve in curves))
     figure, panels, new = style.canvas(
-        axes, len(roles), width=style.COLUMN, height=0.7 + 1.9 * len(roles), sharex=True
+        axes, len(roles), width=style.COLUMN, height=0.3 + 1.75 * len(roles), sharex=True
     )
-    many = len({curve.space for curve in curves}) > style.LEGEND_INSIDE
     for ax, role in zip(panels, roles, strict=False):
+        own = [curve for curve in curves if curve.side == role]
         ax.plot([0, 1], [0, 1], color=style.GRAY, linestyle=":", linewidth=0.9)
-        for curve in (one for one in curves if one.side == role):
+        for curve in own:
             drawn = line(ax, results, curve, "share_of_items", "lorenz")
-            named = style.short(curve.space) if many else _with_gini(results, curve)
-            drawn.set(linestyle="-", label=named, markevery=_APART)
+            place = style.place_of(results, curve.space)
+            drawn.set(linestyle="-", markevery=(_FIRST + _SHIFT * (place % 4), _APART))
         ax.set(xlim=(0, 1), ylim=(0, 1), ylabel="share of draws")
         ax.set_title(_ROLES.get(role, role))
-        if not many:
-            ax.legend(loc="upper left")  # the curves lie below the diagonal
-    if many:
-        style.add_legend(figure, panels[0], "upper left", new)
-    panels[len(roles) - 1].set_xlabel("share of items, least often drawn first")
+        if not new or len(own) <= style.LEGEND_INSIDE:
+            _lorenz_legend(ax, results, own, names=not new)
+    _label_below(panels[: len(roles)], "share of items, least often drawn first", new)
+    if new:
+        handles = style.space_handles(results, (curve.space for curve in curves))
+        even = style.plain_handle("all alike", linestyle=":", linewidth=0.9)
+        style.legend_above(figure, [*handles, even])
     if new and caption:
-        style.add_caption(figure, lorenz_caption(results))
+        style.caption_below(figure, lorenz_caption(results))
     return figure
 
 
-def _with_gini(results: Results, curve: Curve) -> str:
+def _lorenz_legend(ax: Axes, results: Results, curves: Sequence[Curve], names: bool) -> None:
+    """Gini coefficients, and names where asked, at the upper left: curves are below."""
+    handles = []
+    for curve in curves:
+        name = [style.short(curve.space, 22)] if names else []
+        gini = _gini(results, curve)
+        text = ": ".join([*name, *([] if gini is None else [f"Gini {gini:.3f}"])])
+        if text:
+            handles.append(style.space_handle(style.place_of(results, curve.space), text))
+            handles[-1].set_label(text)
+    if handles:
+        ax.legend(handles=handles, loc="upper left")
+
+
+def _gini(results: Results, curve: Curve) -> float | None:
+    """Gini coefficient of what a curve shows, where it was measured."""
     k = _depth(results, curve.side)
     for row in _rows(results, "gini"):
         if (row.space, row.side) == (curve.space, curve.side) and _of_depth(row, k):
-            return f"{style.short(curve.space, 22)}: Gini {row.value:.3f}"
-    return style.short(curve.space)
+            return row.value
+    return None
 
 
 def negative_profile_caption(results: Results) -> str:
     """What is in the lists, and what the bands are of."""
-    near = any(
-        np.isfinite(curve.columns["share_near_positive"]).any()
-        for curve in curves_of(results, "negative_profile")
+    curves = curves_of(results, "negative_profile")
+    near = _near(curves)
+    positives = (
+        " Dashed, with band: the anchors' positives, median and 50%."
+        if any("positive_q50" in curve.columns for curve in curves)
+        else ""
     )
     duplicates = (
         " (solid), and of the others with a cosine of .99 or more to a positive (dotted; 300 "
@@ -204,10 +237,10 @@ def negative_profile_caption(results: Results) -> str:
     return (
         "Mined lists by rank, positives still in them (curve negative_profile, scores of the "
         f"recipe; behind {_identities(results, 'kl')}). Line: median over anchors of the score "
-        "at that rank; bands: 50% and 90% of the anchors; dashed, with band: the anchors' "
-        "positives, median "
-        f"and 50%. Bottom: share of the items at that rank that are judged relevant{duplicates}. "
-        f"Scores of spaces with another similarity do not compare. {_sizes(results)} {style.OURS}"
+        f"at that rank; bands: 50% and 90% of the anchors.{positives} Bottom: "
+        f"share of the items at that rank that are judged relevant{duplicates}. Scores of "
+        f"spaces with another similarity do not compare.{style.seeds_text(results)} "
+        f"{_sizes(results)} {style.OURS}"
     )
 
 
@@ -239,32 +272,50 @@ def negative_profile(
     roles = list(dict.fromkeys(curve.side for curve in curves))
     spaces = list(dict.fromkeys(curve.space for curve in curves))
     count = (len(spaces) + 1) * len(roles)
-    each = 1.3 if len(spaces) <= style.LEGEND_INSIDE else 1.0
+    each = 1.2 if len(spaces) <= style.LEGEND_INSIDE else 0.9
+    # Scores of a space are of one unit, and its panels of one height.
     figure, panels, new = style.canvas(
-        axes, count, width=style.PAGE, height=0.7 + each * (len(spaces) + 1),
-        rows=len(spaces) + 1, columns=len(roles), sharex=True,
+        axes, count, width=style.PAGE, height=0.3 + each * (len(spaces) + 1),
+        rows=len(spaces) + 1, columns=len(roles), sharex=True, sharey="row",
     )  # fmt: skip
     places = [(space, role) for space in spaces for role in roles]
     for ax, place in zip(panels, places, strict=False):
         for curve in (one for one in curves if (one.space, one.side) == place):
-            _scores(ax, curve)
-        ax.set_title(f"{style.short(place[0])}: {place[1]} as negatives")
-    panels[0].legend(loc="best")
+            _scores(ax, curve, style.color_of(style.place_of(results, curve.space)))
+        ax.set_title(f"{style.fitted(place[0], 1.7, _TITLE)}: {place[1]} as negatives")
     bottom = panels[len(places) : count]
     for ax, role in zip(bottom, roles, strict=True):
         _shares(ax, results, [curve for curve in curves if curve.side == role])
-    style.add_legend(figure, bottom[0], "upper right", new)
-    for ax in panels[0 : count : len(roles)]:
-        ax.set_ylabel("share of items" if ax is bottom[0] else "score")
+    for ax in panels[0:count]:
+        if not new or ax in panels[0 : count : len(roles)]:
+            ax.set_ylabel("share of items" if ax in bottom else "score")
+    _profile_legend(figure, panels[0], results, curves, new)
     if new and caption:
-        style.add_caption(figure, negative_profile_caption(results))
+        style.caption_below(figure, negative_profile_caption(results))
     return figure
 
 
-def _scores(ax: Axes, curve: Curve) -> None:
+def _profile_legend(
+    figure: Figure, ax: Axes, results: Results, curves: Sequence[Curve], new: bool
+) -> None:
+    """Spaces, then what the dashed line above and the two lines at the bottom are."""
+    handles = style.space_handles(results, (curve.space for curve in curves))
+    if any("positive_q50" in curve.columns for curve in curves):
+        handles.append(style.plain_handle("positives", color="black", linestyle="--"))
+    handles.append(style.plain_handle("judged relevant", linestyle=_SHARES[0][1]))
+    if _near(curves):
+        handles.append(style.plain_handle("near a positive", linestyle=_SHARES[1][1]))
+    style.add_legend(figure, ax, handles, new)
+
+
+def _near(curves: Sequence[Curve]) -> bool:
+    """Whether it is known how many items are nearly equal a positive."""
+    return any(np.isfinite(curve.columns[_SHARES[1][0]]).any() for curve in curves)
+
+
+def _scores(ax: Axes, curve: Curve, color: str) -> None:
     """Scores at each rank over the band of the positives' scores."""
     columns, rank = curve.columns, curve.columns["rank"]
-    color = style.SPACE_COLORS[0]
     for low, high, alpha in (("q05", "q95", 0.18), ("q25", "q75", 0.3)):
         ax.fill_between(
             rank, columns[f"score_{low}"], columns[f"score_{high}"],
@@ -277,7 +328,12 @@ def _scores(ax: Axes, curve: Curve) -> None:
             color=style.GRAY, alpha=0.25, linewidth=0,
         )  # fmt: skip
         ax.plot(rank, columns["positive_q50"], color="black", linestyle="--", label="positives")
+    _log_rank(ax)
+
+
+def _log_rank(ax: Axes) -> None:
     ax.set_xscale("log")
+    style.log_ticks(ax.xaxis)
 
 
 def _shares(ax: Axes, results: Results, curves: list[Curve]) -> None:
@@ -285,7 +341,7 @@ def _shares(ax: Axes, results: Results, curves: list[Curve]) -> None:
         for column, dashes in _SHARES:
             if np.isfinite(curve.columns[column]).any():
                 drawn = line(ax, results, curve, "rank", column)
-                named = style.short(curve.space) if dashes == "-" else "_"
-                drawn.set(linestyle=dashes, label=named)
-    ax.set(xscale="log", xlabel="rank in the list")
+                drawn.set(linestyle=dashes)
+    _log_rank(ax)
+    ax.set_xlabel("rank in the list")
     ax.set_ylim(bottom=0)

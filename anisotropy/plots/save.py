@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib
 from matplotlib.figure import Figure
 
 from anisotropy.files import replacing
@@ -245,11 +246,11 @@ def available(results: Results) -> list[FigureKind]:
     return [kind for kind in FIGURES.values() if kind.ready(kind.of(results))]
 
 
-@style.styled
 def render(figure: Figure, form: str, dpi: int = 300) -> bytes:
     """Bytes of a figure as ``pdf``, ``png`` or ``svg``, the same for the same figure."""
     file = io.BytesIO()
-    figure.savefig(file, format=form, dpi=dpi, metadata=_METADATA[form])
+    with matplotlib.rc_context(style.STYLE):
+        figure.savefig(file, format=form, dpi=dpi, metadata=_METADATA[form])
     return file.getvalue()
 
 

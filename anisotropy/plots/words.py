@@ -127,12 +127,17 @@ def verdict(results: Results, difference: Difference) -> str:
             return "no difference but rounding"
         changed = "higher" if difference.delta > 0 else "lower"
         return f"{results.labels[1]} {changed}, not tested"
-    return _winner(results, difference) if clear else "no clear difference"
+    return " ".join(_winner(results, difference)) if clear else "no clear difference"
 
 
-def _winner(results: Results, difference: Difference) -> str:
+def ahead(results: Results, difference: Difference) -> str | None:
+    """The space that :func:`verdict` names for what it is; None where it says no such thing."""
+    return _winner(results, difference)[0] if beyond(difference) else None
+
+
+def _winner(results: Results, difference: Difference) -> tuple[str, str]:
     a, b = results.labels[0], results.labels[1]
     better, word = direction(difference.measure)
     if not better or not word:
-        return f"{b} {'higher' if difference.delta > 0 else 'lower'}"
-    return f"{b if (difference.delta > 0) == (better == 'up') else a} {word}"
+        return b, "higher" if difference.delta > 0 else "lower"
+    return (b if (difference.delta > 0) == (better == "up") else a), word

@@ -162,11 +162,13 @@ def draw_figures(
     Raises
     ------
     UsageError
-        If there is no such figure, format or comparison.
+        If there is no such figure, format or comparison, or `out` is a file.
     InputError
         If the results do not give one that is named, or none at all; nothing is written then.
     """
     _check_formats(formats)
+    if Path(out).is_file():
+        raise UsageError(f"out: {out} is a file; allowed: a folder")
     wanted = _wanted(results, names, pair, say)
     paths: list[Path] = []
     for name in wanted:

@@ -27,6 +27,10 @@ _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    # Without T1 fonts these three come out as other signs.
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
     **{letter: f"\\{letter}" for letter in "&%$#_{}"},
 }
 _LATEX_LETTER = re.compile("|".join(re.escape(letter) for letter in _LATEX))
@@ -110,7 +114,8 @@ def _latex_row(cells: Sequence[str]) -> str:
 
 def latex_text(text: str) -> str:
     """Text for LaTeX: what it takes for commands escaped, signs and dashes as it sets them."""
-    escaped = _LATEX_LETTER.sub(lambda found: _LATEX[found[0]], text)
+    escaped = _LATEX_LETTER.sub(lambda found: _LATEX[found[0]], _one_line(text))
+    escaped = re.sub(r"-(?=-)", "-{}", escaped)  # no dash out of two hyphens
     return re.sub(r"(?<![\w–-])-(?=\d)", "$-$", escaped).replace("–", "--")
 
 

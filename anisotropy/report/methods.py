@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from anisotropy.results import Measurement, Results
 
 TABLES = ("effectiveness", "ablation")
 _EFFECTIVENESS = "effectiveness"
+#: Columns of a block of a LaTeX table, and letters of a line of its head.
+_COLUMNS, _LETTERS = 4, 16
+_LATEX_NOTE = r"% needs \usepackage{booktabs}; below the values their 95% intervals"
 Place = tuple[str, str, str]
 
 
@@ -53,15 +57,20 @@ class MethodTable:
         return file.getvalue()
 
     def latex(self) -> str:
-        """A booktabs table, values to four decimals over their intervals."""
-        lines = [rf"\begin{{tabular}}{{l{'r' * len(self.places)}}}", r"\toprule"]
-        for part in range(2):  # side over measure: a column is as wide as its numbers
-            heads = [latex_text(place[part]) for place in self.places]
-            lines.append(" & ".join(["" if part else "method", *heads]) + r" \\")
-        lines.append(r"\midrule")
-        for method, _, cells in self.rows:
-            shown = [_latex_cell(row) for row in cells]
-            lines.append(" & ".join([latex_text(method), *shown]) + r" \\")
+        """A booktabs table, values to four decimals over their intervals.
+
+        Of more than four columns the others stand below, in blocks of the same methods: a row of
+        them all is wider than a page.
+        """
+        wide = min(len(self.places), _COLUMNS)
+        lines = [_LATEX_NOTE, rf"\begin{{tabular}}{{l{'r' * wide}}}", r"\toprule"]
+        for start in range(0, len(self.places), _COLUMNS):
+            block = slice(start, start + _COLUMNS)
+            lines += [r"\midrule"] * bool(start)
+            lines += [_latex_row("method", map(_latex_head, self.places[block]), wide)]
+            lines += [r"\midrule"]
+            for method, _, cells in self.rows:
+                lines += [_latex_row(latex_text(method), map(_latex_cell, cells[block]), wide)]
         return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
@@ -70,6 +79,29 @@ def _numbers(row: Measurement | None) -> list[str]:
         return ["", "", ""]
     values = (row.value, row.ci_low, row.ci_high)
     return ["" if math.isnan(value) else repr(float(value)) for value in values]
+
+
+def _latex_row(first: str, cells: Iterable[str], wide: int) -> str:
+    """A row, filled up; the line break before it must not take its first cell for an argument."""
+    shown = [f"{{}}{first}" if first[:1] in ("[", "*") else first, *cells]
+    return " & ".join([*shown, *[""] * (wide + 1 - len(shown))]) + r" \\"
+
+
+def _latex_head(place: Place) -> str:
+    """Side, measure and transform over each other, long identities in lines of their parts."""
+    side, measure, on = place
+    text = r"\\".join(latex_text(line) for line in (side, *_lines(measure), f"({on})"))
+    return rf"\shortstack[r]{{{text}}}"
+
+
+def _lines(measure: str) -> list[str]:
+    """A text identity in lines of at most 16 letters, broken behind its parts."""
+    lines = [""]
+    for part in re.findall(r"\(?[^_(,]+(?:_|, ?)?", measure):
+        if lines[-1] and len(lines[-1] + part) > _LETTERS:
+            lines.append("")
+        lines[-1] += part
+    return [line.strip() for line in lines]
 
 
 def _latex_cell(row: Measurement | None) -> str:

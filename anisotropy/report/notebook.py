@@ -21,11 +21,13 @@ from anisotropy.report.terminal import (
     printable,
     similarity_text,
 )
-from anisotropy.results import Results
+from anisotropy.results import Curve, Results
 
 if TYPE_CHECKING:
     from anisotropy.spaces import EmbeddingSpace
 
+#: Rows of a curve, of which the middle ones are left out.
+CURVE_ROWS = 10
 _LEFT, _RIGHT = "text-align: left", "text-align: right"
 # Said aloud, since a page without a doctype gives tables a color of their own.
 _TABLE = "margin: 0.5em 0; table-layout: auto; color: inherit"
@@ -76,6 +78,24 @@ def space_html(space: EmbeddingSpace) -> str:
     )
     title = _paragraph([f"{space.label}: an embedding space"], strong=True)
     return _tag("div", title + _tag("table", _tag("tbody", rows), _TABLE), _AROUND)
+
+
+def curve_html(curve: Curve) -> str:
+    """What a curve is, and its table as pandas shows it.
+
+    Parameters
+    ----------
+    curve
+        Any curve.
+
+    Returns
+    -------
+    str
+        HTML to be put into a page. Every text from elsewhere is escaped.
+    """
+    table = curve.frame().to_html(max_rows=CURVE_ROWS, border=0, escape=True)
+    title = f"{curve.name} of {curve.space}, {curve.side}"
+    return _tag("div", _paragraph([title], strong=True) + table, _AROUND)
 
 
 def _about(space: EmbeddingSpace) -> Iterable[tuple[str, str]]:

@@ -52,6 +52,19 @@ def test_mistakes_are_one_line(
     assert not Path("x").exists()
 
 
+def test_a_file_is_no_folder_to_draw_into(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "taken").write_text("mine")
+    words = ["figure", "spectrum", "--results", str(folder / "results")]
+    assert main([*words, "--out", str(folder / "taken")]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert f"out: {folder / 'taken'} is a file; allowed: a folder" in err
+    assert (folder / "taken").read_text() == "mine"
+
+
 def test_results_are_needed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["figure", "spectrum"]) == 2
     assert "figure needs --results DIR" in capsys.readouterr().err

@@ -161,11 +161,17 @@ def test_a_document_shows_its_values_and_the_queries_that_list_it(
     ):
         values = [form.format(float(getattr(view, name)[item])) for view in data.spaces]
         assert rows[number].endswith(" ".join(values))
-    assert f"keeps {round(data.kept[item] * 10)} of its 10 nearest documents" in panel.text
+    assert f"keeps {round(data.kept[item] * 10)} of its 10 nearest documents from" in panel.text
     for view, found in zip(data.spaces, shown_lists(opened, data), strict=True):
         listed = [data.ids[data.listed[row]] for row in np.flatnonzero(
             (view.lists.item == item).any(axis=1))]  # fmt: skip
         assert sorted(found) == sorted(listed)
+    lines: Any = opened.run("return explorer.shown")
+    positives = {data.listed[r] for r in data.judgments.row[data.judgments.item == item]}
+    assert set(lines["positives"]) == positives
+    for view, ends in zip(data.spaces, lines["negatives"], strict=True):
+        lists = set(data.listed[(view.lists.item == item).any(axis=1)])
+        assert set(ends) == lists - positives
     opened.picture("explorer-document")
 
 
@@ -192,7 +198,8 @@ def test_only_keys(opened: Browser, data: ExplorerData) -> None:
         assert shown_lists(opened, data) == expected_lists(data, query)
     press(opened, Keys.ARROW_UP)
     assert data.ids[finding.items[1]] in find(opened, ".anx-panel h2")[0].text
-    press(opened, Keys.TAB, Keys.TAB, Keys.ENTER)  # past "add to the selection" to a document
+    # past "add to the selection" and "zoom to its lines" to a document
+    press(opened, Keys.TAB, Keys.TAB, Keys.TAB, Keys.ENTER)
     assert "Document" in find(opened, ".anx-panel h2")[0].text
     assert active(opened)["tag"] == "H2"
     press(opened, Keys.TAB, Keys.ENTER)  # back
@@ -388,6 +395,40 @@ def test_narrow_windows_do_not_scroll_sideways(browser: Browser, page: Path, wid
     assert all(found > 0.4 * width for found in widths)
     browser.picture(f"explorer-{width}")
     assert browser.complaints() == []
+
+
+def test_zooming_to_the_lines_shows_all_their_ends(opened: Browser, data: ExplorerData) -> None:
+    item = int(data.listed[3])
+    opened.run("explorer.pick(arguments[0])", item)
+    before: Any = opened.run("return explorer.view.scale")
+    named(opened, "zoom to its lines").click()
+    opened.settle()
+    ends: Any = opened.run(
+        "const { picked, positives, negatives } = explorer.shown;"
+        "const items = [picked, ...positives, ...negatives.flat()].filter((i) => i < "
+        "explorer.data.points);"
+        "return explorer.maps.flatMap((map) => items.map((i) => { const [x, y] = map.place(i);"
+        "return [x / map.size.width, y / map.size.height]; }))"
+    )
+    assert len(ends) > 4
+    assert np.min(ends) > 0
+    assert np.max(ends) < 1
+    assert opened.run("return explorer.view.scale") > before
+    press(opened, Keys.ESCAPE)
+    named(opened, "whole map").click()
+    assert opened.run("return explorer.view.scale") == before
+
+
+def test_what_moved_is_said_in_ranks(opened: Browser, data: ExplorerData) -> None:
+    row = next(r for r in range(len(data.listed)) if (data.judgments.row == r).any())
+    opened.run("explorer.pick(arguments[0])", int(data.listed[row]))
+    ranks = [view.positives["rank"][data.judgments.row == row].min() for view in data.spaces]
+    said = find(opened, ".anx-panel")[0].text
+    if ranks[0] == ranks[1]:
+        assert f"positive stays at rank {ranks[0]};" in said
+    else:
+        assert f"positive goes from rank {ranks[0]} to {ranks[1]};" in said
+    assert "From first to second a document goes up (↑) or down (↓)" in said
 
 
 def test_everything_that_is_focused_has_a_name(opened: Browser) -> None:

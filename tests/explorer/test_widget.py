@@ -67,6 +67,7 @@ def test_a_notebook_shows_the_widget(explorer: Explorer) -> None:
     shown = explorer._repr_mimebundle_()
     shown = shown[0] if isinstance(shown, tuple) else shown
     assert "application/vnd.jupyter.widget-view+json" in shown
+    assert shown["text/plain"] == repr(explorer)
 
 
 def test_without_the_extra_its_name_is_said(
@@ -108,6 +109,24 @@ def test_the_module_draws_and_sends_what_is_selected(
     browser.run("window.model.receive([7])")
     assert browser.run("return explorer.selected") == [7]
     assert browser.run("return window.sent") == [[1, 4]]  # what came from Python is not sent back
+    # The notebook keeps its keys to itself, and scrolls by until a map is clicked.
+    press = (
+        "let heard = 0; const hear = () => { heard += 1; };"
+        "document.addEventListener('keydown', hear);"
+        "const event = new KeyboardEvent('keydown', {key: 'd', bubbles: true, ...arguments[0]});"
+        "document.querySelector('.anx-above').dispatchEvent(event);"
+        "document.removeEventListener('keydown', hear); return heard;"
+    )
+    assert [browser.run(press, keys) for keys in ({}, {"ctrlKey": True})] == [0, 1]
+    wheel = (
+        "const canvas = document.querySelector('.anx-above'), before = explorer.view.scale;"
+        "if (arguments[0]) canvas.focus();"
+        "const event = new WheelEvent('wheel', {deltaY: -100, cancelable: true});"
+        "canvas.dispatchEvent(event);"
+        "return [event.defaultPrevented, explorer.view.scale > before]"
+    )
+    assert browser.run(wheel, False) == [False, False]
+    assert browser.run(wheel, True) == [True, True]
     browser.run("window.leave()")
     assert browser.run("return window.left") == "change:_chosen"
     browser.picture("widget")

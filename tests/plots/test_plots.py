@@ -13,14 +13,16 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from anisotropy import plots
 from anisotropy.errors import InputError, UsageError
 from anisotropy.plots import FIGURES, available, render, save_figures, style
 from anisotropy.plots.compared import has_pair, one_pair
-from anisotropy.plots.words import beyond, direction_text, gist, verdict
+from anisotropy.plots.words import ahead, beyond, direction_text, gist, verdict
 from anisotropy.results import Curve, Results
 from tests.plots.sample import analysis, comparison, reproduction
 
@@ -40,6 +42,8 @@ def test_spectrum_lines_are_the_curves() -> None:
         np.testing.assert_array_equal(line.get_xdata(), curve.columns["rank"])
         np.testing.assert_array_equal(line.get_ydata(), curve.columns["share"])
         assert line.get_label() == f"{curve.space}, {curve.side}"
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert named == ["ance", "dance", "queries", "documents"]
 
 
 def test_gray_tells_spaces_and_sides_apart() -> None:
@@ -78,8 +82,10 @@ def test_cosines_are_the_curves() -> None:
     for ax, curve in zip(figure.axes, R.find_curves("cosines"), strict=True):
         assert_densities(ax, curve.columns, names)
     assert "1,203 judged pairs" in texts(figure).replace("\n", " ")
-    lines = {(p.get_linestyle(), p.get_fill()) for p in figure.axes[0].patches}
+    lines = {(str(p.get_linestyle()), p.get_fill()) for p in figure.axes[0].patches}
     assert len(lines) == 4  # gray is enough
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert named == ["query-document", "query-relevant", "query-query", "document-document"]
 
 
 def test_many_spaces_stand_in_two_columns() -> None:
@@ -126,9 +132,9 @@ def test_lorenz_is_the_curves() -> None:
             np.testing.assert_array_equal(line.get_xdata(), curve.columns["share_of_items"])
             np.testing.assert_array_equal(line.get_ydata(), curve.columns["lorenz"])
     labels = [text.get_text() for ax in figure.axes for text in ax.get_legend().get_texts()]
-    assert labels == [
-        "ance: Gini 0.610", "dance: Gini 0.500", "ance: Gini 0.720", "dance: Gini 0.660"
-    ]  # fmt: skip
+    assert labels == ["Gini 0.610", "Gini 0.500", "Gini 0.720", "Gini 0.660"]
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert named == ["ance", "dance", "all alike"]
 
 
 def test_profile_is_the_curves() -> None:
@@ -189,14 +195,29 @@ def test_movement_is_the_changes() -> None:
         np.testing.assert_array_equal(diagonal[:, 0], diagonal[:, 1])
         (row,) = (r for r in R.deltas if r.measure == measure)
         title = f"{measure}: {row.delta:+.2g} [{row.ci_low:.2g}, {row.ci_high:.2g}]"
-        assert ax.get_title(loc="left") == title
-    assert "n: 299 queries" in texts(figure).replace("\n", " ")
+        assert ax.get_title(loc="left") == title.replace("-", "\N{MINUS SIGN}")
+    words = texts(figure).replace("\n", " ")
+    at_zero = sum((columns[f"{measures[1]}_a"] == 0) & (columns[f"{measures[1]}_b"] == 0))
+    assert f"n: 299 queries with a relevant document, {at_zero} of them at percentile 0" in words
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert named == ["nDCG@10 higher in dance", "nDCG@10 higher in ance", "nDCG@10 the same"]
+    colors = [to_hex(points.get_facecolor()[0]) for points in figure.axes[0].collections]
+    assert colors == [style.GRAY.lower(), *(color.lower() for color in style.SPACE_COLORS[:2])]
+
+
+MEASURED = (
+    ("ranking_nDCG@10",),
+    ("dual_ranking_RR@10",),
+    ("queries_mean_cosine", "documents_mean_cosine"),
+    ("queries_uniformity(t=2)", "documents_uniformity(t=2)"),
+    ("positives_relative_positive_distance",),
+)
 
 
 def test_history_is_the_curves_and_what_is_shared_shows_once() -> None:
     figure = plots.history(R)
     first, second = R.find_curves("history")
-    loss, ranking, *_, distance = figure.axes
+    loss = figure.axes[0]
     # The longer one is drawn first, in the color of the second space, the shorter one over it.
     longer, shorter = (line for line in loss.lines if len(line.get_xdata()) > 2)
     for line, curve in ((longer, second), (shorter, first)):
@@ -205,12 +226,13 @@ def test_history_is_the_curves_and_what_is_shared_shows_once() -> None:
         np.testing.assert_array_equal(line.get_ydata(), curve.columns["loss_mean"][there])
     assert (longer.get_color(), shorter.get_color()) == style.SPACE_COLORS[1::-1]
     assert loss.get_yscale() == "log"
-    for ax, column in (
-        (ranking, "dev_ranking_nDCG@10"),
-        (distance, "dev_positives_relative_positive_distance"),
-    ):
-        there = np.isfinite(second.columns[column])
-        np.testing.assert_array_equal(ax.lines[-2].get_ydata(), second.columns[column][there])
+    for ax, columns in zip(figure.axes[1:], MEASURED, strict=True):
+        drawn = [line for line in ax.lines if len(line.get_xdata()) > 2]
+        wanted = [(curve, f"dev_{name}") for curve in (second, first) for name in columns]
+        for line, (curve, column) in zip(drawn, wanted, strict=True):
+            there = np.isfinite(curve.columns[column])
+            np.testing.assert_array_equal(line.get_xdata(), curve.columns["step"][there])
+            np.testing.assert_array_equal(line.get_ydata(), curve.columns[column][there])
     begins = [line.get_xdata()[0] for line in loss.lines if len(line.get_xdata()) == 2]
     assert begins == [40, 80]
 
@@ -225,7 +247,7 @@ def test_history_of_seeds_has_a_color_a_method_and_each_run_once() -> None:
     # The sample's histories are of two lengths: ANCE's first seed, and all others alike.
     assert colors == [style.SPACE_COLORS[0], style.SPACE_COLORS[0]]
     names = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert names == ["ANCE"]
+    assert names == ["ANCE", "queries", "documents"]
 
 
 @pytest.mark.parametrize("method", ["tsne", "pca"])
@@ -242,24 +264,65 @@ def test_map_points_are_the_coordinates(method: str) -> None:
     assert "cannot show uniformity" in texts(figure).replace("\n", " ")
 
 
-def test_uniformity_alignment_points_are_the_rows() -> None:
-    figure = plots.uniformity_alignment(R)
-    found = {
-        (float(c.lines[0].get_xdata()[0]), float(c.lines[0].get_ydata()[0]))
-        for c in figure.axes[0].containers
-    }
-    assert found == {(0.312, -1.79), (0.312, -1.95), (0.401, -2.84), (0.401, -2.71)}
+def test_uniformity_alignment_points_and_intervals_are_the_rows() -> None:
+    rows = {(row.space, row.side, row.measure): row for row in R.rows if row.on == "unit"}
+    drawn = plots.uniformity_alignment(R).axes[0].containers
+    places = [(space, side) for space in R.labels for side in ("queries", "documents")]
+    for container, (space, side) in zip(drawn, places, strict=True):
+        x = rows[space, "positives", "alignment(alpha=2)"]
+        y = rows[space, side, "uniformity(t=2)"]
+        point, _, (across, along) = container.lines
+        np.testing.assert_array_equal(point.get_xydata(), [[x.value, y.value]])
+        np.testing.assert_allclose(across.get_segments()[0][:, 0], [x.ci_low, x.ci_high])
+        np.testing.assert_allclose(along.get_segments()[0][:, 1], [y.ci_low, y.ci_high])
+        assert (point.get_markerfacecolor() == "white") == (side == "documents")
+
+
+def forest(ax: Axes) -> list[tuple[list[float], float, Line2D]]:
+    """Ends of the interval, point, and the point's line, row by row."""
+    lines = [line for line in ax.lines if line.get_xdata()[0] != line.get_xdata()[-1]]
+    points = [line for line in ax.lines if len(line.get_xdata()) == 1]
+    return [
+        ([float(x) for x in line.get_xdata()], float(point.get_xdata()[0]), point)
+        for line, point in zip(lines, points, strict=True)
+    ]
 
 
 def test_forest_is_the_headline_in_its_own_errors() -> None:
     figure = plots.differences(R)
     rows = [row for row in R.deltas if row.headline and row.se > 0]
-    markers = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
-    assert [float(line.get_xdata()[0]) for line in markers] == [r.delta / r.se for r in rows]
-    filled = [line.get_markerfacecolor() != "white" for line in markers]
-    assert filled == [beyond(row) for row in rows]
-    assert any(filled)
-    assert not all(filled)
+    drawn = forest(figure.axes[0])
+    for (ends, point, line), row in zip(drawn, rows, strict=True):
+        assert ends == [row.ci_low / row.se, row.ci_high / row.se]
+        assert point == row.delta / row.se
+        assert (line.get_markerfacecolor() != "white") == beyond(row)
+    # Color and marker are those of the space that the words name.
+    looks = {(style.SPACE_COLORS[i], style.SPACE_MARKERS[i]): R.labels[i] for i in range(2)}
+    named = [looks.get((line.get_color(), line.get_marker())) for _, _, line in drawn]
+    assert named == [ahead(R, row) for row in rows]
+    assert set(named) == {None, "ance", "dance"}
+    words = [text.get_text() for text in figure.axes[0].child_axes[0].get_yticklabels()]
+    assert words == [verdict(R, row) for row in rows]
+
+
+def test_forest_of_claims_is_their_parts_over_the_margin() -> None:
+    results = reproduction(3)
+    outcomes = ("supported", "undecided", "no meaningful difference")
+    records = [record for record in results.claims if record["scope"] == "checkpoints"]
+    for record, outcome in zip(records, outcomes, strict=True):
+        (part,) = record["parts"]
+        record["parts"] = [{**part, "outcome": outcome, "direction": "down"}]
+    ax = plots.claims(results).axes[0]
+    for (ends, point, line), record in zip(forest(ax), records, strict=True):
+        (part,) = record["parts"]
+        assert ends == [-part["ci_low"] / part["margin"], -part["ci_high"] / part["margin"]]
+        assert point == -part["delta"] / part["margin"]
+        wanted = {"supported": "black", "undecided": "white"}.get(part["outcome"], style.GRAY)
+        assert line.get_markerfacecolor() == wanted
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["f · ranking nDCG@10"]
+    caption = FIGURES["claims"].caption(results)
+    assert "DANCE - ANCE" in caption
+    assert "On recipe; resampled: 77 queries." in caption
 
 
 def test_verdict_needs_the_interval_and_the_correction() -> None:
@@ -353,7 +416,14 @@ def test_same_results_same_bytes(form: str) -> None:
     assert first == second
 
 
-HOSTILE = ("$x_1$", "b & c", "<b>", "a very long label of a checkpoint", r"e \frac $")
+HOSTILE = (
+    "$x_1$",
+    "b & c",
+    "<b>méthode_α 100% #2</b>, ångström & Ünïcode",
+    "runs/2024/a very long label of a checkpoint-20000",
+    "四十文字のラベル",
+    r"e \frac $",
+)
 
 
 def test_many_spaces_and_hostile_labels() -> None:
@@ -361,6 +431,8 @@ def test_many_spaces_and_hostile_labels() -> None:
     legend = plots.spectrum(results).legends[0]
     words = [text.get_text() for text in legend.get_texts()]
     assert words[0] == r"\$x_1\$"
+    assert words[3] == "runs/2024/a very l…int-20000"  # checkpoints differ at the end
+    assert words[4] == "\N{WHITE SQUARE}" * 8  # letters that the font lacks
     assert words[-2:] == ["queries", "documents"]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import anisotropy as an
 from anisotropy.report import terminal_table
-from anisotropy.results import Results
+from anisotropy.results import Curve, Results
 from tests.plots.sample import analysis, comparison
 
 EVIL = "<script>alert(1)</script>"
@@ -176,3 +176,17 @@ def test_results_in_text_are_one_line() -> None:
     assert text.startswith("<Results of 'ance', 'dance': ")
     assert "\n" not in text
     assert len(text) < 120
+
+
+def test_a_curve_is_its_table_with_the_middle_left_out() -> None:
+    names = np.array([EVIL, *(f"q{i}" for i in range(29))], dtype=object)
+    curve = Curve("queries", EVIL, "ranking", {"id": names, "x": np.arange(30.0)})
+    html = curve._repr_html_()
+    shown = Shown(html)
+    assert "<script" not in html
+    assert set(shown.tags) <= HARMLESS
+    assert f"queries of {EVIL}, ranking" in shown.words
+    assert [word for word in ("q3", "q15", "q28") if word in shown.words] == ["q3", "q28"]
+    text = repr(curve)
+    assert text.endswith("ranking: 30 rows of id, x; .frame() gives a DataFrame>")
+    assert "\n" not in text

@@ -12,6 +12,9 @@ function unpacked(value) {
   return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, unpacked(part)]));
 }
 
+// Of elements with keys of their own: JupyterLab 4.0 looks at keys before they get here.
+const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
+
 // An element with attributes and children. Texts become text nodes, never markup.
 function element(tag, attributes, ...children) {
   const made = document.createElement(tag);

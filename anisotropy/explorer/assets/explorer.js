@@ -1,5 +1,13 @@
 // The whole: state, controls, maps, and what the parts ask of each other.
 
+const LINES = [
+  ["picked", "picked", "◯"],
+  ["positive", "from a query to a document judged positive for it", "━━"],
+  ["negative", "from a query to a top document that is not: a negative", "╍╍"],
+  ["chosen", "rim of what is selected", "◎"],
+];
+const MOST_ZOOM = 12; // times the whole map, where all that is shown is one point
+
 class Explorer {
   constructor(root, packed, hooks = {}) {
     this.data = unpacked(packed);
@@ -33,17 +41,19 @@ class Explorer {
     this.status = element("p", { class: "anx-status", role: "status" });
     this.selection = element("section", { class: "anx-selection", "aria-label": "Selection", hidden: true });
     this.legend = element("ul", { class: "anx-legend", "aria-label": "Legend" });
+    this.lineLegend = element("ul", { class: "anx-legend", "aria-label": "Legend of lines and rims" });
     this.scaleSays = element("p", { class: "anx-hint" });
     this.mapsBox = element("div", { class: `anx-maps anx-n${this.maps.length}` }, this.maps.map((map, number) => this.figure(map, number)));
     this.root = element("div", { class: "anx" },
       this.head(), this.status,
       element("div", { class: "anx-body" },
         element("div", { class: "anx-middle" },
-          this.bar(), this.mapsBox, this.legend, this.scaleSays,
+          this.bar(), this.mapsBox, this.scaleSays, this.legend, this.lineLegend,
           element("p", { class: "anx-cannot" }, data.captions.cannot), this.selection),
         this.finder.root, this.panel.root),
       this.notes());
     (this.outside.keys || this.root).addEventListener("keydown", (event) => this.escape(event));
+    if (this.outside.inNotebook) this.root.addEventListener("keydown", keepFromNotebook);
     root.replaceChildren(this.root);
     root.explorer = this;
   }
@@ -87,7 +97,8 @@ class Explorer {
       [captions.aligned, captions.trust, captions.sample].filter(Boolean).map((line) => element("p", {}, line)),
       captions.numbers.map((line) => element("p", {}, line)),
       left.length ? element("p", {}, `Left out: ${left.join("; ")}.`) : null,
-      element("p", {}, "Keys: in the results, arrows step from one to the next; on a map, arrows move it, + and − zoom, 0 shows all, Enter picks what is nearest to the cross in the middle; Escape clears. The lasso adds to the selection while Shift is held."));
+      element("p", {}, "Keys: in the results, arrows step from one to the next; on a map, arrows move it, + and − zoom, 0 shows all, Enter picks what is nearest to the cross in the middle; Escape clears. The lasso adds to the selection while Shift is held. ",
+        this.outside.inNotebook ? "The wheel zooms a map that was clicked, or with Ctrl held." : "The wheel zooms."));
   }
 
   // What one map may ask for; everything but its number is shared.
@@ -105,6 +116,8 @@ class Explorer {
       pick: (item) => (item < 0 ? this.unpick() : this.pick(item)),
       move: (dx, dy) => this.move(dx, dy),
       zoom: (by, at) => this.zoom(by, at),
+      // In a notebook, whose pages are long, a map that was not clicked lets them scroll by.
+      takesWheel: (event, canvas) => !this.outside.inNotebook || event.ctrlKey || event.metaKey || canvas.matches(":focus"),
       reset: () => this.fit(),
       lassoed: (items, more) => this.choose(items, more),
       redraw: () => this.redraw(false),
@@ -134,7 +147,8 @@ class Explorer {
       const mark = element("span", { "aria-hidden": "true" }, shape);
       mark.style.color = color;
       return element("li", {}, mark, ` ${label}`);
-    }), ...[["positive", "positive of what is picked", "━"], ["negative", "negative", "╍"], ["chosen", "selected", "◎"]].map(([key, label, text]) => {
+    }));
+    this.lineLegend.replaceChildren(...LINES.map(([key, label, text]) => {
       const mark = element("span", { "aria-hidden": "true" }, text);
       mark.style.color = COLORS[key];
       return element("li", {}, mark, ` ${label}`);
@@ -142,10 +156,11 @@ class Explorer {
     this.redraw();
   }
 
-  bounds() {
+  // The box around some points, on both maps.
+  bounds(items) {
     let [left, right, low, high] = [Infinity, -Infinity, Infinity, -Infinity];
     for (const { x, y } of this.maps) {
-      for (let i = 0; i < x.length; i++) {
+      for (const i of items) {
         if (x[i] < left) left = x[i];
         if (x[i] > right) right = x[i];
         if (y[i] < low) low = y[i];
@@ -156,10 +171,29 @@ class Explorer {
   }
 
   fit() {
-    const [left, right, low, high] = this.bounds(), { width, height } = this.maps[0].size;
-    const scale = 0.94 * Math.min((width || 400) / (right - left || 1), (height || 400) / (high - low || 1));
-    Object.assign(this.view, { x: (left + right) / 2, y: (low + high) / 2, scale, fit: scale });
+    this.view.fit = this.showAll(Array.from(this.maps[0].x.keys()), 0.94);
+  }
+
+  // Center the maps on some points, at most so near that a single one has surroundings.
+  showAll(items, part, most = Infinity) {
+    const [left, right, low, high] = this.bounds(items), { width, height } = this.maps[0].size;
+    const across = (width || 400) / (right - left || 1e-9), up = (height || 400) / (high - low || 1e-9);
+    const scale = Math.min(part * Math.min(across, up), most);
+    Object.assign(this.view, { x: (left + right) / 2, y: (low + high) / 2, scale });
     this.redraw();
+    return scale;
+  }
+
+  // What is picked and the ends of its lines, as far as they are on the maps.
+  get pickedPoints() {
+    const { picked, positives, negatives } = this.shown;
+    return [picked, ...positives, ...negatives.flat()].filter((i) => i >= 0 && i < this.data.points);
+  }
+
+  showPicked() {
+    const items = this.pickedPoints;
+    this.showAll(items, 0.85, MOST_ZOOM * this.view.fit);
+    this.status.textContent = `${counted(items.length, "point")} shown`;
   }
 
   resized() {
@@ -252,7 +286,8 @@ class Explorer {
     const there = this.state.past.at(-1);
     return element("div", { class: "anx-buttons" },
       there !== undefined ? element("button", { type: "button", onclick: () => this.back() }, "← back to ", element("code", {}, this.data.ids[there])) : null,
-      item < this.data.points ? element("button", { type: "button", onclick: () => this.choose([item], true) }, "add to the selection") : null);
+      item < this.data.points ? element("button", { type: "button", onclick: () => this.choose([item], true) }, "add to the selection") : null,
+      this.pickedPoints.length ? element("button", { type: "button", onclick: () => this.showPicked() }, "zoom to its lines") : null);
   }
 
   listed(items) {
@@ -331,6 +366,11 @@ class Explorer {
     else this.clear();
     event.stopPropagation();
   }
+}
+
+// A notebook would take the keys of its commands: d twice deletes the cell, 0 twice restarts.
+function keepFromNotebook(event) {
+  if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
 }
 
 function save(name, text, type) {

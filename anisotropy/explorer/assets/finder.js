@@ -16,7 +16,7 @@ class Finder {
     });
     this.choice = element("select", { onchange: () => this.choose() }, element("option", { value: "" }, "choose a list"), this.groups());
     this.says = element("p", { class: "anx-hint" });
-    this.box = element("ul", { id, role: "listbox", tabindex: "0", "aria-label": "Results", onkeydown: (event) => this.pressed(event) });
+    this.box = element("ul", { id, role: "listbox", tabindex: "0", ...OWN_KEYS, "aria-label": "Results", onkeydown: (event) => this.pressed(event) });
     this.all = element("button", { type: "button", hidden: true, onclick: () => hooks.choose(this.items) }, "select all of these");
     this.root = element("section", { class: "anx-find", "aria-label": "Find" },
       element("label", {}, "Search", this.search), element("label", {}, "Lists", this.choice), this.says, this.all, this.box);

@@ -1,6 +1,6 @@
 // One map: points as pixels below, and above them what is picked, on a second canvas.
 
-const COLORS = { positive: "#009E73", negative: "#D55E00", picked: "#000000", chosen: "#E69F00" };
+const COLORS = { positive: "#009E73", negative: "#A3247C", picked: "#000000", chosen: "#E69F00" };
 const WHITE_RIM = [255, 255, 255], CHOSEN_RIM = rgb(COLORS.chosen);
 const NEAR_ENOUGH = 14;
 
@@ -10,7 +10,7 @@ class PointMap {
     this.sides = sides;
     this.hooks = hooks;
     this.below = element("canvas", { "aria-hidden": "true" });
-    this.above = element("canvas", { tabindex: "0", role: "application", class: "anx-above" });
+    this.above = element("canvas", { tabindex: "0", role: "application", class: "anx-above", ...OWN_KEYS });
     this.tip = element("div", { class: "anx-tip", hidden: true });
     this.frame = element("div", { class: "anx-frame" }, this.below, this.above, this.tip);
     this.size = { width: 0, height: 0, ratio: 1 };
@@ -302,6 +302,7 @@ function listenTo(map) {
   above.addEventListener("pointercancel", stop);
   above.addEventListener("pointerleave", () => hooks.hover(-1));
   above.addEventListener("wheel", (event) => {
+    if (!hooks.takesWheel(event, above)) return;
     event.preventDefault();
     hooks.zoom(Math.exp(-clamp(event.deltaY, -120, 120) * 0.004), map.at(...where(event)));
   }, { passive: false });

@@ -38,12 +38,13 @@ class Panel {
     ));
   }
 
-  // Positives and negatives of an item, for the lines.
+  // Positives and negatives of an item, for the lines: documents of a query, queries of a document.
   links(item) {
     const row = this.rows.get(item), { data } = this;
     if (row === undefined) {
-      const { positives } = this.queriesOf(item);
-      return { positives, negatives: data.spaces.map(() => []) };
+      const { positives, lists } = this.queriesOf(item);
+      const others = (list) => list.map(([, query]) => query).filter((query) => !positives.includes(query));
+      return { positives, negatives: lists.map(others) };
     }
     const positives = this.judged(row).map((pair) => data.judgments.item[pair]);
     const negatives = data.spaces.map((space) =>
@@ -113,7 +114,20 @@ class Panel {
     const left = first.filter((at) => !this.isTop(spaces[0].lists.elsewhere[at])).length;
     const came = second.filter((at) => !this.isTop(spaces[1].lists.elsewhere[at])).length;
     const kept = Math.round(changes.neighbors_kept[row] * 10);
-    return element("p", {}, `From ${spaces[0].label} to ${spaces[1].label}: ${kept} of the 10 best documents stay; of the top ${this.data.neighbors}, ${left} left and ${came} came.`);
+    const way = `From ${spaces[0].label} to ${spaces[1].label}`;
+    return [
+      element("p", {}, `${way}: ${this.movedPositive(row)}${kept} of the 10 best documents stay; of the top ${this.data.neighbors}, ${left} left and ${came} came.`),
+      element("p", { class: "anx-hint" }, `${way} a document goes up (↑) or down (↓) by so many ranks; = is the same rank. Green: judged positive.`),
+    ];
+  }
+
+  // How the best judged positive moved, where there is one.
+  movedPositive(row) {
+    const pairs = this.judged(row);
+    if (!pairs.length) return "";
+    const [before, after] = this.data.spaces.map(({ positives }) => Math.min(...pairs.map((pair) => positives.rank[pair])));
+    const which = pairs.length > 1 ? "best judged positive" : "judged positive";
+    return `the ${which} ${before === after ? `stays at rank ${whole(before)}` : `goes from rank ${whole(before)} to ${whole(after)}`}; `;
   }
 
   isTop(rank) {
@@ -187,7 +201,7 @@ class Panel {
     ].map(([words, value]) => element("tr", {}, element("th", { scope: "row" }, words), spaces.map((space) => element("td", {}, value(space)))));
     return [
       this.table(["", ...spaces.map((space) => space.label)], lines, "Values of the document"),
-      kept.length && Number.isFinite(kept[item]) ? element("p", {}, `It keeps ${Math.round(kept[item] * 10)} of its 10 nearest documents.`) : null,
+      kept.length && Number.isFinite(kept[item]) ? element("p", {}, `It keeps ${Math.round(kept[item] * 10)} of its 10 nearest documents from ${spaces[0].label} to ${spaces[1].label}.`) : null,
     ];
   }
 

@@ -2,6 +2,7 @@ export default {
   render({ model, el }) {
     const explorer = new Explorer(el, JSON.parse(model.get("_data")), {
       heading: "h3",
+      inNotebook: true,
       onSelect: (items) => {
         model.set("_chosen", items);
         model.save_changes();
