@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from anisotropy.plots import FigureKind
     from anisotropy.results import Results
+    from tests.browser import Browser
 
 
 def _folder(variable: str) -> Path:
@@ -39,6 +41,16 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     run = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     shared = run / "anisotropy-cache"
     monkeypatch.setenv("ANISOTROPY_CACHE", str(shared))
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One headless Chromium for all pages."""
+    from tests.browser import start
+
+    opened = start(tmp_path_factory.mktemp("browser"))
+    yield opened
+    opened.driver.quit()
 
 
 @pytest.fixture

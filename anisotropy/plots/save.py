@@ -67,6 +67,9 @@ class FigureKind:
         Whether the results hold what it needs.
     needs
         What that is, and which command gives it.
+    family
+        Family of measures beside whose table it stands; ``claims``, ``headline``, ``maps`` or
+        ``training`` where it is of none.
     every
         Whether it is drawn of all spaces, however many; else of many spaces the first seed of
         each method.
@@ -80,6 +83,7 @@ class FigureKind:
     caption: Callable[[Results], str]
     ready: Callable[[Results], bool]
     needs: str
+    family: str
     every: bool = False
     of_pair: bool = False
 
@@ -104,10 +108,12 @@ def _of_curve(
     title: str,
     draw: Callable[..., Figure],
     caption: Callable[[Results], str],
+    family: str,
     given: str = _MEASURED,
 ) -> FigureKind:
     """A figure that takes one kind of curve and nothing else."""
-    return FigureKind(name, title, draw, caption, _has(curve), f"curve {curve!r}; {given}")
+    needs = f"curve {curve!r}; {given}"
+    return FigureKind(name, title, draw, caption, _has(curve), needs, family)
 
 
 def _map(method: str, title: str) -> FigureKind:
@@ -119,6 +125,7 @@ def _map(method: str, title: str) -> FigureKind:
         lambda results: method in methods_of(results),
         f"map of method {method!r}; --projection {method} at 'anisotropy compare', 'analyze' or "
         "'reproduce' makes it",
+        "maps",
     )
 
 
@@ -132,6 +139,7 @@ FIGURES = {
             claims_caption,
             lambda results: bool(claims_rows(results)),
             "decided claims with a tested measure; 'anisotropy reproduce' decides them",
+            "claims",
             every=True,
         ),
         FigureKind(
@@ -142,10 +150,11 @@ FIGURES = {
             lambda results: has_pair(results) and bool(differences_rows(one_pair(results))),
             "one comparison with intervals; 'anisotropy compare' makes it, --pair LABEL picks "
             "it from several",
+            "headline",
             every=True,
             of_pair=True,
         ),
-        _of_curve("spectrum", "spectrum", "Spectrum", spectrum, spectrum_caption),
+        _of_curve("spectrum", "spectrum", "Spectrum", spectrum, spectrum_caption, "spread"),
         FigureKind(
             "uniformity_alignment",
             "Uniformity and alignment",
@@ -154,14 +163,16 @@ FIGURES = {
             lambda results: bool(uniformity_alignment_points(results)),
             "rows uniformity(t=2) and alignment(alpha=2); the default measures of 'anisotropy "
             "compare', 'analyze' and 'reproduce' hold them where queries are judged",
+            "uniformity",
         ),
-        _of_curve("cosines", "cosines", "Cosines", cosines, cosines_caption),
+        _of_curve("cosines", "cosines", "Cosines", cosines, cosines_caption, "cone"),
         _of_curve(
             "distances",
             "distances",
             "Query-document distances",
             distances,
             distances_caption,
+            "query_document",
         ),
         FigureKind(
             "movement",
@@ -171,6 +182,7 @@ FIGURES = {
             movement_ready,
             "one comparison of judged queries (curve 'changes'); 'anisotropy compare' makes it, "
             "--pair LABEL picks it from several",
+            "query_document",
             every=True,
             of_pair=True,
         ),
@@ -180,6 +192,7 @@ FIGURES = {
             "Hubs",
             hubness,
             hubness_caption,
+            "local",
             "'anisotropy compare', 'analyze' and 'reproduce' write it with a measure of hubs, "
             "such as hubness_gini(k=10), among --measures",
         ),
@@ -189,6 +202,7 @@ FIGURES = {
             "Negative-sampling probabilities",
             negative_probability,
             negative_probability_caption,
+            "negatives",
             _JUDGED,
         ),
         FigureKind(
@@ -198,6 +212,7 @@ FIGURES = {
             lorenz_caption,
             _has("negative_probability", "lorenz"),
             f"curve 'negative_probability' with a column 'lorenz'; {_JUDGED}",
+            "negatives",
         ),
         _of_curve(
             "negative_profile",
@@ -205,6 +220,7 @@ FIGURES = {
             "What is in the mined lists",
             negative_profile,
             negative_profile_caption,
+            "negatives",
             _JUDGED,
         ),
         _map("tsne", "Map of queries and documents (t-SNE)"),
@@ -218,6 +234,7 @@ FIGURES = {
             _has("history"),
             "curve 'history'; 'anisotropy compare', 'analyze' and 'reproduce' write it for "
             "checkpoints that were trained here (not for stores)",
+            "training",
             every=True,
         ),
     )

@@ -8,8 +8,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from anisotropy.comparison.deciding import LEAST_SEEDS
-from anisotropy.report.cells import Cell, cell, number_cell
-from anisotropy.report.numbers import interval, number, probability, signed
+from anisotropy.report.cells import (
+    Cell,
+    Table,
+    cell,
+    column,
+    number_cell,
+    numbers_column,
+    row,
+    table,
+)
+from anisotropy.report.numbers import interval, minus, number, probability, signed
 from anisotropy.results import Results
 
 Record = Mapping[str, Any]
@@ -191,81 +200,121 @@ def _steps(record: Record) -> str:
 
 
 def claims_view(results: Results) -> dict[str, Any]:
-    """What the page shows: the claims, the same claims between other methods, every part."""
+    """What the page shows of decided claims.
+
+    Returns
+    -------
+    dict
+        ``what`` the claims are between and ``few`` seeds; tables ``claims`` (outcomes),
+        ``measures`` of these, ``others`` (the same claims between other methods) and every
+        ``parts``. Empty where nothing was decided.
+    """
     groups = contrasts_of(decided(results))
     if not groups:
-        empty: dict[str, Any] = {"claims": [], "others": None, "what": "", "few": ""}
-        return {**empty, "parts": {"head": [], "rows": []}}
+        return {}
     (first, records), *rest = groups.items()
     return {
         "what": f"{heading(first, records)}{_steps(records[0])}",
         "few": few_seeds(records),
-        "claims": [_claim_view(records, letter) for letter in letters_of(records)],
+        "claims": _outcomes(records),
+        "measures": _measures(records),
         "others": _others(rest),
         "parts": _all_parts(groups),
     }
 
 
-def _claim_view(records: Sequence[Record], letter: str) -> dict[str, Any]:
-    method, checkpoints = scopes_of(records, letter)
-    shown = shown_record(method, checkpoints)
-    return {
-        "claim": letter,
-        "text": method["text"],
-        "method": outcome_text(method),
-        "outcome": method["outcome"],
-        "checkpoints": checkpoints_text(checkpoints),
-        "parts": [(part_text(part).replace("-", "−"), part["role"]) for part in shown["parts"]],
-        "note": shown["note"],
-    }
+def _outcomes(records: Sequence[Record]) -> Table:
+    head = [column("", "letter", "claim"), column("for the method", "method", "p_holm"),
+            column("for these checkpoints")]  # fmt: skip
+    rows = []
+    for letter in letters_of(records):
+        method, checkpoints = scopes_of(records, letter)
+        claim = {**cell(letter, letter, method["text"]), "after": method["text"]}
+        said, of_checkpoints = outcome_text(method), checkpoints_text(checkpoints)
+        outcome = cell(
+            said, method["outcome"], _value(method["p_holm"]), kind=_bold(method["outcome"])
+        )
+        rows.append(row(claim, outcome, cell(of_checkpoints, kind=_bold(of_checkpoints))))
+    return table("claims", head, rows, "claims")
 
 
-def _others(groups: Sequence[tuple[str, Sequence[Record]]]) -> dict[str, Any] | None:
+def _bold(outcome: str) -> str:
+    return "clear" if outcome.startswith("supported") else ""
+
+
+def _measures(records: Sequence[Record]) -> Table:
+    head = [column("claim"), column("measures"), column("note")]
+    rows = []
+    for letter in letters_of(records):
+        shown = shown_record(*scopes_of(records, letter))
+        lines = [minus(part_text(part)) for part in shown["parts"]]
+        measures = cell("", "; ".join(lines), kind="wrap", small=lines)
+        rows.append(row(cell(letter), measures, cell(str(shown["note"]), kind="wrap")))
+    return table("claim-measures", head, rows)
+
+
+def _others(groups: Sequence[tuple[str, Sequence[Record]]]) -> Table | None:
     """Outcomes of the claims between other methods, a row a contrast."""
     if not groups:
         return None
     letters = list(dict.fromkeys(r["claim"] for _, records in groups for r in records))
-    rows: list[list[Cell]] = []
+    rows = []
     for name, records in groups:
         known = set(letters_of(records))
-        cells = [_both(*scopes_of(records, x)) if x in known else cell("") for x in letters]
-        about = cell(name)
-        about["interval"] = f"{records[0]['what']}{_steps(records[0])}"
-        rows.append([about, *cells])
-    return {"head": ["between", *letters], "rows": rows}
+        cells = [_both(*scopes_of(records, x)) if x in known else cell("", "", "")
+                 for x in letters]  # fmt: skip
+        what = f"{records[0]['what']}{_steps(records[0])}"
+        rows.append(row(cell(name, name, what, small=[what]), *cells))
+    head = [column("between", "between", "what")]
+    head += [column(x, f"{x} method", f"{x} checkpoints") for x in letters]
+    return table("attribution", head, rows)
 
 
 def _both(method: Record, checkpoints: Sequence[Record]) -> Cell:
-    shown = cell(method["outcome"])
-    shown["interval"] = f"checkpoints: {checkpoints_text(checkpoints)}"
-    return shown
+    of_checkpoints = checkpoints_text(checkpoints)
+    return cell(method["outcome"], method["outcome"], of_checkpoints,
+                small=[f"checkpoints: {of_checkpoints}"])  # fmt: skip
 
 
-def _all_parts(groups: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
-    head = ["between", "claim", "scope", "measure", "against", "role", "difference",
-            "95% interval", "margin", "p", "n", "outcome"]  # fmt: skip
+def _all_parts(groups: Mapping[str, Sequence[Record]]) -> Table:
+    head = [
+        column("between"),
+        column("claim"),
+        column("scope", "scope", "seed"),
+        column("measure", "measure", "side", "on"),
+        column("against"),
+        column("role", "role", "direction", "scale"),
+        numbers_column("difference"),
+        numbers_column("95% interval", "ci_low", "ci_high"),
+        numbers_column("margin"),
+        numbers_column("p"),
+        numbers_column("n"),
+        column("outcome", "outcome", "note"),
+    ]
     rows = []
     for name, records in groups.items():
         for record in records:
             seed = "" if record["seed"] is None else f", seed {record['seed']}"
-            about = [cell(name), cell(record["claim"]), cell(f"{record['scope']}{seed}")]
-            rows += [[*about, *_part_cells(part)] for part in record["parts"]]
-    return {"head": head, "rows": rows}
+            scope = cell(f"{record['scope']}{seed}", record["scope"], record["seed"])
+            about = [cell(name), cell(record["claim"]), scope]
+            rows += [row(*about, *_part_cells(part)) for part in record["parts"]]
+    return table("claim-parts", head, rows)
 
 
 def _part_cells(part: Record) -> list[Cell]:
     low, high = _value(part["ci_low"]), _value(part["ci_high"])
     relative = " (relative)" if part["scale"] == "relative" else ""
-    outcome = cell(part["outcome"])
-    outcome["interval"] = part["note"]
+    p = _value(part["p"])
     return [
-        cell(f"{part['side']} {part['measure']} (on {part['on']})"),
+        cell(f"{part['side']} {part['measure']} (on {part['on']})",
+             part["measure"], part["side"], part["on"]),
         cell(part["against"]),
-        cell(f"{part['role']}, {part['direction']}{relative}"),
+        cell(f"{part['role']}, {part['direction']}{relative}",
+             part["role"], part["direction"], part["scale"]),
         number_cell(_value(part["delta"]), 3),
-        cell(interval(low, high), "" if math.isnan(low) else f"{low!r} {high!r}", "number"),
-        number_cell(part["margin"], 3),
-        cell(probability(_value(part["p"])), _value(part["p"]), "number"),
-        cell(f"{part['n']:,}" if part["n"] else "", str(part["n"]), "number"),
-        outcome,
-    ]
+        cell(interval(low, high), low, high, kind="number"),
+        number_cell(_value(part["margin"]), 3),
+        cell(probability(p), p, kind="number"),
+        cell(f"{part['n']:,}" if part["n"] else "", part["n"], kind="number"),
+        cell(part["outcome"], part["outcome"], part["note"], small=[part["note"]]),
+    ]  # fmt: skip

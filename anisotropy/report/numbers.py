@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 NONE = "–"
 
@@ -44,3 +45,8 @@ def probability(p: float) -> str:
     if math.isnan(p):
         return ""
     return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def minus(text: str) -> str:
+    """Hyphens in front of numbers as minus signs."""
+    return re.sub(r"(?<![\w.])-(?=\d)", "−", text)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anisotropy.files import write_text
 from anisotropy.report.view import view_of
 from anisotropy.results import Results
+
+if TYPE_CHECKING:
+    from anisotropy.plots import FigureKind
 
 _DPI = 200
 
@@ -47,8 +51,7 @@ def render_html(results: Results) -> str:
     script = _resource("copy.js").strip()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     page = template.render(
-        view=view_of(results),
-        figures=_figures(results),
+        view=view_of(results, _figures(results)),
         style=_resource("report.css"),
         script=script,
         script_digest=digest,
@@ -62,22 +65,38 @@ def _resource(name: str) -> str:
 
 
 def _figures(results: Results) -> list[dict[str, Any]]:
-    """Name, title, caption and data of each figure whose curves are there."""
-    from anisotropy.plots import available, render
+    """Place, title, caption and data of each figure whose curves are there."""
+    from anisotropy.plots import available
+
+    return [_figure(kind, kind.of(results)) for kind in available(results)]
+
+
+def _figure(kind: FigureKind, shown: Results) -> dict[str, Any]:
+    from anisotropy.plots import render
     from anisotropy.plots.style import COLUMN
 
-    figures = []
-    for kind in available(results):
-        shown = kind.of(results)
-        figure = kind.draw(shown, caption=False)
-        data = base64.b64encode(render(figure, "png", _DPI)).decode()
-        figures.append(
-            {
-                "name": kind.name,
-                "title": kind.title,
-                "caption": kind.caption(shown),
-                "data": f"data:image/png;base64,{data}",
-                "wide": bool(figure.get_figwidth() > COLUMN),
-            }
-        )
-    return figures
+    figure = kind.draw(shown, caption=False)
+    data = render(figure, "png", _DPI)
+    width, height = _size(data)
+    caption = kind.caption(shown)
+    return {
+        "name": kind.name,
+        "family": kind.family,
+        "title": kind.title,
+        "caption": caption,
+        "alt": f"{kind.title}. {_gist(caption)}",
+        "data": f"data:image/png;base64,{base64.b64encode(data).decode()}",
+        "width": width,
+        "height": height,
+        "wide": bool(figure.get_figwidth() > COLUMN),
+    }
+
+
+def _size(png: bytes) -> tuple[int, int]:
+    """Width and height in pixels, which the head of a PNG holds: pages do not jump then."""
+    return int.from_bytes(png[16:20]), int.from_bytes(png[20:24])
+
+
+def _gist(caption: str) -> str:
+    """First sentence of a caption."""
+    return re.split(r"(?<=[.:])\s+(?=[A-Z])", caption, maxsplit=1)[0]

@@ -2,99 +2,125 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from anisotropy.plots.words import gist
-from anisotropy.report.cells import Cell, cell, number_cell
+from anisotropy.report.cells import (
+    Cell,
+    Row,
+    Table,
+    cell,
+    column,
+    number_cell,
+    numbers_column,
+    row,
+    table,
+)
 from anisotropy.report.numbers import interval, probability, signed
 from anisotropy.report.rows import title_of
-from anisotropy.results import Curve, Results
+from anisotropy.results import Association, Curve, Results, Similarity
 
 _MOST = 10
 _TEXT = 240
 _SHOWN = ("relative_positive_distance", "margin")
+_SPACES = column("spaces", "space", "baseline")
 
 
-def similarity_table(results: Results) -> dict[str, Any]:
+def similarity_table(results: Results) -> Table:
     """Every similarity; the two spaces are named where there are several comparisons."""
     several = len(results.comparisons) > 1
-    head = ["measure", *(["spaces"] if several else []), "side", "value", "95% interval"]
-    rows = []
-    for row in results.likenesses:
-        cells = [cell(f"{row.space} against {row.baseline}")] if several else []
-        cells += [
-            cell(row.side),
-            number_cell(row.value),
-            cell(interval(row.ci_low, row.ci_high), None, "number"),
-            number_cell(row.null_mean, 3),
-            number_cell(row.null_sd, 3),
-            cell(probability(row.null_p), row.null_p, "number"),
-            cell(f"{row.n:,}" if row.n else "", str(row.n), "number"),
-        ]
-        rows.append(
-            {"measure": row.measure, "gist": gist(row.measure), "direction": "", "cells": cells}
-        )
-    return {"head": [*head, "null", "null sd", "null p", "n"], "rows": rows}
+    head = [column("measure"), *([_SPACES] if several else []), column("side")]
+    head += [numbers_column("value"), numbers_column("95% interval", "ci_low", "ci_high"),
+             numbers_column("null", "null_mean"), numbers_column("null sd", "null_sd"),
+             numbers_column("null p", "null_p"), numbers_column("n")]  # fmt: skip
+    return table("similarity", head, (_similarity(x, several) for x in results.likenesses))
 
 
-def association_table(results: Results) -> dict[str, Any]:
+def _similarity(found: Similarity, several: bool) -> Row:
+    about = cell(found.measure, found.measure, kind="code", small=[gist(found.measure)])
+    spaces = [_spaces(found.space, found.baseline)] if several else []
+    return row(
+        about, *spaces, cell(found.side), number_cell(found.value), _interval(found),
+        number_cell(found.null_mean, 3), number_cell(found.null_sd, 3),
+        cell(probability(found.null_p), found.null_p, kind="number"),
+        cell(f"{found.n:,}" if found.n else "", found.n, kind="number"),
+    )  # fmt: skip
+
+
+def _spaces(space: str, baseline: str) -> Cell:
+    return cell(f"{space} against {baseline}", space, baseline)
+
+
+def _interval(found: Similarity | Association) -> Cell:
+    return cell(interval(found.ci_low, found.ci_high), found.ci_low, found.ci_high, kind="number")
+
+
+def association_table(results: Results) -> Table:
     """Every association of a change in geometry with a change in ranking."""
     several = len(results.comparisons) > 1
-    head = [*(["spaces"] if several else []), "change in", "with the change in"]
-    rows: list[list[Cell]] = []
-    for row in results.links:
-        cells = [cell(f"{row.space} against {row.baseline}")] if several else []
-        cells += [
-            cell(row.geometry),
-            cell(row.effectiveness),
-            number_cell(row.correlation, 3),
-            cell(interval(row.ci_low, row.ci_high), f"{row.ci_low!r} {row.ci_high!r}", "number"),
-            cell(f"{row.n:,}", str(row.n), "number"),
+    head = [column("change in"), column("with the change in"), *([_SPACES] if several else [])]
+    head += [numbers_column("Spearman correlation"),
+             numbers_column("95% interval", "ci_low", "ci_high"), numbers_column("n")]  # fmt: skip
+    rows = [
+        row(cell(found.geometry), cell(found.effectiveness),
+            *([_spaces(found.space, found.baseline)] if several else []),
+            number_cell(found.correlation, 3), _interval(found),
+            cell(f"{found.n:,}", found.n, kind="number"))
+        for found in results.links
+    ]  # fmt: skip
+    return table("associations", head, rows)
+
+
+def changed_queries(pairs: Iterable[Results]) -> list[dict[str, Any]]:
+    """The queries that gained most in nDCG@10, and those that lost most, of each comparison."""
+    found = []
+    for place, pair in enumerate(pairs, 1):
+        tables = [
+            (word, _queries(f"{word.lower()}-{place}", pair, curve, chosen))
+            for curve in pair.curves
+            for word, chosen in _extremes(curve)
+            if chosen
         ]
-        rows.append(cells)
-    return {"head": [*head, "Spearman correlation", "95% interval", "n"], "rows": rows}
+        if tables:
+            found.append({"id": f"queries-{place}", "title": title_of(pair), "tables": tables})
+    return found
 
 
-def changed_queries(pair: Results, titled: bool) -> list[dict[str, Any]]:
-    """The queries that gained most in nDCG@10, and those that lost most, of one comparison."""
-    tables = []
-    for curve in pair.curves:
-        delta = curve.columns["nDCG@10_delta"]
-        order = np.argsort(-delta, kind="stable")
-        gains = [int(i) for i in order if delta[i] > 0][:_MOST]
-        losses = [int(i) for i in order[::-1] if delta[i] < 0][:_MOST]
-        for word, chosen in (("Largest gains", gains), ("Largest losses", losses)):
-            if chosen:
-                title = f"{word}: {title_of(pair)}" if titled else word
-                tables.append({"title": title, **_queries(pair, curve, chosen)})
-    return tables
+def _extremes(curve: Curve) -> list[tuple[str, list[int]]]:
+    delta = curve.columns["nDCG@10_delta"]
+    order = np.argsort(-delta, kind="stable")
+    gains = [int(i) for i in order if delta[i] > 0][:_MOST]
+    losses = [int(i) for i in order[::-1] if delta[i] < 0][:_MOST]
+    return [("Gains", gains), ("Losses", losses)]
 
 
-def _queries(pair: Results, curve: Curve, chosen: list[int]) -> dict[str, Any]:
+def _queries(name: str, pair: Results, curve: Curve, chosen: list[int]) -> Table:
     a, b = pair.labels
     columns = curve.columns
-    shown = [name for name in _SHOWN if f"{name}_delta" in columns]
-    head = ["query", *(["text"] if "text" in columns else []), f"nDCG@10 in {a}", f"in {b}"]
-    head += ["difference", *(f"{name}: difference" for name in shown), "neighbors kept"]
+    shown = [measure for measure in _SHOWN if f"{measure}_delta" in columns]
+    texts = "text" in columns
+    head = [column("query"), *([column("text")] if texts else [])]
+    head += [numbers_column(f"nDCG@10 in {a}"), numbers_column(f"nDCG@10 in {b}")]
+    head += [numbers_column(f"difference in {x}") for x in ("nDCG@10", *shown)]
+    head += [numbers_column("neighbors kept")]
     rows = []
     for i in chosen:
-        cells = [cell(str(columns["query_id"][i]))]
-        if "text" in columns:
-            cells.append(cell(_short(str(columns["text"][i])), None, "wrap"))
-        cells += [number_cell(float(columns[f"nDCG@10_{side}"][i]), 3) for side in ("a", "b")]
-        cells += [_signed(float(columns[f"{n}_delta"][i])) for n in ("nDCG@10", *shown)]
-        cells.append(number_cell(float(columns["neighbors_kept"][i]), 2))
-        rows.append(cells)
-    return {"head": head, "rows": rows}
+        text = [_text(str(columns["text"][i]))] if texts else []
+        values = [number_cell(float(columns[f"nDCG@10_{side}"][i]), 3) for side in ("a", "b")]
+        values += [_signed(float(columns[f"{x}_delta"][i])) for x in ("nDCG@10", *shown)]
+        kept = number_cell(float(columns["neighbors_kept"][i]), 2)
+        rows.append(row(cell(str(columns["query_id"][i])), *text, *values, kept))
+    return table(name, head, rows)
 
 
 def _signed(value: float) -> Cell:
-    return cell("–", "") if math.isnan(value) else cell(signed(value), value, "number")
+    return cell("–" if value != value else signed(value), value, kind="number")
 
 
-def _short(text: str) -> str:
+def _text(text: str) -> Cell:
     line = " ".join(text.split())
-    return line if len(line) <= _TEXT else line[: _TEXT - 1] + "…"
+    shown = line if len(line) <= _TEXT else line[: _TEXT - 1] + "…"
+    return cell(shown, line, kind="wrap")

@@ -113,6 +113,8 @@ def seeds_text(results: Results) -> str:
     if not seeds:
         return ""
     counts = " and ".join(f"{count} seeds of {name}" for name, count in seeds.items())
+    if len(seeds) > 2 and len(set(seeds.values())) == 1:
+        counts = f"{next(iter(seeds.values()))} seeds of each method"
     return f"means over {counts}; intervals and p are over seeds and queries"
 
 

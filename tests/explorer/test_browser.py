@@ -18,10 +18,8 @@ from selenium.webdriver.support.ui import Select
 
 import anisotropy as an
 from anisotropy.explorer import ExplorerData, ExplorerOptions, build, write_page
-from anisotropy.report import write_html
-from tests.explorer.conftest import Browser
+from tests.browser import Browser
 from tests.explorer.making import EVIL, pair
-from tests.plots.sample import comparison
 
 OPTIONS = ExplorerOptions(projections=("pca", "tsne"), neighbors=12, points=150)
 
@@ -456,14 +454,6 @@ def test_one_space_alone(browser: Browser, tmp_path: Path) -> None:
     assert not any(word in shown for word in ("null", "undefined", "NaN", "[object"))
     browser.picture("explorer-one")
     assert browser.complaints() == []
-
-
-def test_the_report_opens_without_complaint_or_request(browser: Browser, tmp_path: Path) -> None:
-    path = write_html(comparison(), tmp_path / "report.html")
-    browser.open(path)
-    assert browser.complaints() == []
-    assert browser.requests() == [path.as_uri()]
-    browser.picture("report")
 
 
 def test_the_public_function_writes_the_page(browser: Browser, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 import anisotropy as an
 from anisotropy.errors import MissingExtra, UsageError
 from anisotropy.explorer import Explorer
-from tests.explorer.conftest import Browser
+from tests.browser import Browser
 from tests.explorer.making import pair
 
 PAGE = """<!doctype html><meta charset="utf-8"><div id="explorer"></div>

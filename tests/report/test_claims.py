@@ -18,7 +18,7 @@ from anisotropy.report import claims_text, method_table
 from anisotropy.report.claims_tables import claims_csv, claims_markdown
 from anisotropy.report.page import render_html
 from anisotropy.results import Measurement, Results
-from tests.plots.sample import analysis, comparison
+from tests.plots.sample import analysis, comparison, thin
 from tests.report.test_report import EVIL, Page
 
 
@@ -45,7 +45,7 @@ def record(scope: str, seed: int | None, **more: Any) -> dict[str, Any]:
 
 
 def results(*records: dict[str, Any]) -> Results:
-    found = comparison()
+    found = thin(comparison())
     found.claims = list(records)
     return found
 
@@ -98,9 +98,10 @@ def test_the_page_opens_with_them_and_holds_every_part() -> None:
     assert html.index('id="claims"') < html.index('id="headline"')
     for words in ("DANCE ranks better", "the loss alone", "supported, p (Holm) 0.025"):
         assert words in page.words
+    assert html.index('id="claims"') < html.index('id="changes"')
     for whole in ("0.0321", "0.0654", "-0.1234"):
-        assert f'data-whole="{whole}"' in html
-    assert "claims" not in Page(render_html(comparison())).ids
+        assert f'data-csv="[{whole}]"' in html
+    assert "claims" not in Page(render_html(thin(comparison()))).ids
 
 
 def test_hostile_claims_stay_text() -> None:

@@ -18,10 +18,19 @@ from anisotropy.report import FORMATS, format_results, terminal_table, write_htm
 from anisotropy.report.numbers import interval, number, probability, signed
 from anisotropy.report.page import render_html
 from anisotropy.report.pairwise import similarity_table
-from anisotropy.results import Association, Results, Similarity
-from tests.plots.sample import ROWS, analysis, comparison, thin
+from anisotropy.report.provenance import withheld_table
+from anisotropy.report.references import linked
+from anisotropy.report.view import view_of
+from anisotropy.results import Association, Results, Similarity, Withheld
+from tests.plots.sample import ROWS, analysis, comparison, reproduction, thin
 
 EVIL = "<script>alert(1)</script>"
+SOURCES = (
+    "https://arxiv.org/",
+    "https://doi.org/",
+    "https://distill.pub/",
+    "https://www.jmlr.org/",
+)
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
 
@@ -33,6 +42,8 @@ class Page(HTMLParser):
         self.open: list[str] = []
         self.tags: list[str] = []
         self.ids: list[str] = []
+        self.headings: list[str] = []
+        self.nav: list[str] = []
         self.urls: list[tuple[str, str, str]] = []
         self.text: list[str] = []
         self.cells: list[str] = []
@@ -44,6 +55,9 @@ class Page(HTMLParser):
         for name, value in attrs:
             if name == "id":
                 self.ids.append(value or "")
+                self.headings += [value or ""] * (tag in ("h1", "h2", "h3", "h4"))
+            if name == "href" and "nav" in self.open:
+                self.nav.append((value or "")[1:])
             if name in ("src", "href", "action", "data", "srcset"):
                 self.urls.append((tag, name, value or ""))
         if tag in ("td", "th"):
@@ -81,10 +95,10 @@ def test_page_has_every_headline_row(compared: Page) -> None:
             row = next(
                 i
                 for i, cell in enumerate(compared.cells)
-                if cell.startswith(f"{measure} · {side}, on {on}")
+                if cell.startswith(f"{measure} {side}, on {on}")
             )
             shown = compared.cells[row + 1 : row + 3]
-            assert [cell.split("[")[0].split("null")[0] for cell in shown] == [
+            assert [cell.split("[")[0] for cell in shown] == [
                 number(value).replace("-", "−") for value in values[:2]
             ]
 
@@ -94,42 +108,85 @@ def test_page_says_what_was_compared_and_what_is_in_doubt(compared: Page) -> Non
     order = [
         "dance against ance",
         "docstrings, not MS MARCO",
-        "In doubt: read this first",
+        "The geometry changed; no change in the ranking of documents is shown",
+        "What changed, and what it means",
+        "dance more isotropic mean_cosine queries −0.279 [−0.291, −0.267]",
+        "The common direction of the queries and documents is weaker in dance",
+        "What is in doubt",
         "normalization is not recorded",
-        "Headline",
-        "What changed beyond its uncertainty",
-        "Figures",
-        "All measurements, by family",
-        "Blind to: collapse to a few dimensions",
-        "How alike the two spaces are",
-        "Withheld",
-        "a scores by dot product, b by cosine",
-        "Warnings",
         "3 documents are empty",
+        "one checkpoint a side",
+        "Headline",
+        "Families",
+        "Blind to collapse to a few dimensions",
+        "Maps",
+        "Training",
+        "Which queries changed",
+        "How alike the two spaces are",
         "Provenance",
         "training_args.bin",
+        "Warnings",
+        "3 documents are empty",
+        "Withheld",
+        "a scores by dot product, b by cosine",
         "Methods",
+        "arXiv 2005.10242",
+        "Holm, Scand. J. Statist.",
     ]
-    places = [words.index(text, words.index("In doubt") if i > 2 else 0) for i, text in enumerate(order)]  # fmt: skip
-    assert places == sorted(places)
-    assert "dance more isotropic : queries mean_cosine (on unit) is lower in dance" in words
-    assert "No clear difference in: cross gap" in words
+    place = words.index("docstrings, split dev")
+    for text in order[1:]:
+        place = words.index(text, place)
+    assert words.startswith(f"{order[0]}: anisotropy")
+    assert "no clear difference: gap (cross)" in words
 
 
 def test_every_section_has_an_anchor(compared: Page) -> None:
     assert len(compared.ids) == len(set(compared.ids))
-    wanted = {"doubts", "headline", "changes", "figures", "families", "similarity", "withheld",
-              "warnings", "provenance", "methods", "family-cone", "figure-spectrum"}  # fmt: skip
-    assert wanted <= set(compared.ids)
-    for tag, name, url in compared.urls:
-        if tag == "a" and url.startswith("#"):
-            assert url[1:] in compared.ids, (name, url)
+    links = {url[1:] for tag, _, url in compared.urls if tag == "a" and url.startswith("#")}
+    assert links <= set(compared.ids)
+    assert len(compared.headings) > 25
+    for heading in compared.headings[1:]:  # the first is the title
+        assert heading in links
+    wanted = {"doubts", "headline", "changes", "families", "maps", "training", "queries",
+              "similarity", "provenance", "warnings", "withheld", "methods"}  # fmt: skip
+    assert set(compared.nav) == wanted
+    assert {"family-cone", "figure-spectrum", "mining", "recipes", "references"} <= links
+
+
+def test_a_figure_stands_in_its_family(html: str) -> None:
+    places = {
+        "headline": ["differences"],
+        "family-cone": ["cosines"],
+        "family-spread": ["spectrum"],
+        "family-uniformity": ["uniformity_alignment"],
+        "family-local": ["hubness"],
+        "family-query_document": ["distances", "movement"],
+        "family-negatives": ["negative_probability", "lorenz", "negative_profile"],
+        "maps": ["tsne", "pca"],
+        "training": ["history"],
+    }
+    found: dict[str, list[str]] = {}
+    heading = ""
+    for kind, name in re.findall(r'<(h[23]|figure) id="(?:figure-)?([^"]+)"', html):
+        if kind == "figure":
+            found.setdefault(heading, []).append(name)
+        else:
+            heading = name
+    assert found == places
+
+
+def test_figures_have_a_text_of_their_own(html: str) -> None:
+    texts = re.findall(r'<img [^>]*alt="([^"]*)"', html)
+    assert len(texts) == len(set(texts)) == 13
+    assert all(40 < len(text) < 400 for text in texts)
+    (spectrum,) = [text for text in texts if text.startswith("Spectrum. ")]
+    assert "Eigenvalues of the centered covariance" in spectrum
 
 
 def test_page_loads_nothing(compared: Page, html: str) -> None:
     for tag, _, url in compared.urls:
         if tag == "a":
-            assert url.startswith(("#", "https://arxiv.org/", "https://distill.pub/"))
+            assert url.startswith(("#", *SOURCES))
         else:
             assert tag == "img"
             assert url.startswith("data:image/png;base64,")
@@ -169,7 +226,7 @@ def test_texts_from_elsewhere_stay_text(tmp_path: Path) -> None:
     assert {url[:5] for tag, _, url in page.urls if tag == "img"} == {"data:"}
     assert EVIL in page.words
     assert "{{ 7 * 7 }}" in page.words
-    assert "49" not in page.words.split("Warnings")[-1].split("Provenance")[0]
+    assert "49" not in page.words.split("Warnings")[-1].split("Withheld")[0]
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
@@ -178,7 +235,9 @@ def test_analysis_of_one_or_many(count: int) -> None:
     page = Page(render_html(results))
     for label in results.labels:
         assert label in page.words
-    assert "What stands out against chance" in page.words
+    assert "What stands out, and what it means" in page.words
+    assert "Nothing is compared here" in page.words
+    assert ("--baseline LABEL" in page.words) == (count > 1)
     assert "similarity" not in page.ids
 
 
@@ -189,11 +248,12 @@ def test_similarities_stand_beside_their_nulls() -> None:
         Similarity("queries", "rbo(p=0.9)", 0.46, null_mean=0.02),
     ]
     table = similarity_table(results)
-    first, second = (dict(zip(table["head"][1:], row["cells"], strict=True))
-                     for row in table["rows"])  # fmt: skip
+    names = [column["text"] for column in table["head"]]
+    first, second = (dict(zip(names, row["cells"], strict=True))
+                     for row in table["groups"][0]["rows"])  # fmt: skip
     shown = [first[name]["text"] for name in ("null", "null sd", "null p", "n")]
     assert shown == ["0.0127", "0.00345", "0.067", "1,203"]
-    assert first["null p"]["whole"] == "0.0671"
+    assert first["null p"]["csv"] == "[0.0671]"
     assert [second[name]["text"] for name in ("null sd", "null p", "n")] == ["–", "", ""]
     words = Page(render_html(results)).words
     assert all(text in words for text in ("null sd", "null p", "0.00345", "0.067"))
@@ -213,6 +273,7 @@ def test_results_report_and_read_back(tmp_path: Path) -> None:
 def test_empty_results_have_a_page() -> None:
     page = Page(render_html(Results(spaces=[{"label": "a"}])))
     assert "No headline rows." in page.words
+    assert page.nav == ["changes", "headline", "provenance", "warnings", "withheld", "methods"]
 
 
 def test_json_is_everything_unrounded() -> None:
@@ -385,17 +446,86 @@ def test_the_report_says_what_the_rows_on_negatives_rest_on() -> None:
     import numpy as np
 
     import anisotropy as an
-    from anisotropy.report.view import view_of
 
     rng = np.random.default_rng(0)
     documents = rng.normal(size=(60, 6))
     qrels = {str(i): {str(i): 1} for i in range(30)}
     space = an.EmbeddingSpace(documents[:40], documents, qrels=qrels, label="x")
     results = an.analyze([space], measures=["negative_probability_kl(k=10)"], projections=[])
-    table = view_of(results)["mining"]
+    (family,) = [made for made in view_of(results)["families"] if made["name"] == "negatives"]
+    table = family["mining"]
+    names = [column["text"] for column in table["head"]]
     rows = [
-        dict(zip(table["head"], (c["text"] for c in row), strict=True)) for row in table["rows"]
+        dict(zip(names, (c["text"] for c in row["cells"]), strict=True))
+        for row in table["groups"][0]["rows"]
     ]
     (row,) = [r for r in rows if (r["drawn"], r["k"], r["center"]) == ("queries", "10", "none")]
     assert (row["items N"], row["anchors"], row["k/N"]) == ("40", "30 of 30", "0.2500")
     assert float(row["largest Gini"]) == 0.75
+    page = Page(render_html(results)).words
+    assert "Lists of 10 hold 25.0% of the pool of 40 queries and saturate it" in page
+
+
+def test_what_is_withheld_is_listed_once_with_all_its_places() -> None:
+    results = analysis(("a", "b", "c"))
+    gone = ("margin", "recipe")
+    results.withheld = [
+        *(Withheld(side, *gone, "no judgments", name)
+          for name in ("a", "b", "c") for side in ("queries", "documents")),
+        Withheld("cross", "gap", "raw", "lengths differ", "b", "a"),
+        Withheld("cross", "gap", "raw", "lengths differ", "c", "a"),
+        Withheld("cross", "gap", "raw", "dimensions differ", "c", "b"),
+        Withheld("joint", "isoscore", "unit", "too few rows"),
+    ]  # fmt: skip
+    table = withheld_table(results)
+    rows = [[cell["text"] for cell in row["cells"]] for row in table["groups"][0]["rows"]]
+    assert rows == [
+        ["margin", "queries, documents", "recipe", "every space", "no judgments"],
+        ["gap", "cross", "raw", "b against a, c against a, c against b",
+         "lengths differ (b against a, c against a); dimensions differ (c against b)"],
+        ["isoscore", "joint", "unit", "every space", "too few rows"],
+    ]  # fmt: skip
+
+
+def test_several_comparisons_stand_in_one_headline_table() -> None:
+    results = reproduction(2)
+    results.curves = []
+    page = Page(render_html(results))
+    assert page.tags.count("details") > 3
+    assert page.words.count("means over 2 seeds of each method") == 1
+    for method in ("ANCE w. Norm", "ANCE w. Dual", "DANCE"):
+        assert f"{method} against ANCE" in page.words
+    order = [page.ids.index(x) for x in ("claims", "changes", "headline", "claim-measures")]
+    assert order == sorted(order)
+    table = view_of(results)["headline"]
+    assert table["count"] == sum(row[6] for row in ROWS) <= 15
+    names = [column["text"] for column in table["head"]]
+    assert names == ["measure", "ANCE", "ANCE w. Norm", "ANCE w. Dual", "DANCE"]
+    first = table["groups"][0]["rows"][0]["cells"][2]
+    delta = next(d for d in results.deltas if d.measure == "mean_cosine")
+    assert json.loads(first["csv"])[:2] == [delta.b, delta.delta]
+
+
+def test_values_of_methods_are_their_means() -> None:
+    """Where results hold means over seeds, tables show those and not every seed."""
+    (cone, *_) = view_of(reproduction(2))["families"]
+    names = [column["text"] for column in cone["tables"][0]["head"]]
+    assert names == ["measure", "ANCE", "ANCE w. Norm", "ANCE w. Dual", "DANCE", "null", "n"]
+
+
+def test_links_are_only_made_of_addresses() -> None:
+    text = f"A (arXiv 2005.10242); doi:10.1214/aos/1176325770. {EVIL} javascript:alert(1)"
+    assert [url for _, url in linked(text) if url] == [
+        "https://arxiv.org/abs/2005.10242", "https://doi.org/10.1214/aos/1176325770",
+    ]  # fmt: skip
+    assert "".join(piece for piece, _ in linked(text)) == text
+
+
+def test_only_statistics_that_were_used_are_named() -> None:
+    results = thin(comparison())
+    words = Page(render_html(results)).words
+    assert "Efron and Stein" in words
+    assert "van der Maaten" not in words  # no map in these
+    assert "Spearman, Am. J. Psychol." not in words
+    results.links = [Association("margin", "nDCG@10", 0.5, n=9)]
+    assert "Spearman, Am. J. Psychol." in Page(render_html(results)).words

@@ -1,26 +1,57 @@
-document.addEventListener("click", function (event) {
-  var button = event.target.closest("button.copy");
-  if (!button) return;
-  var rows = Array.from(document.getElementById(button.dataset.table).rows);
-  var csv = rows.map(function (row) {
-    return Array.from(row.cells).map(function (cell) {
-      var text = "whole" in cell.dataset ? cell.dataset.whole : cell.textContent.trim();
-      return /[",\n]/.test(text) ? '"' + text.replace(/"/g, '""') + '"' : text;
-    }).join(",");
-  }).join("\n");
-  function done() {
-    button.textContent = "copied";
-    setTimeout(function () { button.textContent = "copy as CSV"; }, 1500);
+(function () {
+  function values(cell) {
+    return cell.dataset.csv ? JSON.parse(cell.dataset.csv) : [cell.textContent.trim()];
   }
-  function byHand() {
+  function field(value) {
+    var text = value === null ? "" : String(value);
+    return /[",\r\n]/.test(text) ? '"' + text.replace(/"/g, '""') + '"' : text;
+  }
+  function csvOf(table) {
+    return Array.from(table.querySelectorAll("tr:not(.group)"), function (row) {
+      return Array.from(row.cells, function (cell) { return values(cell).map(field); })
+        .flat().join(",");
+    }).join("\n") + "\n";
+  }
+  function copyByHand(text) {
     var area = document.createElement("textarea");
-    area.value = csv;
+    area.value = text;
+    area.style.position = "fixed";
     document.body.appendChild(area);
+    area.focus();
     area.select();
-    document.execCommand("copy");
+    var copied = document.execCommand("copy");
     area.remove();
-    done();
+    return copied;
   }
-  if (navigator.clipboard) navigator.clipboard.writeText(csv).then(done, byHand);
-  else byHand();
-});
+  document.addEventListener("click", function (event) {
+    var button = event.target.closest("button.copy");
+    if (!button) return;
+    var text = csvOf(document.getElementById(button.dataset.table));
+    function say(copied) {
+      button.textContent = copied === false ? "could not copy" : "copied";
+      setTimeout(function () { button.textContent = "copy as CSV"; }, 1500);
+    }
+    function byHand() {
+      say(copyByHand(text));
+      button.focus();
+    }
+    if (navigator.clipboard) navigator.clipboard.writeText(text).then(say, byHand);
+    else byHand();
+  });
+  // What is folded on the screen is printed, and found where a link leads into it.
+  var opened = [];
+  addEventListener("beforeprint", function () {
+    opened = Array.from(document.querySelectorAll("details:not([open])"));
+    opened.forEach(function (one) { one.open = true; });
+  });
+  addEventListener("afterprint", function () {
+    opened.forEach(function (one) { one.open = false; });
+  });
+  function unfold() {
+    var target = document.getElementById(location.hash.slice(1));
+    for (var one = target; one; one = one.parentElement) if (one.tagName === "DETAILS") one.open = true;
+    if (target) target.scrollIntoView();
+  }
+  addEventListener("hashchange", unfold);
+  if (location.hash) unfold();
+})();

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 
 #: Where pictures of the pages are kept; not in the repository.
-ARTIFACTS = Path(__file__).parent.parent / "artifacts"
+ARTIFACTS = Path(__file__).parent / "artifacts"
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -99,14 +98,20 @@ class Browser:
         ARTIFACTS.mkdir(exist_ok=True)
         (ARTIFACTS / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
 
+    def print(self, name: str) -> bytes:
+        """Keep the page as a PDF on A4, and return it."""
+        size = {"paperWidth": 8.27, "paperHeight": 11.69, "printBackground": True}
+        made = base64.b64decode(self.driver.execute_cdp_cmd("Page.printToPDF", size)["data"])
+        ARTIFACTS.mkdir(exist_ok=True)
+        (ARTIFACTS / f"{name}.pdf").write_bytes(made)
+        return made
 
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+
+def start(folder: Path) -> Browser:
+    """A browser that keeps its files in `folder`; skips the test where there is none."""
     program = next(filter(None, map(shutil.which, _BROWSERS)), None)
     driver = shutil.which("chromedriver")
     if program is None or driver is None:
         missing = "chromium" if program is None else "chromedriver"
         pytest.skip(f"no {missing} on the path; Debian: apt-get install chromium chromium-driver")
-    opened = Browser(program, driver, tmp_path_factory.mktemp("browser"))
-    yield opened
-    opened.driver.quit()
+    return Browser(program, driver, folder)
