@@ -40,10 +40,9 @@ def latent(n: int) -> np.ndarray:
     texts = [document.text for document in collection.documents()]
     for split in collection.splits:
         texts += [query.text for query in collection.queries(split)]
-    chosen = np.sort(np.random.default_rng(0).permutation(len(texts))[:n])
     counts = TfidfVectorizer(sublinear_tf=True, min_df=2).fit_transform(texts)
-    rows = TruncatedSVD(DIM, n_iter=2, random_state=0).fit_transform(counts)[chosen]
-    return unit(rows)
+    rows = unit(TruncatedSVD(DIM, n_iter=2, random_state=0).fit_transform(counts))
+    return rows[np.sort(np.random.default_rng(0).permutation(len(rows))[:n])]
 
 
 def unit(rows: np.ndarray) -> np.ndarray:

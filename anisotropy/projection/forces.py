@@ -39,7 +39,7 @@ def attraction(coordinates: np.ndarray, affinities: Any) -> np.ndarray:
     """
     x, y = np.ascontiguousarray(coordinates.T, dtype=np.float32)
     counts, others = np.diff(affinities.indptr), affinities.indices
-    along_x, along_y = (np.repeat(axis, counts) - axis[others] for axis in (x, y))
+    along_x, along_y = (np.repeat(axis, counts) - axis.take(others) for axis in (x, y))
     weight = affinities.data.astype(np.float32) / (1 + along_x * along_x + along_y * along_y)
     starts = affinities.indptr[:-1]
     sums = [np.add.reduceat(weight * along, starts) for along in (along_x, along_y)]
