@@ -1,0 +1,120 @@
+"""Measurements and comparisons put into one ``Results``, with where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from anisotropy.results import Curve, Results
+from anisotropy.spaces.store import versions
+from anisotropy.workflow.job import curves_text
+
+if TYPE_CHECKING:
+    from anisotropy.collection import Collection
+    from anisotropy.comparison import Compared
+    from anisotropy.measures import MeasuredSpace
+    from anisotropy.results import Withheld
+    from anisotropy.spaces import EmbeddingSpace
+    from anisotropy.workflow.job import Job
+    from anisotropy.workflow.options import AnalysisOptions
+
+_VERSIONED = (
+    "anisotropy",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "torch",
+    "transformers",
+    "sentence-transformers",
+    "openTSNE",
+)
+
+
+def gather(
+    spaces: Sequence[EmbeddingSpace],
+    measured: Sequence[MeasuredSpace],
+    options: AnalysisOptions,
+    collection: Collection | None,
+    config: Mapping[str, Any] | None,
+    job: Job,
+) -> Results:
+    """Put measurements and curves into results, with where they come from."""
+    from anisotropy.measures.run import ANCHORS
+
+    results = Results(
+        spaces=[_provenance(space) for space in spaces],
+        collection=_describe(spaces[0], collection),
+        config={
+            "measures": list(options.measures or ("default",)),
+            **(config or {}),
+            "anchors": "all" if options.exact else options.sample or ANCHORS,
+        },
+        versions=versions(_VERSIONED),
+        warnings=list(collection.warnings) if collection is not None else [],
+        opened={space.label: space for space in spaces},
+    )
+    for item in measured:
+        results.rows += item.rows
+        job(curves_text(item.space), 0.0)
+        results.curves += item.curves
+        job(curves_text(item.space), 1.0)
+        results.curves += _history(item.space)
+        results.warnings += [line for line in item.warnings if line not in results.warnings]
+    results.withheld += _withheld(measured)
+    return results
+
+
+def _history(space: EmbeddingSpace) -> list[Curve]:
+    """How the checkpoint was trained, where it was here."""
+    known = space.history
+    return [] if known is None else [Curve("history", space.label, "training", known)]
+
+
+def _withheld(measured: Sequence[MeasuredSpace]) -> list[Withheld]:
+    """What could not be measured, once where it could not in any of the spaces."""
+    where: dict[Withheld, list[str]] = {}
+    for item in measured:
+        for row in item.withheld:
+            where.setdefault(row, []).append(item.space.label)
+    return [
+        replace(row, space=label)
+        for row, labels in where.items()
+        for label in ([""] if len(labels) == len(measured) else labels)
+    ]
+
+
+def _provenance(space: EmbeddingSpace) -> dict[str, Any]:
+    return {
+        "label": space.label,
+        "step": space.step,
+        "recipe": space.recipe,
+        "counts": space.counts,
+        "fingerprint": space.fingerprint,
+    }
+
+
+def _describe(space: EmbeddingSpace, collection: Collection | None) -> dict[str, Any]:
+    """What was encoded, as the store says; else as the collection does."""
+    described = dict(space.collection_info)
+    if described.get("documents_option") == "all":
+        del described["documents_option"]
+    if collection is not None:
+        described = {
+            "name": collection.name,
+            "note": collection.note,
+            "split": collection.split,
+            "fingerprint": collection.fingerprint,
+            "documents": collection.n_documents,
+            **described,
+        }
+    return described
+
+
+def add_compared(results: Results, found: Compared) -> None:
+    """Put what a comparison found into the results."""
+    results.deltas += found.differences
+    results.likenesses += found.similarities
+    results.links += found.associations
+    results.withheld += found.withheld
+    results.curves += found.curves
