@@ -1,0 +1,121 @@
+"""Spaces that nothing is compared with: what stands out against chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from anisotropy.report.reading.found import (
+    ALIGNMENT,
+    DOWN,
+    KL,
+    MEAN_COSINE,
+    PERCENTILE,
+    RELATIVE,
+    SPECTRUM,
+    SPREAD_OUT,
+    UNCLEAR,
+    UP,
+    against_null,
+    sentence,
+)
+from anisotropy.report.reading.negatives import saturated
+from anisotropy.results import Curve, Measurement
+
+#: What it means to be above, below, or not apart from chance.
+_CHANCE: Mapping[str, tuple[str, str, str]] = {
+    MEAN_COSINE: (
+        "{0} share a common direction",
+        "{0} point apart more than directions at random",
+        "that {0} share a common direction is not shown",
+    ),
+    SPECTRUM: (
+        "the variance of {0} spreads over more directions than an isotropic one would",
+        "the variance of {0} sits in fewer directions than there are",
+        "that the variance of {0} is uneven over the directions is not shown",
+    ),
+    SPREAD_OUT: (
+        "{0} are more clumped than points spread evenly on the sphere",
+        "{0} are more spread out than points at random",
+        "that {0} are more clumped than points spread evenly is not shown",
+    ),
+    ALIGNMENT: (
+        "relevant pairs are farther apart than random ones",
+        "relevant pairs are closer than random ones",
+        "that relevant pairs are closer than random ones is not shown",
+    ),
+    "gap": (
+        "the centers of queries and documents are apart",
+        "the centers of queries and documents are closer than by chance",
+        "that the centers of queries and documents are apart is not shown",
+    ),
+    RELATIVE: (
+        "relevant pairs are farther apart than random ones",
+        "relevant pairs are closer than random ones",
+        "that relevant pairs are closer than random ones is not shown",
+    ),
+    PERCENTILE: (
+        "relevant documents rank behind random ones",
+        "relevant documents rank before random ones",
+        "that relevant documents rank before random ones is not shown",
+    ),
+    KL: (
+        "{0} are drawn as negatives less evenly than at random",
+        "{0} are drawn as negatives more evenly than at random",
+        "that {0} are drawn less evenly than at random is not shown",
+    ),
+}
+
+
+def read_chance(
+    places: Sequence[Sequence[Measurement]], mining: Sequence[Curve] = ()
+) -> list[str]:
+    """What one measure says against chance, in one space or many.
+
+    Parameters
+    ----------
+    places
+        Measurements of the measure, a list a side, in each a row a space.
+    mining
+        Curves ``mining`` of these spaces.
+
+    Returns
+    -------
+    list of str
+        Sentences; one for all sides that say the same. None where there is no null or no rule.
+    """
+    said: dict[tuple[tuple[str, tuple[str, ...]], ...], list[str]] = {}
+    sentences = []
+    for rows in places:
+        if text := saturated(mining, rows[0].side, rows[0].measure):
+            sentences.append(text)
+            continue
+        spaces: dict[str, tuple[str, ...]] = {}
+        for row in rows:
+            if (found := against_null(row)) is not None:
+                spaces[found] = (*spaces.get(found, ()), row.space)
+        if spaces:
+            said.setdefault(tuple(spaces.items()), []).append(rows[0].side)
+    measure = places[0][0].measure
+    words = _CHANCE.get(KL if measure.startswith(KL) else measure)
+    many = len(places[0]) > 1
+    texts = [_by_chance(words, spaces, sides, many) for spaces, sides in said.items() if words]
+    return [*sentences, *texts]
+
+
+def _by_chance(
+    words: tuple[str, str, str],
+    spaces: Sequence[tuple[str, Sequence[str]]],
+    sides: Sequence[str],
+    many: bool,
+) -> str:
+    who = " and ".join(sides)
+    texts = {x: text.format(who) for x, text in zip((UP, DOWN, UNCLEAR), words, strict=True)}
+    if len(spaces) == 1:
+        return sentence(texts[spaces[0][0]] + (" in every space" if many else ""))
+    return sentence("; ".join(f"in {_names(labels)} {texts[one]}" for one, labels in spaces))
+
+
+def _names(labels: Sequence[str]) -> str:
+    if len(labels) > 3:
+        return f"{len(labels)} spaces"
+    return " and ".join([", ".join(labels[:-1]), labels[-1]] if len(labels) > 1 else labels)

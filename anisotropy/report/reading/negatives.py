@@ -1,0 +1,123 @@
+"""Negative sampling: a law over a pool, which may be too small, and which has a null."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from anisotropy.report.reading.found import (
+    DOWN,
+    MOVED,
+    SIDES,
+    UNCLEAR,
+    UNTESTED,
+    UP,
+    Found,
+    against_null,
+    sentence,
+    state,
+)
+from anisotropy.results import Curve, Difference
+from anisotropy.statistics import rounding
+
+#: A list of more than this share of the pool decides nothing.
+SATURATED = 0.05
+_EVEN = {DOWN: "more evenly", UP: "less evenly"}
+_OFFSET = {
+    "same": "{0} still go the same way, so an offset between the sides is not all of it",
+    "other": "{0} go the other way, so an offset between the sides has a part in it",
+    UNCLEAR: "no difference is shown for {0}, so an offset between the sides may be what makes it",
+}
+
+
+def negatives(found: Found) -> list[str]:
+    """How evenly items are drawn, against chance, and whether an offset explains it."""
+    rows = [row for side in SIDES if (row := found.negatives(side))]
+    full = [row for row in rows if saturation(found.mining, row.side, row.measure)]
+    open_ = [row for row in rows if row not in full]
+    sentences = [saturated(found.mining, row.side, row.measure) for row in full]
+    sentences.append(sentence("; ".join(_drawn(found, open_))))
+    sentences.append(_against_chance(found, open_))
+    moved = [row for row in open_ if state(row) in MOVED]
+    return [*sentences, _offset(found, moved)]
+
+
+def _drawn(found: Found, rows: Sequence[Difference]) -> list[str]:
+    """Sides by what they did, a phrase for each."""
+    sides: dict[str, list[str]] = {}
+    for row in rows:
+        sides.setdefault(state(row), []).append(row.side)
+    phrases = []
+    for moved, names in sides.items():
+        who = " and ".join(names)
+        if moved in MOVED:
+            phrases.append(f"{who} are drawn {_EVEN[moved]} as negatives in {found.b}")
+        elif moved == UNCLEAR:
+            phrases.append(f"that {who} are drawn more or less evenly as negatives is not shown")
+        else:
+            phrases.append(f"how evenly {who} are drawn was not tested")
+    return phrases
+
+
+def _against_chance(found: Found, rows: Sequence[Difference]) -> str:
+    known = [
+        [found.values.get((label, row.side, row.measure, row.on)) for row in rows]
+        for label in (found.a, found.b)
+    ]
+    over = [[against_null(row) for row in own if row is not None] for own in known]
+    if any(None in own or not own for own in over):
+        return ""
+    uneven = [UP in own for own in over]
+    if all(uneven):
+        return "Both spaces are more uneven than draws at random."
+    if not any(uneven):
+        return "That either space is more uneven than draws at random is not shown."
+    which = found.a if uneven[0] else found.b
+    return f"Only {which} is shown to be more uneven than draws at random."
+
+
+def _offset(found: Found, rows: Sequence[Difference]) -> str:
+    """What is left of the differences where each side is centered."""
+    kept: dict[str, list[str]] = {}
+    tested = True
+    for row in rows:
+        own = found.delta(row.side, f"{row.measure[:-1]}, center=sides)", row.on)
+        if own is None or abs(own.delta) <= rounding(own.a, own.b):
+            continue
+        tested = tested and state(own) != UNTESTED
+        same = "same" if (own.delta > 0) == (row.delta > 0) else "other"
+        kept.setdefault(UNCLEAR if state(own) == UNCLEAR else same, []).append(row.side)
+    note = "exploratory" if tested else "exploratory, in part not tested"
+    parts = [_OFFSET[way].format(" and ".join(sides)) for way, sides in kept.items()]
+    return f"With each side centered {'; '.join(parts)} ({note})." if parts else ""
+
+
+def depth_of(measure: str) -> int | None:
+    """The depth k in a text identity, if it has one."""
+    match = re.search(r"\bk=(\d+)", measure)
+    return int(match[1]) if match else None
+
+
+def saturation(mining: Iterable[Curve], side: str, measure: str) -> tuple[int, float] | None:
+    """Items in the pool and share of it in a list, where the lists are too long for it."""
+    k = depth_of(measure)
+    for curve in mining:
+        if curve.side != side:
+            continue
+        for row, depth in enumerate(curve.columns["k"]):
+            share = float(curve.columns["k_share"][row])
+            if int(depth) == k and share > SATURATED:
+                return int(curve.columns["items"][row]), share
+    return None
+
+
+def saturated(mining: Iterable[Curve], side: str, measure: str) -> str:
+    """A sentence on lists that are too long for their pool; empty where they are not."""
+    found = saturation(mining, side, measure)
+    if found is None:
+        return ""
+    items, share = found
+    return (
+        f"Lists of {depth_of(measure)} hold {share:.1%} of the pool of {items:,} {side} and "
+        "saturate it: this decides nothing."
+    )

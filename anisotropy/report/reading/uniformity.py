@@ -1,0 +1,77 @@
+"""Uniformity follows the cone, and alignment follows both."""
+
+from __future__ import annotations
+
+from anisotropy.plots.words import beyond
+from anisotropy.report.numbers import number
+from anisotropy.report.reading.found import (
+    ALIGNMENT,
+    DOWN,
+    MEAN_COSINE,
+    MOVED,
+    SIDES,
+    SPREAD_OUT,
+    UNCLEAR,
+    UNTESTED,
+    UP,
+    Found,
+    sentence,
+)
+
+_SPREAD = {
+    DOWN: "the {0} are more spread out on the sphere in {1}",
+    UP: "the {0} are more clumped on the sphere in {1}",
+    UNCLEAR: "that the {0} spread out or clumped is not shown",
+    UNTESTED: "whether the {0} spread out was not tested",
+}
+_ALIGNED = {
+    (DOWN, DOWN): "relevant pairs are closer although the space spread out",
+    (UP, UP): "relevant pairs are farther apart although the space clumped",
+    (UP, DOWN): "relevant pairs are farther apart, as pairs are wherever points spread out",
+    (DOWN, UP): "relevant pairs are closer, as all pairs are in a cone",
+}
+_ALIGNED_ALONE = {
+    DOWN: "relevant pairs are closer in absolute terms",
+    UP: "relevant pairs are farther apart in absolute terms",
+    UNCLEAR: "that relevant pairs moved closer or apart is not shown",
+    UNTESTED: "whether relevant pairs moved was not tested",
+}
+_STRENGTH = {DOWN: "weaker", UP: "stronger"}
+
+
+def uniformity(found: Found) -> list[str]:
+    """Whether the sides spread out, what the cone has to do with it, and the relevant pairs."""
+    spread = found.state("queries", SPREAD_OUT)
+    aligned = found.state("positives", ALIGNMENT)
+    second = _ALIGNED.get((aligned, spread)) or _ALIGNED_ALONE.get(aligned, "")
+    return [*_spread(found), sentence(second)]
+
+
+def _spread(found: Found) -> list[str]:
+    """A sentence for the queries, and for the documents where those are tested."""
+    queries, documents = (found.state(side, SPREAD_OUT) for side in SIDES)
+    same = queries == documents and queries in (*MOVED, UNCLEAR)
+    sides = [("queries", "queries and documents" if same else "queries")]
+    if not same and documents in (*MOVED, UNCLEAR):
+        sides.append(("documents", "documents"))
+    return [_spread_of(found, side, who) for side, who in sides]
+
+
+def _spread_of(found: Found, side: str, who: str) -> str:
+    spread = found.state(side, SPREAD_OUT)
+    text = _SPREAD.get(spread, "").format(who, found.b)
+    return sentence(text + (_with_the_cone(found, side, spread) if spread in MOVED else ""))
+
+
+def _with_the_cone(found: Found, side: str, spread: str) -> str:
+    cone = found.state(side, MEAN_COSINE)
+    if cone == UNCLEAR:
+        return ", though no change of the common direction is shown"
+    if cone != spread:
+        return f", though the common direction is {_STRENGTH[cone]}" if cone in MOVED else ""
+    row = found.delta(side, SPREAD_OUT, "center>unit")
+    rest = ""
+    if row is not None:
+        tested = "" if beyond(row) is not None else ", not tested"
+        rest = f" ({side} without it: {number(row.b)}, from {number(row.a)}{tested})"
+    return f", as a {_STRENGTH[cone]} common direction alone makes them{rest}"
