@@ -8,7 +8,7 @@ What to show is said by `options`, measured by `measuring` (from `valuing`), sea
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from anisotropy.explorer.texts import texts_of
 from anisotropy.explorer.valuing import SIDES
 from anisotropy.explorer.viewing import Shown, view_of
 from anisotropy.progress import Parts, Share
-from anisotropy.projection import project_all
+from anisotropy.projection import MapOptions, MapPoints
 
 if TYPE_CHECKING:
     from anisotropy.projection.maps import Method
@@ -88,7 +88,9 @@ def build(
         parts(text, 0.0)
         return lambda done: parts(text, done)
 
-    maps = {method: _drawn(spaces, method, options, begin(drawing[method])) for method in drawing}
+    asked = MapOptions(options.points, options.perplexity, options.seed, options.relevance_level)
+    points = MapPoints(spaces, asked)
+    maps = {method: _drawn(points, method, begin(drawing[method])) for method in drawing}
     with one_thread_each:
         numbers = numbers_of(spaces, options, lambda space: begin(_measuring(space)))
         return _put_together(spaces, options, maps, numbers)
@@ -124,20 +126,10 @@ def _measuring(space: EmbeddingSpace) -> str:
     return f"measuring {space.label}"
 
 
-def _drawn(
-    spaces: Sequence[EmbeddingSpace],
-    method: Method,
-    options: ExplorerOptions,
-    share: Callable[[float], None],
-) -> tuple[Curve, ...]:
-    settings: dict[str, Any] = {
-        "n": options.points,
-        "perplexity": options.perplexity,
-        "random_state": options.seed,
-    }
-    drawn = project_all(spaces, method, **settings)
+def _drawn(points: MapPoints, method: Method, share: Callable[[float], None]) -> tuple[Curve, ...]:
+    drawn = tuple(points.draw(method))
     share(1.0)
-    return tuple(drawn)
+    return drawn
 
 
 def _put_together(

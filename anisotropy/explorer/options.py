@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from anisotropy.errors import UsageError, check_seed, one_of
-from anisotropy.projection import METHODS
+from anisotropy.projection import METHODS, check_perplexity
 
 if TYPE_CHECKING:
     from anisotropy.projection.maps import Method
@@ -56,8 +56,7 @@ class ExplorerOptions:
                 raise UsageError(f"projection: {one_of(name, METHODS)}")
         if self.points < 5:
             raise UsageError(f"points: got {self.points}; allowed: 5 or more for a map")
-        if not self.perplexity > 1:
-            raise UsageError(f"perplexity: got {self.perplexity}; allowed: a number above 1")
+        check_perplexity(self.perplexity)
         if self.relevance_level < 1:
             raise UsageError(f"relevance level: got {self.relevance_level}; allowed: 1 or more")
         check_seed(self.seed)

@@ -44,10 +44,12 @@ def projection_map_caption(results: Results, method: str) -> str:
         f"{_NAMES.get(method, method)}{setting} of {counts} in one fit (curve coordinates, on "
         f"unit, seed {_first(columns, 'random_state', 0):.0f}).",
         _SAMPLED if sum(total.values()) > sum(shown.values()) else "",
-        _aligned_text(curves),
+        _aligned_text(curves, method),
+        _beside_text(results, method, len(curves)),
         "Trust: trustworthiness, 15 neighbors, 1 is best; kept: share of the 15 nearest neighbors "
         "that stay so on the map; ρ: rank correlation of query-positive distances, space against "
-        "map. A map cannot show uniformity, isotropy or distances between far groups.",
+        "map; variance: share of it on the axes of PCA. A map cannot show uniformity, isotropy or "
+        "distances between far groups.",
         style.ending(results),
     ]
     return " ".join(filter(None, parts))
@@ -59,20 +61,33 @@ _SAMPLED = (
 )
 
 
+def _beside_text(results: Results, method: str, spaces: int) -> str:
+    if not _has_pca(results, method):
+        return ""
+    if spaces == 1:
+        return "PCA beside."
+    return "PCA beside: each space's own axes, rotated onto those of the first."
+
+
 def _first(columns: Mapping[str, np.ndarray], name: str, otherwise: float) -> float:
     """A value that is the same in each row; maps from before it was written have none."""
     return float(np.asarray(columns[name])[0]) if name in columns else otherwise
 
 
-def _aligned_text(curves: list[Curve]) -> str:
+def _aligned_text(curves: list[Curve], method: str) -> str:
     starts = {str(np.asarray(c.columns["start"])[0]) for c in curves if "start" in c.columns}
     if len(curves) < 2 or len(starts) > 1 or not starts:
         return ""
-    return f"Aligned: same texts, all from the start of {starts.pop()} and rotated onto its map."
+    first = starts.pop()
+    if method == "pca":
+        return f"Same texts; each space's own axes, rotated onto those of {first}."
+    return f"Aligned: same texts, all from the start of {first} and rotated onto its map."
 
 
 #: Height of a row of PCA maps against that of the maps it stands below.
 _PCA_ROW = 0.7
+#: Share of the extent around the points.
+_MARGIN = 0.05
 #: Points of the letters below a map.
 _TRUST = 6
 _TOTALS = {"query": "n_queries", "document": "n_documents"}
@@ -118,7 +133,8 @@ def projection_map(
     Returns
     -------
     matplotlib.figure.Figure
-        Documents are dots, queries triangles. Two spaces share their axes.
+        Documents are dots, queries triangles. All panels of a method show the same part of the
+        plane.
 
     Raises
     ------
@@ -133,10 +149,23 @@ def projection_map(
         figure, panels, _ = style.canvas(axes, len(maps))
     for ax, curve in zip(panels, [*maps, *beside], strict=False):
         _draw_map(ax, curve)
+    if axes is None:
+        for group, own in ((maps, panels[: len(maps)]), (beside, panels[len(maps) :])):
+            _same_limits(own, group)
     style.add_legend(figure, panels[0], _handles(), axes is None)
     if axes is None and caption:
         style.caption_below(figure, projection_map_caption(results, method))
     return figure
+
+
+def _same_limits(panels: list[Axes], maps: list[Curve]) -> None:
+    """Show the same part of the plane in every panel, so that panels have one shape."""
+    for name in ("x", "y") if maps else ():
+        values = np.concatenate([np.asarray(curve.columns[name]) for curve in maps])
+        low, high = float(values.min()), float(values.max())
+        margin = _MARGIN * (high - low) or 1.0
+        for ax in panels:
+            ax.set(**{f"{name}lim": (low - margin, high + margin)})
 
 
 def _has_pca(results: Results, method: str) -> bool:
@@ -151,10 +180,9 @@ def _panels(maps: list[Curve], beside: list[Curve]) -> tuple[Figure, list[Axes]]
     """
     rows, columns, order = _arranged(len(maps), bool(beside))
     width = style.COLUMN if rows == columns == 1 else style.PAGE
-    # Two maps are aligned, so their axes are shared; several share too little of a page.
-    shared = "row" if len(maps) == 2 else "none"
-    shapes = [_shape(maps), *([_PCA_ROW * _shape(beside)] if beside and rows > 1 else [])]
-    heights = [shapes[row % len(shapes)] if columns == 2 else shapes[0] for row in range(rows)]
+    heights = [_shape(maps)] * rows
+    if beside and columns == len(maps):
+        heights[-1] = _PCA_ROW * _shape(beside)
     figure, panels, _ = style.canvas(
         None,
         rows * columns,
@@ -162,8 +190,6 @@ def _panels(maps: list[Curve], beside: list[Curve]) -> tuple[Figure, list[Axes]]
         height=sum(heights) * width / columns + (0.34 if columns <= 2 else 0.56) * rows,
         rows=rows,
         columns=columns,
-        sharex=shared,
-        sharey=shared,
         height_ratios=heights,
     )
     for unused in set(range(rows * columns)) - set(order):

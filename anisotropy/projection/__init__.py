@@ -4,7 +4,24 @@ A map has coordinates, never "embeddings". It is a picture: it cannot show unifo
 or the distance between far groups. Each map therefore carries how faithful it is.
 """
 
-from anisotropy.projection.maps import METHODS, join_maps, project, project_all, project_pair
+from anisotropy.projection.maps import (
+    METHODS,
+    MapOptions,
+    MapPoints,
+    check_perplexity,
+    join_maps,
+    project,
+    project_pair,
+)
 from anisotropy.projection.sample import TooFewPoints
 
-__all__ = ["METHODS", "TooFewPoints", "join_maps", "project", "project_all", "project_pair"]
+__all__ = [
+    "METHODS",
+    "MapOptions",
+    "MapPoints",
+    "TooFewPoints",
+    "check_perplexity",
+    "join_maps",
+    "project",
+    "project_pair",
+]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from anisotropy.backend import in_parallel
 from anisotropy.neighbors import top_neighbors
 
 _BLOCK = 1_024
@@ -60,16 +61,22 @@ def faithfulness(points: np.ndarray, coordinates: np.ndarray, k: int = 15) -> tu
     if k < 1:
         return np.nan, np.nan
     shown, _ = nearest(coordinates.astype(np.float64), k)
-    excess, kept = 0, 0
-    for start, squared in _squared_blocks(points):
-        rows = np.arange(len(squared))
-        squared[rows, start + rows] = -1.0
-        mine = np.take_along_axis(squared, shown[start : start + len(rows)], axis=1)
-        # The point itself counts as nearer, so the count of nearer points is the rank.
-        ranks = np.stack([(squared < mine[:, [j]]).sum(axis=1) for j in range(k)], axis=1)
-        excess += int(np.maximum(ranks - k, 0).sum())
-        kept += int((ranks <= k).sum())
-    return 1.0 - excess * 2.0 / (n * k * (2.0 * n - 3.0 * k - 1.0)), kept / (n * k)
+    excess, preserved = 0, 0
+    for wrong, right in in_parallel(
+        lambda block: _ranks(*block, shown, k), _squared_blocks(points)
+    ):
+        excess, preserved = excess + wrong, preserved + right
+    return 1.0 - excess * 2.0 / (n * k * (2.0 * n - 3.0 * k - 1.0)), preserved / (n * k)
+
+
+def _ranks(start: int, squared: np.ndarray, shown: np.ndarray, k: int) -> tuple[int, int]:
+    """Ranks beyond k of the neighbors on the map, summed, and how many are k or less."""
+    rows = np.arange(len(squared))
+    squared[rows, start + rows] = -1.0
+    mine = np.take_along_axis(squared, shown[start : start + len(rows)], axis=1)
+    # The point itself counts as nearer, so the count of nearer points is the rank.
+    ranks = np.stack([(squared < mine[:, [j]]).sum(axis=1) for j in range(k)], axis=1)
+    return int(np.maximum(ranks - k, 0).sum()), int((ranks <= k).sum())
 
 
 def _squared_blocks(points: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

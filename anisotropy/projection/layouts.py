@@ -30,6 +30,11 @@ _UMAP_NEIGHBORS, _UMAP_EPOCHS = 15, 300
 class Layout(Protocol):
     """How one method lays points out.
 
+    Attributes
+    ----------
+    perplexity
+        The one in use, lowered where points are few; NaN where it plays no part.
+
     Parameters
     ----------
     points
@@ -39,6 +44,8 @@ class Layout(Protocol):
     seed
         Of the optimizer.
     """
+
+    perplexity: float
 
     def __init__(self, points: np.ndarray, perplexity: float, seed: int) -> None: ...
 
@@ -51,6 +58,8 @@ class Layout(Protocol):
 
 class Pca:
     """The two leading principal axes, from whatever start."""
+
+    perplexity = float("nan")
 
     def __init__(self, points: np.ndarray, perplexity: float, seed: int) -> None:
         self._coordinates = principal_axes(points)[0]
@@ -74,7 +83,8 @@ class Tsne:
         k = min(int(3 * perplexity), len(points) - 1)
         index = PrecomputedNeighbors(*nearest(points, k))
         self._points, self._seed = points, seed
-        self._affinities = PerplexityBasedNN(knn_index=index, perplexity=min(perplexity, k / 3))
+        self.perplexity = min(float(perplexity), k / 3)
+        self._affinities = PerplexityBasedNN(knn_index=index, perplexity=self.perplexity)
 
     def start(self) -> np.ndarray:
         """Neighbors drawn together."""
@@ -104,7 +114,9 @@ class Tsne:
 
 
 class Umap:
-    """UMAP on exact neighbors, 15 as is usual, from the principal axes; no perplexity."""
+    """UMAP on exact neighbors, 15 as is usual, from the principal axes."""
+
+    perplexity = float("nan")
 
     def __init__(self, points: np.ndarray, perplexity: float, seed: int) -> None:
         self._k = min(_UMAP_NEIGHBORS, len(points) - 1)
@@ -121,7 +133,9 @@ class Umap:
         return self.settle(principal_axes(self._points)[0])
 
     def settle(self, start: np.ndarray) -> np.ndarray:
-        """A layout from the start."""
+        """A layout from the start; points that are all equal stay where they are."""
+        if not np.ptp(start, axis=0).any():
+            return start
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Tensorflow not installed", ImportWarning)
             from umap import UMAP

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from anisotropy.backend import one_thread_each
-from anisotropy.errors import UsageError, one_of
+from anisotropy.errors import UsageError, check_seed, one_of
 from anisotropy.projection.faithfulness import distance_correlation, faithfulness
 from anisotropy.projection.layouts import LAYOUTS, Layout, principal_axes, rigid
-from anisotropy.projection.sample import Sample, choose_points, unit_points
+from anisotropy.projection.sample import choose_points, unit_points
 from anisotropy.results import Curve
 
 if TYPE_CHECKING:
@@ -22,6 +24,151 @@ METHODS = ("pca", "tsne", "umap")
 NEIGHBORHOOD = 15
 
 
+@dataclass(frozen=True)
+class MapOptions:
+    """What is shown on maps, and how it is laid out.
+
+    Attributes
+    ----------
+    n
+        Number of points, 5 or more; :func:`anisotropy.projection.sample.choose_points` states
+        the rule.
+    perplexity
+        Of t-SNE, a number above 1, usually 5 to 50; lowered where there are fewer than three
+        times as many points.
+    random_state
+        Seed of the sample and of the optimizer, 0 to 2^32 - 1. On one machine the same seed gives
+        the same bytes, with any number of threads: matrix products keep to one each.
+    relevance_level
+        Smallest grade of a positive, 1 or more.
+    """
+
+    n: int = 1500
+    perplexity: float = 30.0
+    random_state: int = 0
+    relevance_level: int = 1
+
+    def __post_init__(self) -> None:
+        check_perplexity(self.perplexity)
+        check_seed(self.random_state)
+        if self.relevance_level < 1:
+            raise UsageError(f"relevance level: got {self.relevance_level}; allowed: 1 or more")
+
+
+def check_perplexity(perplexity: float) -> None:
+    """Refuse what is no number above 1.
+
+    Raises
+    ------
+    UsageError
+        If it is none.
+    """
+    if not (math.isfinite(perplexity) and perplexity > 1):
+        raise UsageError(
+            f"perplexity: got {perplexity}; allowed: a number above 1, usually 5 to 50"
+        )
+
+
+class MapPoints:
+    """The points that the maps of one space or several show: chosen once, drawn by any method.
+
+    Parameters
+    ----------
+    spaces
+        One or more; the ids that all have are shown.
+    options
+        What to show.
+
+    Raises
+    ------
+    UsageError
+        If fewer than 5 points are asked for, or there is no space.
+    TooFewPoints
+        If fewer than 5 points are there; a `UsageError` too.
+    EmbeddingsError
+        If a shown row is all zeros, or under a cosine recipe any row.
+    """
+
+    def __init__(
+        self, spaces: Sequence[EmbeddingSpace], options: MapOptions | None = None
+    ) -> None:
+        self._spaces, self._options = list(spaces), options or MapOptions()
+        if not self._spaces:
+            raise UsageError("a map needs a space; got none")
+        own = self._options
+        with one_thread_each:
+            self._sample = choose_points(
+                self._spaces, own.n, own.random_state, own.relevance_level
+            )
+            self._rows = [unit_points(space, self._sample) for space in self._spaces]
+
+    def draw(self, method: Method) -> list[Curve]:
+        """A map a space, every one aligned with that of the first; see :func:`project_pair`.
+
+        Raises
+        ------
+        UsageError
+            If the method is unknown.
+        """
+        if method not in METHODS:
+            raise UsageError(f"projection: {one_of(method, METHODS)}")
+        own = self._options
+        with one_thread_each:
+            laid = [LAYOUTS[method](r, own.perplexity, own.random_state) for r in self._rows]
+            made = _aligned(laid)
+            return [
+                self._curve(space, method, rows, coordinates, laid[0].perplexity)
+                for space, rows, coordinates in zip(self._spaces, self._rows, made, strict=True)
+            ]
+
+    def _curve(
+        self,
+        space: EmbeddingSpace,
+        method: str,
+        rows: np.ndarray,
+        coordinates: np.ndarray,
+        perplexity: float,
+    ) -> Curve:
+        sample = self._sample
+        n_queries, n_documents = len(sample.query_ids), len(sample.doc_ids)
+        pairs = sample.positives + np.array([0, n_queries])
+        trust, preserved = faithfulness(rows, coordinates, NEIGHBORHOOD)
+        same = {
+            "trustworthiness": trust,
+            "neighbor_preservation": preserved,
+            "positive_distance_correlation": distance_correlation(rows, coordinates, pairs),
+            "variance_explained": principal_axes(rows)[1] if method == "pca" else np.nan,
+            "perplexity": perplexity,
+            "random_state": self._options.random_state,
+            "n_queries": sample.n_queries,
+            "n_documents": sample.n_documents,
+        }
+        columns = {
+            "id": np.array(sample.query_ids + sample.doc_ids, dtype=object),
+            "side": np.array(["query"] * n_queries + ["document"] * n_documents, dtype=object),
+            "x": coordinates[:, 0],
+            "y": coordinates[:, 1],
+            "method": np.array([method] * len(rows), dtype=object),
+            "positive": np.isin(np.arange(len(rows)), pairs[:, 1]),
+            "negative": np.isin(np.arange(len(rows)), n_queries + sample.negatives[:, 1]),
+            "start": np.array([self._spaces[0].label] * len(rows), dtype=object),
+        }
+        columns |= {name: np.full(len(rows), value) for name, value in same.items()}
+        return Curve("coordinates", space.label, "joint", columns)
+
+
+def _aligned(laid: Sequence[Layout]) -> list[np.ndarray]:
+    """Coordinates in every space, all from the start of the first that has any extent."""
+    start, maps = np.zeros((1, 2)), list[np.ndarray]()
+    for layout in laid:
+        # Out of a single point, the map of a collapsed space, nothing could unfold.
+        if not np.ptp(start, axis=0).any():
+            start = layout.start()
+        coordinates = layout.settle(start)
+        maps.append(rigid(coordinates, maps[0]) if maps else coordinates)
+    return maps
+
+
 def project(
     space: EmbeddingSpace,
     method: Method = "tsne",
@@ -29,6 +176,7 @@ def project(
     n: int = 1500,
     perplexity: float = 30.0,
     random_state: int = 0,
+    relevance_level: int = 1,
 ) -> Curve:
     """Map queries and documents of one space to the plane, in one fit, on unit rows.
 
@@ -38,13 +186,8 @@ def project(
         The space. Of a document with several vectors the first that is not padding is shown.
     method
         ``tsne`` (openTSNE on our exact neighbor table, PCA start), ``pca`` or ``umap``.
-    n
-        Number of points; :func:`anisotropy.projection.sample.choose_points` states the rule.
-    perplexity
-        Of t-SNE, lowered where there are fewer than three times as many points. 5 to 50.
-    random_state
-        Seed of the sample and of the optimizer. On one machine the same seed gives the same
-        bytes, with any number of threads: matrix products keep to one each.
+    n, perplexity, random_state, relevance_level
+        As in :class:`MapOptions`.
 
     Returns
     -------
@@ -54,20 +197,17 @@ def project(
         shown query), ``negative`` (the best ranked document of a shown query that is not). The
         same in each row: ``trustworthiness`` and ``neighbor_preservation`` (15 neighbors),
         ``positive_distance_correlation`` (Spearman, shown judged pairs, space against map),
-        ``variance_explained`` (PCA, else NaN), ``perplexity`` (t-SNE, else NaN),
+        ``variance_explained`` (PCA, else NaN), ``perplexity`` (in use in t-SNE, else NaN),
         ``random_state``, ``n_queries`` and ``n_documents`` (there are to choose from), ``start``
-        (label of the space whose start was used).
+        (label of the space with which the map is aligned).
 
     Raises
     ------
-    UsageError
-        If the method is unknown, or fewer than 5 points are asked for.
-    TooFewPoints
-        If fewer than 5 points are there; a `UsageError` too.
-    EmbeddingsError
-        If a shown row is all zeros.
+    UsageError, TooFewPoints, EmbeddingsError
+        As :class:`MapPoints`.
     """
-    return project_all([space], method, n=n, perplexity=perplexity, random_state=random_state)[0]
+    options = MapOptions(n, perplexity, random_state, relevance_level)
+    return MapPoints([space], options).draw(method)[0]
 
 
 def project_pair(
@@ -78,6 +218,7 @@ def project_pair(
     n: int = 1500,
     perplexity: float = 30.0,
     random_state: int = 0,
+    relevance_level: int = 1,
 ) -> tuple[Curve, Curve]:
     """Map two spaces so that movement on the picture means movement in the space.
 
@@ -92,7 +233,7 @@ def project_pair(
     ----------
     a, b
         Spaces, also of different dimension.
-    method, n, perplexity, random_state
+    method, n, perplexity, random_state, relevance_level
         As in :func:`project`.
 
     Returns
@@ -103,64 +244,11 @@ def project_pair(
     Raises
     ------
     UsageError, TooFewPoints, EmbeddingsError
-        As in :func:`project`.
+        As :class:`MapPoints`.
     """
-    map_a, map_b = project_all(
-        [a, b], method, n=n, perplexity=perplexity, random_state=random_state
-    )
+    options = MapOptions(n, perplexity, random_state, relevance_level)
+    map_a, map_b = MapPoints([a, b], options).draw(method)
     return map_a, map_b
-
-
-def project_all(
-    spaces: Sequence[EmbeddingSpace],
-    method: Method = "tsne",
-    *,
-    n: int = 1500,
-    perplexity: float = 30.0,
-    random_state: int = 0,
-) -> list[Curve]:
-    """Maps of one space or several, every one aligned with that of the first.
-
-    Parameters
-    ----------
-    spaces
-        One or more; the ids that all have are shown.
-    method, n, perplexity, random_state
-        As in :func:`project`.
-
-    Returns
-    -------
-    list of Curve
-        A map a space, as of :func:`project_pair`.
-
-    Raises
-    ------
-    UsageError, TooFewPoints, EmbeddingsError
-        As in :func:`project`.
-    """
-    _check(method, perplexity)
-    # One thread in matrix products: the same bytes whatever number of threads a machine has.
-    with one_thread_each:
-        sample = choose_points(spaces, n, random_state)
-        points = [unit_points(space, sample) for space in spaces]
-        maps = _aligned(points, LAYOUTS[method], perplexity, random_state)
-        first = spaces[0].label
-        return [
-            _curve(space, method, sample, rows, made, first, perplexity, random_state)
-            for space, rows, made in zip(spaces, points, maps, strict=True)
-        ]
-
-
-def _aligned(
-    points: Sequence[np.ndarray], layout: type[Layout], perplexity: float, seed: int
-) -> list[np.ndarray]:
-    """Coordinates of the same points in several spaces, all from the start of the first."""
-    laid = layout(points[0], perplexity, seed)
-    start = laid.start()
-    maps = [laid.settle(start)]
-    for others in points[1:]:
-        maps.append(rigid(layout(others, perplexity, seed).settle(start), maps[0]))
-    return maps
 
 
 def join_maps(curves: Iterable[Curve]) -> list[Curve]:
@@ -181,51 +269,3 @@ def join_maps(curves: Iterable[Curve]) -> list[Curve]:
         )
         for space, maps in of_space.items()
     ]
-
-
-def _check(method: str, perplexity: float) -> None:
-    if method not in METHODS:
-        raise UsageError(f"projection: {one_of(method, METHODS)}")
-    if not perplexity >= 1:
-        raise UsageError(f"perplexity: got {perplexity}; allowed: 1 or more, usually 5 to 50")
-
-
-def _curve(
-    space: EmbeddingSpace,
-    method: str,
-    sample: Sample,
-    points: np.ndarray,
-    coordinates: np.ndarray,
-    first: str,
-    perplexity: float,
-    random_state: int,
-) -> Curve:
-    n_queries, n_documents = len(sample.query_ids), len(sample.doc_ids)
-    trust, preserved = faithfulness(points, coordinates, NEIGHBORHOOD)
-    pairs = sample.positives + np.array([0, n_queries])
-    judged = (sample.positives, sample.negatives)
-    positive, negative = (
-        np.isin(np.arange(len(points)), n_queries + documents[:, 1]) for documents in judged
-    )
-    same = {
-        "trustworthiness": trust,
-        "neighbor_preservation": preserved,
-        "positive_distance_correlation": distance_correlation(points, coordinates, pairs),
-        "variance_explained": principal_axes(points)[1] if method == "pca" else np.nan,
-        "perplexity": float(perplexity) if method == "tsne" else np.nan,
-        "random_state": random_state,
-        "n_queries": sample.n_queries,
-        "n_documents": sample.n_documents,
-    }
-    columns = {
-        "id": np.array(sample.query_ids + sample.doc_ids, dtype=object),
-        "side": np.array(["query"] * n_queries + ["document"] * n_documents, dtype=object),
-        "x": coordinates[:, 0],
-        "y": coordinates[:, 1],
-        "method": np.array([method] * len(points), dtype=object),
-        "positive": positive,
-        "negative": negative,
-        "start": np.array([first] * len(points), dtype=object),
-    }
-    columns |= {name: np.full(len(points), value) for name, value in same.items()}
-    return Curve("coordinates", space.label, "joint", columns)

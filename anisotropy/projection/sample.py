@@ -46,7 +46,9 @@ class Sample:
     n_documents: int
 
 
-def choose_points(spaces: Sequence[EmbeddingSpace], n: int, random_state: int) -> Sample:
+def choose_points(
+    spaces: Sequence[EmbeddingSpace], n: int, random_state: int, relevance_level: int = 1
+) -> Sample:
     """Choose about `n` points that every space has.
 
     Everything is shown if it fits. Otherwise there are three strata. Queries come in the order
@@ -64,6 +66,8 @@ def choose_points(spaces: Sequence[EmbeddingSpace], n: int, random_state: int) -
         Number of points, at least 5. Only a first query that brings more than that can exceed it.
     random_state
         Seed of the hash.
+    relevance_level
+        Smallest grade of a relevant document.
 
     Raises
     ------
@@ -72,7 +76,7 @@ def choose_points(spaces: Sequence[EmbeddingSpace], n: int, random_state: int) -
     TooFewPoints
         If the spaces have fewer than 5 points in common.
     """
-    if n < LEAST_POINTS:
+    if not isinstance(n, int | np.integer) or n < LEAST_POINTS:
         raise UsageError(f"n: got {n}; allowed: {LEAST_POINTS} points or more for a map")
     queries = _in_hash_order([space.query_ids for space in spaces], random_state)
     documents = _in_hash_order([space.doc_ids for space in spaces], random_state)
@@ -81,7 +85,8 @@ def choose_points(spaces: Sequence[EmbeddingSpace], n: int, random_state: int) -
             f"a map needs {LEAST_POINTS} points; got {len(queries)} queries and "
             f"{len(documents)} documents that all spaces have"
         )
-    relevant = _relevant(spaces[0].qrels, set(queries), set(documents))
+    known = (set(queries), set(documents))
+    relevant = _relevant(spaces[0].qrels, *known, relevance_level)
     asked = queries[: max(n // 3, n - len(documents))]
     hardest = [_hardest(space, asked, relevant, set(documents)) for space in spaces]
     shown_queries, shown_documents = queries, documents
@@ -112,10 +117,10 @@ def _in_hash_order(ids: Sequence[Sequence[str]], random_state: int) -> list[str]
 
 
 def _relevant(
-    qrels: Mapping[str, Mapping[str, int]], queries: set[str], documents: set[str]
+    qrels: Mapping[str, Mapping[str, int]], queries: set[str], documents: set[str], level: int
 ) -> dict[str, list[str]]:
     return {
-        query_id: [d for d, grade in grades.items() if grade > 0 and d in documents]
+        query_id: [d for d, grade in grades.items() if grade >= level and d in documents]
         for query_id, grades in qrels.items()
         if query_id in queries
     }

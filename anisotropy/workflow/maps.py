@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from anisotropy.projection import TooFewPoints
+from anisotropy.results import Curve
 from anisotropy.workflow.job import drawing_text
 
 if TYPE_CHECKING:
-    from anisotropy.results import Curve, Results
+    from anisotropy.results import Results
     from anisotropy.spaces import EmbeddingSpace
     from anisotropy.workflow.job import Job
     from anisotropy.workflow.options import AnalysisOptions
@@ -24,13 +25,19 @@ def mapped_together(
 
 def draw_maps(spaces: Sequence[EmbeddingSpace], options: AnalysisOptions, job: Job) -> list[Curve]:
     """Draw every map that the options name of spaces together, telling of each."""
-    from anisotropy.projection import join_maps, project_all
+    from anisotropy.projection import MapOptions, MapPoints, join_maps
 
-    curves: list[Curve] = []
-    settings: Any = {"perplexity": options.perplexity, "random_state": options.seed}
+    if not options.maps:
+        return []
+    asked = MapOptions(
+        perplexity=options.perplexity,
+        random_state=options.seed,
+        relevance_level=options.relevance_level,
+    )
+    points, curves = MapPoints(spaces, asked), list[Curve]()
     for method in options.maps:
         part = job.begin(drawing_text(method, spaces))
-        curves += project_all(spaces, method, **settings)
+        curves += points.draw(method)
         part(1.0)
     return join_maps(curves)
 

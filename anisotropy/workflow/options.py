@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
 from anisotropy.errors import UsageError, check_seed, one_of
-from anisotropy.projection import METHODS
+from anisotropy.projection import METHODS, check_perplexity
 
 if TYPE_CHECKING:
     from anisotropy.projection.maps import Method
@@ -74,8 +74,7 @@ class AnalysisOptions:
             if name not in METHODS:
                 raise UsageError(f"projection: {one_of(name, (*METHODS, 'none'))}")
         check_seed(self.seed)
-        if not self.perplexity > 1:
-            raise UsageError(f"perplexity: got {self.perplexity}; allowed: a number above 1")
+        check_perplexity(self.perplexity)
         if self.relevance_level < 1:
             raise UsageError(f"relevance level: got {self.relevance_level}; allowed: 1 or more")
         self._check_anchors()

@@ -46,10 +46,26 @@ def test_repulsion_does_not_depend_on_what_came_before() -> None:
         np.testing.assert_array_equal(used(coordinates)[0], Repulsion()(coordinates)[0])
 
 
-def test_equal_points_do_not_push() -> None:
-    pushed, total = Repulsion()(np.ones((5, 2)))
-    np.testing.assert_array_equal(pushed, np.zeros((5, 2)))
-    assert total == 20
+@pytest.mark.parametrize("n", [5, 400])
+def test_equal_points_do_not_push(n: int) -> None:
+    pushed, total = Repulsion()(np.ones((n, 2)))
+    np.testing.assert_array_equal(pushed, np.zeros((n, 2)))
+    assert total == n * (n - 1)
+
+
+def test_few_points_are_summed_exactly() -> None:
+    coordinates = points(40, (100.0, 1.0))
+    pushed, total = Repulsion()(coordinates)
+    slow, slow_total = slow_repulsion(coordinates)
+    np.testing.assert_allclose(pushed, slow, rtol=1e-12, atol=1e-15)
+    assert total == pytest.approx(slow_total, rel=1e-9)
+
+
+def test_a_grid_does_not_outgrow_memory() -> None:
+    coordinates = points(400, (40_000.0, 40_000.0))
+    pushed, total = Repulsion()(coordinates)
+    assert np.isfinite(pushed).all()
+    assert np.isfinite(total)
 
 
 def test_attraction_is_the_sum_over_neighbors() -> None:
