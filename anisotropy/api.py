@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from anisotropy import workflow
+from anisotropy.errors import UsageError
 from anisotropy.opening import EncoderOptions, distinct_labels, open_space
 from anisotropy.progress import notebook_bars, notebook_job, notebook_lines
 from anisotropy.spaces import EmbeddingSpace
@@ -252,6 +253,11 @@ def project(
     """
     from anisotropy.projection import project
 
+    if isinstance(space, Sequence):
+        raise UsageError(
+            f"project: got {len(space)} of something; allowed: one space; "
+            "anisotropy.projection.project_pair(a, b) makes an aligned pair"
+        )
     with notebook_job(f"drawing the {method} map of {space.label}"):
         return project(space, method, n=n, perplexity=perplexity, random_state=random_state)
 

@@ -29,7 +29,7 @@ TRUST = (
 )
 ALIGNED = (
     "The two maps are aligned: the same points, one start, the second rotated, reflected and "
-    "shifted onto the first; so a point that stays has kept its place among the others."
+    "shifted onto the first; so a point that stays on the map has neighbors there as before."
 )
 
 
@@ -88,9 +88,10 @@ def _sample(options: ExplorerOptions) -> str:
     return (
         f"Sampling: where there are more than {options.points:,} queries and documents, queries "
         f"come in the order of a seeded hash of their id (seed {options.seed}), up to a third of "
-        "the points, with every judged positive of a shown query; the rest are documents in the "
-        "order of the hash of their id, judged or not. Lists and numbers are of all queries and "
-        "documents, on the maps or not."
+        "the points, each with all its judged positives and, in each space, its best ranked "
+        "document that is not one, until these are three quarters of the points; the rest are "
+        "documents in the order of the hash of their id, judged or not. Lists and numbers are of "
+        "all queries and documents, on the maps or not."
     )
 
 

@@ -189,6 +189,10 @@ def _wanted(
     say: Callable[[str], None] | None,
 ) -> list[str]:
     """The names without repeats, ``all`` replaced by what the results give."""
+    if pair is not None:
+        from anisotropy.plots.compared import one_pair
+
+        one_pair(results, pair)  # refuses a name that is none, also where no figure asks for it
     reasons = {name: missing(results, name, pair) for name in names if name != ALL}
     for reason in filter(None, reasons.values()):
         raise InputError(reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import shutil
 from collections.abc import Mapping
@@ -431,6 +432,8 @@ def headed(recipe: Recipe, head: str) -> Recipe:
     parts = {part: getattr(model, part) for part in _HEAD_PARTS}
     temperature = model.temperature if model.normalize else 1.0
     changed = recipe.replace(f"head {head}", **parts, temperature=temperature)
+    if recipe.name in HEADS.values():
+        changed = dataclasses.replace(changed, name=HEADS[head])
     return changed.without_doubts()
 
 

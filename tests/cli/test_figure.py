@@ -105,3 +105,11 @@ def test_training_histories_are_in_the_results_of_checkpoints(
     assert {path.name for path in Path("f").iterdir()} == {"history.pdf", "history.png"}
     assert main(["figure", "spectrum", "--results", "b.ckpt"]) == 2
     assert main(["figure", "history", "--results", "a.ckpt"]) == 2
+
+
+def test_a_comparison_that_is_none_is_refused_by_every_figure(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["figure", "cosines", "--pair", "zzz", "--results", str(folder / "results")]
+    assert main(words) == 2
+    assert "pair: got 'zzz'; allowed: dance" in capsys.readouterr().err
