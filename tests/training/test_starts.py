@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,14 @@ import torch
 from torch import nn
 
 from anisotropy.collection import Collection
-from anisotropy.encoders import open_encoder
+from anisotropy.encoders import named_recipe, open_encoder
 from anisotropy.errors import UsageError
 from anisotropy.opening import EncoderOptions
 from anisotropy.reproduction.reproducing import _step_zero
 from anisotropy.training import Trainable, new_encoder, open_trainable, stage_configs, train
 from anisotropy.training.encoder import EncoderSizes, ModulesTrainable
 from anisotropy.training.forward import set_dropout
-from anisotropy.training.stages import headed
+from anisotropy.training.stages import HEADS, headed
 from tests.tiny_modules import build, write_plain
 from tests.training.conftest import TRANSLATION
 from tests.training.killing import digests
@@ -134,6 +135,15 @@ def test_a_cosine_start_stays_one(start: Path, made_up: Collection, tmp_path: Pa
     assert (stage["config"]["form"], stage["config"]["temperature"]) == ("cosine", 0.01)
     recipe = open_encoder(out).recipe
     assert (recipe.normalize, recipe.document_layernorm) == (True, True)
+
+
+def test_a_head_gives_the_recipe_its_name() -> None:
+    recipe = named_recipe("ance").replace("test", max_query_length=12)
+    names = {head: headed(recipe, head).name for head in ("start", *HEADS)}
+    assert names == {"start": "ance", **HEADS}
+    dance = headed(recipe, "dance")
+    assert (dance.max_query_length, dance.normalize, dance.document_layernorm) == (12, True, False)
+    assert headed(dataclasses.replace(recipe, name="transformers"), "dance").name == "transformers"
 
 
 @pytest.mark.parametrize("head", ["plain", "dance"])

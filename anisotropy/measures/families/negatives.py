@@ -297,7 +297,9 @@ _NOTE = (
     "are taken off the variance; the coverage carries no interval, nor do documents under "
     "center=sides, whose center moves with the queries: simulated, they do not cover (90%, and 82 "
     "to 85% in clusters). center=sides subtracts each side's mean first, the control for "
-    "unevenness made by an offset alone. n counts the queries: as items of role=queries, as "
+    "unevenness made by an offset alone; under a dot product the rows keep the lengths they then "
+    "have, so between recipes that score by other similarities it is no like for like: measure "
+    "the spaces after the transform center(by=side)>normalize instead. n counts the queries: as items of role=queries, as "
     "anchors of role=documents."
 )
 _COMMON: dict[str, Any] = {
