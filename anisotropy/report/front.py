@@ -77,7 +77,7 @@ def _compared(results: Results, pairs: Sequence[Results]) -> list[dict[str, Any]
         {
             "id": f"read-{place}",
             "title": title_of(pair),
-            "summary": overall(pair),
+            "summary": overall(pair, mining),
             "open": len(pairs) <= _OPEN or pair.labels == main,
             "groups": [
                 {
@@ -86,10 +86,11 @@ def _compared(results: Results, pairs: Sequence[Results]) -> list[dict[str, Any]
                     "asides": _asides(reading),
                     "meaning": [minus(text) for text in reading.meaning],
                 }
-                for reading in read_pair(pair, _mining_of(results, pair))
+                for reading in read_pair(pair, mining)
             ],
         }
         for place, pair in enumerate(ordered, 1)
+        for mining in [_mining_of(results, pair)]
     ]
 
 
@@ -119,7 +120,11 @@ def short_name(measure: str) -> str:
 
 
 def _asides(reading: Reading) -> list[str]:
-    parts = (("no clear difference", reading.unclear), ("not tested", reading.untested))
+    parts = (
+        ("no clear difference", reading.unclear),
+        ("not tested", reading.untested),
+        ("decides nothing", reading.saturated),
+    )
     return [f"{word}: {_named(rows)}" for word, rows in parts if rows]
 
 
@@ -256,7 +261,8 @@ def _rows(results: Results, pairs: Sequence[Results]) -> list[Doubt]:
     """Rows without a test, and the rows that were tested and not decided."""
     if not pairs:
         return []
-    untested = {(d.side, d.measure) for d in results.deltas if d.headline and d.ci_low != d.ci_low}
+    readings = [one for pair in pairs for one in read_pair(pair, _mining_of(results, pair))]
+    untested = {(row.side, row.measure) for one in readings for row in one.untested}
     found = []
     if untested:
         sides = {side for side, _ in untested}
@@ -265,7 +271,7 @@ def _rows(results: Results, pairs: Sequence[Results]) -> list[Doubt]:
             "1 headline row has" if len(untested) == 1 else f"{len(untested)} headline rows have"
         )
         found.append(Doubt("not tested", f"{rows} no interval{why}", "headline"))
-    unclear = sum(len(reading.unclear) for pair in pairs for reading in read_pair(pair))
+    unclear = sum(len(reading.unclear) for reading in readings)
     if unclear:
         text = f"{unclear} tested headline {'difference' if unclear == 1 else 'differences'}"
         text += " not shown, which does not show that there is none"

@@ -122,6 +122,15 @@ def test_a_group_of_rows_without_a_test_says_so() -> None:
     assert said({DOC_CONE: UNTESTED, DOC_SPECTRUM: UNTESTED}, ISOTROPY) == "Not tested."
 
 
+def test_what_is_not_a_number_went_nowhere() -> None:
+    row = replace(difference(CONE, DOWN), delta=math.nan)
+    assert state(row) == UNTESTED
+    results = pair({})
+    results.deltas = [row]
+    (reading,) = read_pair(results)
+    assert (reading.changed, reading.untested) == ((), (row,))
+
+
 def test_rounding_moves_nothing() -> None:
     results = pair({CONE: DOWN, KL: DOWN})
     for place in (DOC_CONE, KL_CENTERED):
@@ -259,6 +268,36 @@ def test_a_saturated_pool_decides_nothing() -> None:
         "Lists of 200 hold 20.0% of the pool of 1,000 queries and saturate it: this decides nothing."
     )
     assert "drawn more evenly" in said({KL: DOWN}, NEGATIVES, mining=[mining(0.05)])
+
+
+def test_what_saturates_is_no_change_anywhere() -> None:
+    """The summary, the lines, the asides and the doubts leave out the same rows."""
+    results = pair({KL: DOWN, CONE: UNCLEAR, NDCG: UNCLEAR})
+    results.curves = [mining(0.9)]
+    front = opening(results, [results])
+    assert front["summary"] == "Of what was tested, no difference between A and B is shown."
+    (group,) = [one for one in front["blocks"][0]["groups"] if one["name"] == NEGATIVES]
+    assert group["lines"] == []
+    assert group["asides"] == ["decides nothing: negative_probability_kl(k=200) (queries)"]
+    assert doubts(pair({KL: UNCLEAR, CONE: UNCLEAR}))["undecided"].startswith("2 ")
+    for way in (UNCLEAR, UNTESTED):
+        other = pair({KL: way, CONE: UNCLEAR})
+        other.curves = [mining(0.9)]
+        assert doubts(other)["undecided"].startswith("1 ")
+        assert "not tested" not in doubts(other)
+    assert overall(pair({KL: DOWN, DOC_KL: DOWN}), [mining(0.9)]).startswith(
+        "The geometry changed"
+    )
+    assert overall(pair({KL: DOWN, NDCG: UP}), [mining(0.9)]) == (
+        "What was compared of the geometry decides nothing; the ranking of documents is better in B."
+    )
+
+
+def test_only_negatives_saturate_a_pool() -> None:
+    rows = {("queries", "hubness_gini(k=200)", "unit"): DOWN}
+    results = pair(rows)
+    results.deltas = [replace(row, headline=True) for row in results.deltas]
+    assert overall(results, [mining(0.9)]).startswith("The geometry changed")
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from anisotropy.report.reading.found import (
     against_null,
     sentence,
 )
-from anisotropy.report.reading.negatives import saturated
+from anisotropy.report.reading.pools import saturated
 from anisotropy.results import Curve, Measurement
 
 #: What it means to be above, below, or not apart from chance.
