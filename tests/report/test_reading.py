@@ -35,6 +35,7 @@ DOC_CONE = ("documents", "mean_cosine", "unit")
 SPECTRUM = ("queries", "participation_ratio", "unit")
 DOC_SPECTRUM = ("documents", "participation_ratio", "unit")
 UNIFORMITY = ("queries", "uniformity(t=2)", "unit")
+DOC_UNIFORMITY = ("documents", "uniformity(t=2)", "unit")
 CENTERED = ("queries", "uniformity(t=2)", "center>unit")
 ALIGNMENT = ("positives", "alignment(alpha=2)", "unit")
 GAP = ("cross", "gap", "unit")
@@ -153,12 +154,19 @@ def test_documents_that_are_tested_have_a_sentence() -> None:
     ("spread", "cone", "aligned", "words"),
     [
         (DOWN, DOWN, UP, ["queries are more spread out", "as a weaker common direction alone",
-                          "farther apart, as pairs are wherever points spread out"]),
+                          "Relevant pairs are farther apart, as random pairs are with a weaker common "
+                          "direction."]),
         (UP, UP, DOWN, ["queries are more clumped", "as a stronger common direction alone",
-                        "closer, as all pairs are in a cone"]),
+                        "Relevant pairs are closer, as random pairs are with a stronger common "
+                        "direction."]),
+        (UP, DOWN, DOWN, ["though the common direction is weaker. Relevant pairs are closer, while the "
+                          "queries clumped."]),
+        (UP, UNCLEAR, DOWN, ["Relevant pairs are closer, while the queries clumped."]),
+        (DOWN, UP, UP, ["Relevant pairs are farther apart, while the queries spread out."]),
+        (DOWN, ABSENT, UP, ["Relevant pairs are farther apart, while the queries spread out."]),
         (DOWN, UNCLEAR, DOWN, ["though no change of the common direction is shown",
-                               "closer although the space spread out"]),
-        (UP, UNCLEAR, UP, ["farther apart although the space clumped"]),
+                               "closer although the queries spread out."]),
+        (UP, UNCLEAR, UP, ["farther apart although the queries clumped."]),
         (UP, DOWN, UP, ["clumped on the sphere in B, though the common direction is weaker."]),
         (DOWN, UP, UP, ["spread out on the sphere in B, though the common direction is stronger."]),
         (DOWN, ABSENT, UP, ["more spread out on the sphere in B."]),
@@ -173,6 +181,39 @@ def test_documents_that_are_tested_have_a_sentence() -> None:
 def test_uniformity(spread: str, cone: str, aligned: str, words: list[str]) -> None:
     text = said({UNIFORMITY: spread, CONE: cone, ALIGNMENT: aligned}, SPREAD)
     assert all(part in text for part in words), text
+
+
+@pytest.mark.parametrize("documents", [DOWN, UP, UNCLEAR, UNTESTED, "down untested", ABSENT])
+@pytest.mark.parametrize(("spread", "went"), [(DOWN, "spread out"), (UP, "clumped")])
+def test_the_space_is_both_sides(spread: str, went: str, documents: str) -> None:
+    moved = {UNIFORMITY: spread, DOC_UNIFORMITY: documents, ALIGNMENT: spread}
+    who = "space" if documents == spread else "queries"
+    assert said(moved, SPREAD).endswith(f"although the {who} {went}.")
+
+
+@pytest.mark.parametrize("documents", [DOWN, UP, UNCLEAR, UNTESTED, "down untested", ABSENT])
+@pytest.mark.parametrize("cone", [DOWN, UP, UNCLEAR, UNTESTED, "down untested", ABSENT])
+@pytest.mark.parametrize("aligned", [DOWN, UP])
+def test_a_common_direction_is_a_cause_only_where_it_moved_that_way(
+    aligned: str, cone: str, documents: str
+) -> None:
+    """A stronger one draws pairs together, a weaker one lets them go; the sides must not disagree."""
+    other = UP if aligned == DOWN else DOWN
+    against = documents.partition(" ")[0] in (
+        aligned,
+        *((UNCLEAR, UNTESTED) if other == DOWN else ()),
+    )
+    cause = cone == other and not against
+    cones = {CONE: cone, DOC_CONE: documents}
+    words = f"{'weaker' if other == DOWN else 'stronger'} common direction"
+    text = said({**cones, RELATIVE: UNCLEAR, PERCENTILE: UNCLEAR, ALIGNMENT: aligned}, DISTANCE)
+    grew = "fell" if aligned == DOWN else "grew"
+    assert text.startswith(f"Only absolute distances {grew}")
+    assert ("common direction" in text) == cause
+    assert (f", as with any {words}:" in text) == cause
+    pairs = said({**cones, UNIFORMITY: other, ALIGNMENT: aligned}, SPREAD).split(". ")[-1]
+    assert pairs.endswith(f"as random pairs are with a {words}.") == cause
+    assert ("common direction" in pairs) == cause
 
 
 def test_uniformity_without_the_cone_has_its_numbers() -> None:
@@ -193,8 +234,8 @@ def test_uniformity_without_the_cone_has_its_numbers() -> None:
         (UNCLEAR, DOWN, UP, "In B fewer documents lie nearer to a query than its relevant one; the "
                             "distance against random pairs is not shown to change."),
         (UNCLEAR, UP, UP, "In B more documents lie nearer"),
-        (UNCLEAR, UNCLEAR, DOWN, "Only absolute distances fell, as any common direction makes them: "
-                                 "that queries moved closer, or away, is not shown."),
+        (UNCLEAR, UNCLEAR, DOWN, "Only absolute distances fell: that queries moved closer, or away, "
+                                 "is not shown."),
         (UNCLEAR, UNCLEAR, UP, "Only absolute distances grew"),
         (UNCLEAR, UNCLEAR, UNCLEAR, "That queries moved closer to their documents, or away, is not "
                                     "shown."),
@@ -391,7 +432,8 @@ def test_nothing_is_claimed_of_rows_that_are_not_beyond_their_uncertainty() -> N
     for first, second in itertools.permutations(places, 2):
         moved = dict.fromkeys(places, UNCLEAR) | {first: DOWN, second: UP}
         for reading in read_pair(pair(moved)):
-            if reading.group in {_group(first), _group(second)}:
+            cause = {DISTANCE} if {first, second} == {ALIGNMENT, CONE} else set()
+            if reading.group in {_group(first), _group(second), *cause}:
                 continue
             assert not _CLAIM.search(" ".join(reading.meaning)), (first, second, reading)
 

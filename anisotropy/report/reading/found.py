@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from anisotropy.plots.words import SIGNIFICANT, beyond
 from anisotropy.report.reading.pools import saturation
 from anisotropy.results import Curve, Difference, Measurement, Results
+from anisotropy.statistics import rounding
 
 #: Which way a row goes, or why that is not said.
 UP, DOWN, UNCLEAR, UNTESTED, ABSENT = "up", "down", "unclear", "untested", "absent"
@@ -18,6 +19,8 @@ SPREAD_OUT, ALIGNMENT = "uniformity(t=2)", "alignment(alpha=2)"
 RELATIVE, PERCENTILE = "relative_positive_distance", "positive_percentile"
 KL = "negative_probability_kl("
 MOVED = (UP, DOWN)
+#: What a common direction is that moved so.
+STRENGTH = {DOWN: "weaker", UP: "stronger"}
 SIDES = ("queries", "documents")
 
 
@@ -79,6 +82,13 @@ class Found:
     def state(self, side: str, measure: str, on: str = "unit") -> str:
         """Which way a place moved."""
         return state(self.delta(side, measure, on))
+
+    def cone(self) -> str:
+        """Which way the common direction of the queries moved; unclear against the documents'."""
+        moved, other = self.state("queries", MEAN_COSINE), self.delta("documents", MEAN_COSINE)
+        if other is None or moved not in MOVED or abs(other.delta) <= rounding(other.a, other.b):
+            return moved
+        return moved if (other.delta > 0) == (moved == UP) else UNCLEAR
 
     def negatives(self, side: str) -> Difference | None:
         """The row on negative sampling of a side that decides something, at whatever depth."""
