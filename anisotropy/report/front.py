@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from anisotropy.comparison.deciding import LEAST_SEEDS
 from anisotropy.measures.headline import HEADLINE
 from anisotropy.plots.compared import has_pair, one_pair, seeds_of
 from anisotropy.plots.words import name_of, verdict
@@ -21,10 +22,16 @@ from anisotropy.report.reading import (
     read_pair,
     saturation,
 )
-from anisotropy.report.rows import Line, headline_groups, subcollection_of, title_of
+from anisotropy.report.rows import (
+    Line,
+    doubts_of,
+    headline_groups,
+    no_sample,
+    subcollection_of,
+    title_of,
+)
 from anisotropy.results import Curve, Difference, Measurement, Results
 
-_FEW_SEEDS = 3
 _WARNINGS = 4
 #: So many comparisons are read at once.
 _OPEN = 2
@@ -155,7 +162,10 @@ def _alone(results: Results) -> dict[str, Any]:
                 "meaning": list(dict.fromkeys(said)) or [_nothing_to_say(group)],
             }
         )
-    summary = "Nothing is compared here: values are held against what chance alone would give."
+    summary = (
+        "Nothing is compared here: each value is held against what chance alone would give, at "
+        "the 5% level and not corrected for the number of values."
+    )
     if several:
         summary += " --baseline LABEL tests every space against one."
     return {"id": "read-1", "title": "", "summary": summary, "open": True, "groups": groups}
@@ -170,8 +180,10 @@ def _of_spaces(results: Results, line: Line) -> list[Measurement]:
 
 
 def _standing(line: Line, rows: Sequence[Measurement], mining: list[Curve]) -> dict[str, str]:
-    full = saturation(mining, line.side, line.measure)
-    found = [None if full else against_null(one) for one in rows]
+    found = [
+        None if saturation(mining, one.side, one.measure, one.space) else against_null(one)
+        for one in rows
+    ]
     words = [_BEYOND_CHANCE.get(one or "", "") for one in found]
     word = words[0] if len(set(words)) == 1 else "differs between spaces"
     values = sorted(rows, key=lambda one: one.value)
@@ -202,11 +214,7 @@ def in_doubt(results: Results, pairs: Sequence[Results]) -> list[Doubt]:
 
 
 def _recipes(results: Results) -> list[Doubt]:
-    return [
-        Doubt(str(space["label"]), str(doubt), "recipes", grave=True)
-        for space in results.spaces
-        for doubt in (space.get("recipe") or {}).get("doubts") or ()
-    ]
+    return [Doubt(label, text, "recipes", grave=True) for label, text in doubts_of(results)]
 
 
 def _warnings(results: Results) -> list[Doubt]:
@@ -242,7 +250,7 @@ def _population(results: Results, pairs: Sequence[Results]) -> list[Doubt]:
     if not seeds:
         text = "one checkpoint a side: differences hold for these checkpoints, not for the methods"
         return [Doubt("one seed", f"{text} that trained them")]
-    if min(seeds.values()) < _FEW_SEEDS:
+    if min(seeds.values()) < LEAST_SEEDS:
         few = min(seeds.values())
         return [Doubt("few seeds", f"{few} seeds of a method are the least that can be tested")]
     return []
@@ -266,7 +274,7 @@ def _rows(results: Results, pairs: Sequence[Results]) -> list[Doubt]:
     found = []
     if untested:
         sides = {side for side, _ in untested}
-        why = " (a whole collection is no sample)" if sides == {"documents"} else ""
+        why = f" ({no_sample(results)} is no sample)" if sides == {"documents"} else ""
         rows = (
             "1 headline row has" if len(untested) == 1 else f"{len(untested)} headline rows have"
         )

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from anisotropy.comparison.deciding import LEAST_SEEDS
 from anisotropy.measures.headline import DISTANCE, HEADLINE, ISOTROPY, NEGATIVES, RANKING
 from anisotropy.measures.headline import UNIFORMITY as SPREAD
 from anisotropy.report.front import bears, in_doubt, opening
@@ -37,11 +38,13 @@ DOC_SPECTRUM = ("documents", "participation_ratio", "unit")
 UNIFORMITY = ("queries", "uniformity(t=2)", "unit")
 DOC_UNIFORMITY = ("documents", "uniformity(t=2)", "unit")
 CENTERED = ("queries", "uniformity(t=2)", "center>unit")
+DOC_CENTERED = ("documents", "uniformity(t=2)", "center>unit")
 ALIGNMENT = ("positives", "alignment(alpha=2)", "unit")
 GAP = ("cross", "gap", "unit")
 RELATIVE_GAP = ("cross", "relative_gap", "unit")
 RELATIVE = ("positives", "relative_positive_distance", "unit")
 PERCENTILE = ("positives", "positive_percentile", "unit")
+POSITIVE = ("positives", "positive_distance", "unit")
 KL = ("queries", "negative_probability_kl(k=200)", "recipe")
 DOC_KL = ("documents", "negative_probability_kl(k=200, role=documents)", "recipe")
 KL_CENTERED = ("queries", "negative_probability_kl(k=200, center=sides)", "recipe")
@@ -218,7 +221,9 @@ def test_a_common_direction_is_a_cause_only_where_it_moved_that_way(
 
 def test_uniformity_without_the_cone_has_its_numbers() -> None:
     moved = {UNIFORMITY: DOWN, CONE: DOWN, CENTERED: "down untested"}
-    assert "(queries without it: 0.2500, from 0.5000, not tested)" in said(moved, SPREAD)
+    assert "(queries without it: 0.2500, from 0.5000; exploratory, not tested)" in said(
+        moved, SPREAD
+    )
     assert "not tested" not in said({**moved, CENTERED: UNCLEAR}, SPREAD)
 
 
@@ -363,10 +368,12 @@ def test_evenness_stands_against_its_null(p: tuple[float, float], words: str) ->
 @pytest.mark.parametrize(
     ("ndcg", "recall", "dual", "words"),
     [
-        (UP, UNCLEAR, UNCLEAR, "The ranking of documents is better in B; no change in the ranking "
-                               "of queries for documents is shown."),
-        (DOWN, UNCLEAR, UP, "of documents is worse in B; the ranking of queries for documents is "
-                            "better in B."),
+        (UP, UNCLEAR, UNCLEAR, "The ranking of documents is better in B by nDCG@10; no change in the "
+                               "ranking of queries for documents is shown."),
+        (DOWN, UNCLEAR, UP, "of documents is worse in B by nDCG@10; the ranking of queries for "
+                            "documents is better in B."),
+        (UNTESTED, DOWN, ABSENT, "The ranking of documents is worse in B by R@100."),
+        (UP, UP, UP, "The ranking of documents and of queries for documents is better in B."),
         (UP, DOWN, ABSENT, "Measures of the ranking of documents disagree."),
         (UNCLEAR, UNCLEAR, UNCLEAR, "No change in the ranking of documents and of queries for "
                                     "documents is shown."),
@@ -379,16 +386,20 @@ def test_ranking(ndcg: str, recall: str, dual: str, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "reach", "words"),
-    [(-0.3, 0.1, "moving closer (Spearman -0.30 [-0.40, -0.20]): an association, not a cause."),
-     (0.3, 0.1, "moving away (Spearman 0.30 [0.20, 0.40]): an association, not a cause."),
+    [(-0.3, 0.1, "moving closer (Spearman -0.30 [-0.40, -0.20]): an exploratory association, not a cause."),
+     (0.3, 0.1, "moving away (Spearman 0.30 [0.20, 0.40]): an exploratory association, not a cause."),
      (0.05, 0.1, "no association of gains in nDCG@10 with relevant documents coming closer is shown")],
 )  # fmt: skip
 def test_an_association_is_no_cause(value: float, reach: float, words: str) -> None:
     link = Association(
         "relative_positive_distance", "nDCG@10", value, value - reach, value + reach
     )
-    (reading,) = read_pair(pair({NDCG: UNCLEAR}, (link,)))
+    other = replace(link, effectiveness="RR@10", correlation=-link.correlation)
+    (reading,) = read_pair(pair({NDCG: UNCLEAR}, (other, link)))
     assert words in " ".join(reading.meaning)
+    assert "xploratory" in reading.meaning[-1]
+    (reading,) = read_pair(pair({NDCG: UNCLEAR}, (other,)))
+    assert not [text for text in reading.meaning if "Spearman" in text]
 
 
 @pytest.mark.parametrize(
@@ -436,6 +447,31 @@ def test_nothing_is_claimed_of_rows_that_are_not_beyond_their_uncertainty() -> N
             if reading.group in {_group(first), _group(second), *cause}:
                 continue
             assert not _CLAIM.search(" ".join(reading.meaning)), (first, second, reading)
+
+
+@pytest.mark.parametrize(
+    ("place", "base"),
+    [
+        (CENTERED, {UNIFORMITY: DOWN, CONE: DOWN}),
+        (DOC_CENTERED, {UNIFORMITY: UNCLEAR, DOC_UNIFORMITY: UP, DOC_CONE: UP}),
+        (RELATIVE_GAP, {RELATIVE: UNCLEAR, GAP: UP}),
+        (POSITIVE, {RELATIVE: UNCLEAR, PERCENTILE: UNCLEAR, ALIGNMENT: UNCLEAR}),
+        (KL_CENTERED, {KL: DOWN}),
+    ],
+)
+def test_rows_outside_the_headline_are_called_exploratory(
+    place: Place, base: dict[Place, str]
+) -> None:
+    """A sentence that such a row changes has the word in it."""
+    assert place not in HEAD
+    without = {text for one in read_pair(pair(base)) for text in one.meaning}
+    heard = set()
+    for way in (UP, DOWN, UNCLEAR, UNTESTED):
+        texts = {text for one in read_pair(pair({**base, place: way})) for text in one.meaning}
+        for text in texts - without:
+            heard.add(way)
+            assert "exploratory" in text
+    assert DOWN in heard
 
 
 def _group(place: Place) -> str:
@@ -497,6 +533,38 @@ def test_many_spaces_are_read_together() -> None:
     ]
 
 
+def test_a_pool_is_that_of_its_space() -> None:
+    """Lists that saturate one pool say nothing of another."""
+    rows = [Measurement(label, "queries", "negatives", KL[1], KL[2], 0.3, null_mean=0.1,
+                        null_p=0.001, headline=True) for label in "AyB"]  # fmt: skip
+    wide = replace(mining(0.001), space="y")
+    full = "lists of 200 hold 90.0% of the pool of 1,000 queries and saturate it: this decides nothing."
+    one, both = [mining(0.9), wide], [mining(0.9), replace(mining(0.9), space="B")]
+    assert read_chance([rows[:2]], one) == [
+        f"In A {full}", "In y queries are drawn as negatives less evenly than at random."
+    ]  # fmt: skip
+    assert read_chance([rows], both) == [
+        f"In A and B {full}", "In y queries are drawn as negatives less evenly than at random."
+    ]  # fmt: skip
+    assert read_chance([[rows[0], rows[2]]], both) == [full.capitalize()]
+    results = Results(spaces=[{"label": "A"}, {"label": "y"}], rows=rows[:2], curves=one)
+    (group,) = opening(results, [])["blocks"][0]["groups"]
+    assert group["lines"][0]["word"] == "differs between spaces"
+    results.curves = [wide]
+    (group,) = opening(results, [])["blocks"][0]["groups"]
+    assert group["lines"][0]["word"] == "above chance"
+
+
+def test_a_space_without_a_null_is_not_every_space() -> None:
+    above = value("mean_cosine", 0.5, 0.0, 0.001)
+    other = replace(above, space="y", null_mean=math.nan)
+    assert read_chance([[above, other]]) == ["In x queries share a common direction."]
+
+
+def test_chance_is_said_to_be_uncorrected() -> None:
+    assert "not corrected for the number" in opening(analysis(("a",)), [])["summary"]
+
+
 def test_spaces_alone_open_with_what_stands_out() -> None:
     front = opening(analysis(("a", "b")), [])
     assert front["single"]
@@ -539,9 +607,27 @@ def test_rows_without_a_test_are_counted() -> None:
     assert doubts(pair({CONE: UNTESTED}))["not tested"] == "1 headline row has no interval"
 
 
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("", "a whole collection"),
+        ("all", "a whole collection"),
+        ("1000", "a chosen subcollection"),
+    ],
+)
+def test_documents_are_called_what_they_are(option: str, words: str) -> None:
+    results = pair({CONE: DOWN, DOC_CONE: "down untested"})
+    results.collection = {"name": "x", "documents_option": option}
+    (reading,) = read_pair(results)
+    assert reading.meaning[-1] == f"The documents, {words} and so not tested, moved the same way."
+    assert (
+        doubts(results)["not tested"] == f"1 headline row has no interval ({words} is no sample)"
+    )
+
+
 def test_few_seeds_are_a_doubt() -> None:
-    assert "few seeds" in doubts(reproduction(2))
-    assert not {"few seeds", "one seed"} & set(doubts(reproduction(3)))
+    assert "few seeds" in doubts(reproduction(LEAST_SEEDS - 1))
+    assert not {"few seeds", "one seed"} & set(doubts(reproduction(LEAST_SEEDS)))
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def _centers(found: Found) -> str:
     if relative in MOVED:
         return f"{text}, but over the spread within the sides {_apart(relative)} (exploratory)"
     if relative == UNCLEAR:
-        return f"{text}; over the spread within the sides that is not shown"
+        return f"{text}; over the spread within the sides that is not shown (exploratory)"
     return text
 
 

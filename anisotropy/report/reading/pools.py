@@ -17,11 +17,23 @@ def depth_of(measure: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def saturation(mining: Iterable[Curve], side: str, measure: str) -> tuple[int, float] | None:
-    """Items in the pool and share of it in a list, where the lists are too long for it."""
+def saturation(
+    mining: Iterable[Curve], side: str, measure: str, space: str | None = None
+) -> tuple[int, float] | None:
+    """Items in the pool and share of it in a list, where the lists are too long for it.
+
+    Parameters
+    ----------
+    mining
+        Curves ``mining``.
+    side, measure
+        Whose negatives they are, and the text identity, which has the depth.
+    space
+        Label of the space. None: any of the curves, as of a difference, where one is enough.
+    """
     k = depth_of(measure) if measure.startswith("negative_") else None
     for curve in mining:
-        if curve.side != side:
+        if curve.side != side or space not in (None, curve.space):
             continue
         for row, depth in enumerate(curve.columns["k"]):
             share = float(curve.columns["k_share"][row])
@@ -30,9 +42,9 @@ def saturation(mining: Iterable[Curve], side: str, measure: str) -> tuple[int, f
     return None
 
 
-def saturated(mining: Iterable[Curve], side: str, measure: str) -> str:
+def saturated(mining: Iterable[Curve], side: str, measure: str, space: str | None = None) -> str:
     """A sentence on lists that are too long for their pool; empty where they are not."""
-    found = saturation(mining, side, measure)
+    found = saturation(mining, side, measure, space)
     if found is None:
         return ""
     items, share = found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from anisotropy.plots.words import beyond
 from anisotropy.report.numbers import number
 from anisotropy.report.reading.found import (
     ALIGNMENT,
@@ -17,6 +16,7 @@ from anisotropy.report.reading.found import (
     UP,
     Found,
     sentence,
+    state,
 )
 
 _SPREAD = {
@@ -80,6 +80,6 @@ def _with_the_cone(found: Found, side: str, spread: str) -> str:
     row = found.delta(side, SPREAD_OUT, "center>unit")
     rest = ""
     if row is not None:
-        tested = "" if beyond(row) is not None else ", not tested"
-        rest = f" ({side} without it: {number(row.b)}, from {number(row.a)}{tested})"
+        note = "exploratory" if state(row) != UNTESTED else "exploratory, not tested"
+        rest = f" ({side} without it: {number(row.b)}, from {number(row.a)}; {note})"
     return f", as a {STRENGTH[cone]} common direction alone makes them{rest}"
