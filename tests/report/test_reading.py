@@ -213,10 +213,18 @@ def test_a_common_direction_is_a_cause_only_where_it_moved_that_way(
     grew = "fell" if aligned == DOWN else "grew"
     assert text.startswith(f"Only absolute distances {grew}")
     assert ("common direction" in text) == cause
-    assert (f", as with any {words}:" in text) == cause
+    assert (f", as a {words} makes them:" in text) == cause
     pairs = said({**cones, UNIFORMITY: other, ALIGNMENT: aligned}, SPREAD).split(". ")[-1]
     assert pairs.endswith(f"as random pairs are with a {words}.") == cause
     assert ("common direction" in pairs) == cause
+
+
+def test_sides_share_a_sentence_only_where_their_cones_agree() -> None:
+    both = {UNIFORMITY: DOWN, DOC_UNIFORMITY: DOWN, CONE: DOWN}
+    assert "The queries and documents are more spread" in said({**both, DOC_CONE: DOWN}, SPREAD)
+    apart = said({**both, DOC_CONE: UP}, SPREAD)
+    assert "The queries are more spread out on the sphere in B, as a weaker common" in apart
+    assert "The documents are more spread out on the sphere in B, though the common" in apart
 
 
 def test_uniformity_without_the_cone_has_its_numbers() -> None:

@@ -58,7 +58,7 @@ def _only_absolute(found: Found) -> str:
         return "that queries moved closer to their documents, or away, is not shown"
     moved = states[name]
     cone = UP if moved == DOWN else DOWN
-    cause = f", as with any {STRENGTH[cone]} common direction" if found.cone() == cone else ""
+    cause = f", as a {STRENGTH[cone]} common direction makes them" if found.cone() == cone else ""
     note = "" if name == ALIGNMENT else " (exploratory)"
     return (
         f"only absolute distances {'fell' if moved == DOWN else 'grew'}{note}{cause}: that "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from anisotropy.comparison.associations import RANKED
+from anisotropy.comparison.changes import RANKED
 from anisotropy.measures.headline import RANKING
 from anisotropy.plots.words import group_of
 from anisotropy.report.numbers import interval, number

@@ -58,7 +58,8 @@ def _aligned(found: Found) -> str:
 def _spread(found: Found) -> list[str]:
     """A sentence for the queries, and for the documents where those are tested."""
     queries, documents = (found.state(side, SPREAD_OUT) for side in SIDES)
-    same = queries == documents and queries in (*MOVED, UNCLEAR)
+    cones = {found.state(side, MEAN_COSINE) for side in SIDES}
+    same = queries == documents and (queries == UNCLEAR or (queries in MOVED and len(cones) == 1))
     sides = [("queries", "queries and documents" if same else "queries")]
     if not same and documents in (*MOVED, UNCLEAR):
         sides.append(("documents", "documents"))
