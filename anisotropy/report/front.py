@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from anisotropy.comparison.deciding import LEAST_SEEDS
 from anisotropy.measures.headline import HEADLINE
 from anisotropy.plots.compared import has_pair, one_pair, seeds_of
 from anisotropy.plots.words import name_of, verdict
@@ -21,10 +22,16 @@ from anisotropy.report.reading import (
     read_pair,
     saturation,
 )
-from anisotropy.report.rows import Line, headline_groups, subcollection_of, title_of
+from anisotropy.report.rows import (
+    Line,
+    doubts_of,
+    headline_groups,
+    no_sample,
+    subcollection_of,
+    title_of,
+)
 from anisotropy.results import Curve, Difference, Measurement, Results
 
-_FEW_SEEDS = 3
 _WARNINGS = 4
 #: So many comparisons are read at once.
 _OPEN = 2
@@ -77,7 +84,7 @@ def _compared(results: Results, pairs: Sequence[Results]) -> list[dict[str, Any]
         {
             "id": f"read-{place}",
             "title": title_of(pair),
-            "summary": overall(pair),
+            "summary": overall(pair, mining),
             "open": len(pairs) <= _OPEN or pair.labels == main,
             "groups": [
                 {
@@ -86,10 +93,11 @@ def _compared(results: Results, pairs: Sequence[Results]) -> list[dict[str, Any]
                     "asides": _asides(reading),
                     "meaning": [minus(text) for text in reading.meaning],
                 }
-                for reading in read_pair(pair, _mining_of(results, pair))
+                for reading in read_pair(pair, mining)
             ],
         }
         for place, pair in enumerate(ordered, 1)
+        for mining in [_mining_of(results, pair)]
     ]
 
 
@@ -119,7 +127,11 @@ def short_name(measure: str) -> str:
 
 
 def _asides(reading: Reading) -> list[str]:
-    parts = (("no clear difference", reading.unclear), ("not tested", reading.untested))
+    parts = (
+        ("no clear difference", reading.unclear),
+        ("not tested", reading.untested),
+        ("decides nothing", reading.saturated),
+    )
     return [f"{word}: {_named(rows)}" for word, rows in parts if rows]
 
 
@@ -150,7 +162,10 @@ def _alone(results: Results) -> dict[str, Any]:
                 "meaning": list(dict.fromkeys(said)) or [_nothing_to_say(group)],
             }
         )
-    summary = "Nothing is compared here: values are held against what chance alone would give."
+    summary = (
+        "Nothing is compared here: each value is held against what chance alone would give, at "
+        "the 5% level and not corrected for the number of values."
+    )
     if several:
         summary += " --baseline LABEL tests every space against one."
     return {"id": "read-1", "title": "", "summary": summary, "open": True, "groups": groups}
@@ -165,8 +180,10 @@ def _of_spaces(results: Results, line: Line) -> list[Measurement]:
 
 
 def _standing(line: Line, rows: Sequence[Measurement], mining: list[Curve]) -> dict[str, str]:
-    full = saturation(mining, line.side, line.measure)
-    found = [None if full else against_null(one) for one in rows]
+    found = [
+        None if saturation(mining, one.side, one.measure, one.space) else against_null(one)
+        for one in rows
+    ]
     words = [_BEYOND_CHANCE.get(one or "", "") for one in found]
     word = words[0] if len(set(words)) == 1 else "differs between spaces"
     values = sorted(rows, key=lambda one: one.value)
@@ -197,11 +214,7 @@ def in_doubt(results: Results, pairs: Sequence[Results]) -> list[Doubt]:
 
 
 def _recipes(results: Results) -> list[Doubt]:
-    return [
-        Doubt(str(space["label"]), str(doubt), "recipes", grave=True)
-        for space in results.spaces
-        for doubt in (space.get("recipe") or {}).get("doubts") or ()
-    ]
+    return [Doubt(label, text, "recipes", grave=True) for label, text in doubts_of(results)]
 
 
 def _warnings(results: Results) -> list[Doubt]:
@@ -237,7 +250,7 @@ def _population(results: Results, pairs: Sequence[Results]) -> list[Doubt]:
     if not seeds:
         text = "one checkpoint a side: differences hold for these checkpoints, not for the methods"
         return [Doubt("one seed", f"{text} that trained them")]
-    if min(seeds.values()) < _FEW_SEEDS:
+    if min(seeds.values()) < LEAST_SEEDS:
         few = min(seeds.values())
         return [Doubt("few seeds", f"{few} seeds of a method are the least that can be tested")]
     return []
@@ -256,16 +269,17 @@ def _rows(results: Results, pairs: Sequence[Results]) -> list[Doubt]:
     """Rows without a test, and the rows that were tested and not decided."""
     if not pairs:
         return []
-    untested = {(d.side, d.measure) for d in results.deltas if d.headline and d.ci_low != d.ci_low}
+    readings = [one for pair in pairs for one in read_pair(pair, _mining_of(results, pair))]
+    untested = {(row.side, row.measure) for one in readings for row in one.untested}
     found = []
     if untested:
         sides = {side for side, _ in untested}
-        why = " (a whole collection is no sample)" if sides == {"documents"} else ""
+        why = f" ({no_sample(results)} is no sample)" if sides == {"documents"} else ""
         rows = (
             "1 headline row has" if len(untested) == 1 else f"{len(untested)} headline rows have"
         )
         found.append(Doubt("not tested", f"{rows} no interval{why}", "headline"))
-    unclear = sum(len(reading.unclear) for pair in pairs for reading in read_pair(pair))
+    unclear = sum(len(reading.unclear) for reading in readings)
     if unclear:
         text = f"{unclear} tested headline {'difference' if unclear == 1 else 'differences'}"
         text += " not shown, which does not show that there is none"

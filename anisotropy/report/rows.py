@@ -166,6 +166,11 @@ def subcollection_of(results: Results) -> str:
     return f"subcollection: all judged and {option} random documents"
 
 
+def no_sample(results: Results) -> str:
+    """What the documents are, which is why rows over them alone are not tested."""
+    return "a chosen subcollection" if subcollection_of(results) else "a whole collection"
+
+
 def brief(label: str) -> str:
     """A label of at most 16 letters: of a longer one the beginning and the end."""
     half = _SHORT // 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,29 @@ def test_copies_are_the_values_of_the_files(clipboard: Browser, results: Results
 
 def same(text: str, value: float) -> bool:
     return text == "" if math.isnan(value) else float(text) == value
+
+
+def test_a_text_is_no_formula(clipboard: Browser) -> None:
+    """A spreadsheet runs nothing of what is copied; numbers stay numbers."""
+    runs = [
+        "=1+1",
+        '=HYPERLINK("http://x.example")',
+        "+SUM(1)",
+        "-2+3",
+        "@SUM(1)",
+        "\t1",
+        "\uff1d1",
+    ]
+    within = {"\t=1": "'\t'=1", "a\n=1": "a\n'=1", "a;@B(1)": "a;'@B(1)", "a\t+1": "a\t'+1"}
+    stays = ["a=1", "a - b", "'quoted", "-0.134", "+1e-05", "1,203", "-inf", "", -0.134, 1203]
+    wanted = {**{text: f"'{text}" for text in runs}, **within, **{x: str(x) for x in stays}}
+    clipboard.run(
+        "const table = document.createElement('table'), button = document.createElement('button');"
+        "const cell = table.insertRow().insertCell(); cell.dataset.csv = arguments[0];"
+        "table.id = button.dataset.table = 'probe'; button.className = 'copy';"
+        "document.body.append(table, button);", json.dumps(list(wanted)),
+    )  # fmt: skip
+    assert copied(clipboard, "probe") == [list(wanted.values())]
 
 
 def test_copies_by_hand_where_there_is_no_clipboard(clipboard: Browser) -> None:

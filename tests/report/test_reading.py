@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from anisotropy.comparison.deciding import LEAST_SEEDS
 from anisotropy.measures.headline import DISTANCE, HEADLINE, ISOTROPY, NEGATIVES, RANKING
 from anisotropy.measures.headline import UNIFORMITY as SPREAD
 from anisotropy.report.front import bears, in_doubt, opening
@@ -35,12 +36,15 @@ DOC_CONE = ("documents", "mean_cosine", "unit")
 SPECTRUM = ("queries", "participation_ratio", "unit")
 DOC_SPECTRUM = ("documents", "participation_ratio", "unit")
 UNIFORMITY = ("queries", "uniformity(t=2)", "unit")
+DOC_UNIFORMITY = ("documents", "uniformity(t=2)", "unit")
 CENTERED = ("queries", "uniformity(t=2)", "center>unit")
+DOC_CENTERED = ("documents", "uniformity(t=2)", "center>unit")
 ALIGNMENT = ("positives", "alignment(alpha=2)", "unit")
 GAP = ("cross", "gap", "unit")
 RELATIVE_GAP = ("cross", "relative_gap", "unit")
 RELATIVE = ("positives", "relative_positive_distance", "unit")
 PERCENTILE = ("positives", "positive_percentile", "unit")
+POSITIVE = ("positives", "positive_distance", "unit")
 KL = ("queries", "negative_probability_kl(k=200)", "recipe")
 DOC_KL = ("documents", "negative_probability_kl(k=200, role=documents)", "recipe")
 KL_CENTERED = ("queries", "negative_probability_kl(k=200, center=sides)", "recipe")
@@ -122,6 +126,15 @@ def test_a_group_of_rows_without_a_test_says_so() -> None:
     assert said({DOC_CONE: UNTESTED, DOC_SPECTRUM: UNTESTED}, ISOTROPY) == "Not tested."
 
 
+def test_what_is_not_a_number_went_nowhere() -> None:
+    row = replace(difference(CONE, DOWN), delta=math.nan)
+    assert state(row) == UNTESTED
+    results = pair({})
+    results.deltas = [row]
+    (reading,) = read_pair(results)
+    assert (reading.changed, reading.untested) == ((), (row,))
+
+
 def test_rounding_moves_nothing() -> None:
     results = pair({CONE: DOWN, KL: DOWN})
     for place in (DOC_CONE, KL_CENTERED):
@@ -144,12 +157,19 @@ def test_documents_that_are_tested_have_a_sentence() -> None:
     ("spread", "cone", "aligned", "words"),
     [
         (DOWN, DOWN, UP, ["queries are more spread out", "as a weaker common direction alone",
-                          "farther apart, as pairs are wherever points spread out"]),
+                          "Relevant pairs are farther apart, as random pairs are with a weaker common "
+                          "direction."]),
         (UP, UP, DOWN, ["queries are more clumped", "as a stronger common direction alone",
-                        "closer, as all pairs are in a cone"]),
+                        "Relevant pairs are closer, as random pairs are with a stronger common "
+                        "direction."]),
+        (UP, DOWN, DOWN, ["though the common direction is weaker. Relevant pairs are closer, while the "
+                          "queries clumped."]),
+        (UP, UNCLEAR, DOWN, ["Relevant pairs are closer, while the queries clumped."]),
+        (DOWN, UP, UP, ["Relevant pairs are farther apart, while the queries spread out."]),
+        (DOWN, ABSENT, UP, ["Relevant pairs are farther apart, while the queries spread out."]),
         (DOWN, UNCLEAR, DOWN, ["though no change of the common direction is shown",
-                               "closer although the space spread out"]),
-        (UP, UNCLEAR, UP, ["farther apart although the space clumped"]),
+                               "closer although the queries spread out."]),
+        (UP, UNCLEAR, UP, ["farther apart although the queries clumped."]),
         (UP, DOWN, UP, ["clumped on the sphere in B, though the common direction is weaker."]),
         (DOWN, UP, UP, ["spread out on the sphere in B, though the common direction is stronger."]),
         (DOWN, ABSENT, UP, ["more spread out on the sphere in B."]),
@@ -166,9 +186,52 @@ def test_uniformity(spread: str, cone: str, aligned: str, words: list[str]) -> N
     assert all(part in text for part in words), text
 
 
+@pytest.mark.parametrize("documents", [DOWN, UP, UNCLEAR, UNTESTED, "down untested", ABSENT])
+@pytest.mark.parametrize(("spread", "went"), [(DOWN, "spread out"), (UP, "clumped")])
+def test_the_space_is_both_sides(spread: str, went: str, documents: str) -> None:
+    moved = {UNIFORMITY: spread, DOC_UNIFORMITY: documents, ALIGNMENT: spread}
+    who = "space" if documents == spread else "queries"
+    assert said(moved, SPREAD).endswith(f"although the {who} {went}.")
+
+
+@pytest.mark.parametrize("documents", [DOWN, UP, UNCLEAR, UNTESTED, "down untested", ABSENT])
+@pytest.mark.parametrize("cone", [DOWN, UP, UNCLEAR, UNTESTED, "down untested", ABSENT])
+@pytest.mark.parametrize("aligned", [DOWN, UP])
+def test_a_common_direction_is_a_cause_only_where_it_moved_that_way(
+    aligned: str, cone: str, documents: str
+) -> None:
+    """A stronger one draws pairs together, a weaker one lets them go; the sides must not disagree."""
+    other = UP if aligned == DOWN else DOWN
+    against = documents.partition(" ")[0] in (
+        aligned,
+        *((UNCLEAR, UNTESTED) if other == DOWN else ()),
+    )
+    cause = cone == other and not against
+    cones = {CONE: cone, DOC_CONE: documents}
+    words = f"{'weaker' if other == DOWN else 'stronger'} common direction"
+    text = said({**cones, RELATIVE: UNCLEAR, PERCENTILE: UNCLEAR, ALIGNMENT: aligned}, DISTANCE)
+    grew = "fell" if aligned == DOWN else "grew"
+    assert text.startswith(f"Only absolute distances {grew}")
+    assert ("common direction" in text) == cause
+    assert (f", as a {words} makes them:" in text) == cause
+    pairs = said({**cones, UNIFORMITY: other, ALIGNMENT: aligned}, SPREAD).split(". ")[-1]
+    assert pairs.endswith(f"as random pairs are with a {words}.") == cause
+    assert ("common direction" in pairs) == cause
+
+
+def test_sides_share_a_sentence_only_where_their_cones_agree() -> None:
+    both = {UNIFORMITY: DOWN, DOC_UNIFORMITY: DOWN, CONE: DOWN}
+    assert "The queries and documents are more spread" in said({**both, DOC_CONE: DOWN}, SPREAD)
+    apart = said({**both, DOC_CONE: UP}, SPREAD)
+    assert "The queries are more spread out on the sphere in B, as a weaker common" in apart
+    assert "The documents are more spread out on the sphere in B, though the common" in apart
+
+
 def test_uniformity_without_the_cone_has_its_numbers() -> None:
     moved = {UNIFORMITY: DOWN, CONE: DOWN, CENTERED: "down untested"}
-    assert "(queries without it: 0.2500, from 0.5000, not tested)" in said(moved, SPREAD)
+    assert "(queries without it: 0.2500, from 0.5000; exploratory, not tested)" in said(
+        moved, SPREAD
+    )
     assert "not tested" not in said({**moved, CENTERED: UNCLEAR}, SPREAD)
 
 
@@ -184,8 +247,8 @@ def test_uniformity_without_the_cone_has_its_numbers() -> None:
         (UNCLEAR, DOWN, UP, "In B fewer documents lie nearer to a query than its relevant one; the "
                             "distance against random pairs is not shown to change."),
         (UNCLEAR, UP, UP, "In B more documents lie nearer"),
-        (UNCLEAR, UNCLEAR, DOWN, "Only absolute distances fell, as any common direction makes them: "
-                                 "that queries moved closer, or away, is not shown."),
+        (UNCLEAR, UNCLEAR, DOWN, "Only absolute distances fell: that queries moved closer, or away, "
+                                 "is not shown."),
         (UNCLEAR, UNCLEAR, UP, "Only absolute distances grew"),
         (UNCLEAR, UNCLEAR, UNCLEAR, "That queries moved closer to their documents, or away, is not "
                                     "shown."),
@@ -261,6 +324,36 @@ def test_a_saturated_pool_decides_nothing() -> None:
     assert "drawn more evenly" in said({KL: DOWN}, NEGATIVES, mining=[mining(0.05)])
 
 
+def test_what_saturates_is_no_change_anywhere() -> None:
+    """The summary, the lines, the asides and the doubts leave out the same rows."""
+    results = pair({KL: DOWN, CONE: UNCLEAR, NDCG: UNCLEAR})
+    results.curves = [mining(0.9)]
+    front = opening(results, [results])
+    assert front["summary"] == "Of what was tested, no difference between A and B is shown."
+    (group,) = [one for one in front["blocks"][0]["groups"] if one["name"] == NEGATIVES]
+    assert group["lines"] == []
+    assert group["asides"] == ["decides nothing: negative_probability_kl(k=200) (queries)"]
+    assert doubts(pair({KL: UNCLEAR, CONE: UNCLEAR}))["undecided"].startswith("2 ")
+    for way in (UNCLEAR, UNTESTED):
+        other = pair({KL: way, CONE: UNCLEAR})
+        other.curves = [mining(0.9)]
+        assert doubts(other)["undecided"].startswith("1 ")
+        assert "not tested" not in doubts(other)
+    assert overall(pair({KL: DOWN, DOC_KL: DOWN}), [mining(0.9)]).startswith(
+        "The geometry changed"
+    )
+    assert overall(pair({KL: DOWN, NDCG: UP}), [mining(0.9)]) == (
+        "What was compared of the geometry decides nothing; the ranking of documents is better in B."
+    )
+
+
+def test_only_negatives_saturate_a_pool() -> None:
+    rows = {("queries", "hubness_gini(k=200)", "unit"): DOWN}
+    results = pair(rows)
+    results.deltas = [replace(row, headline=True) for row in results.deltas]
+    assert overall(results, [mining(0.9)]).startswith("The geometry changed")
+
+
 @pytest.mark.parametrize(
     ("p", "words"),
     [
@@ -283,10 +376,12 @@ def test_evenness_stands_against_its_null(p: tuple[float, float], words: str) ->
 @pytest.mark.parametrize(
     ("ndcg", "recall", "dual", "words"),
     [
-        (UP, UNCLEAR, UNCLEAR, "The ranking of documents is better in B; no change in the ranking "
-                               "of queries for documents is shown."),
-        (DOWN, UNCLEAR, UP, "of documents is worse in B; the ranking of queries for documents is "
-                            "better in B."),
+        (UP, UNCLEAR, UNCLEAR, "The ranking of documents is better in B by nDCG@10; no change in the "
+                               "ranking of queries for documents is shown."),
+        (DOWN, UNCLEAR, UP, "of documents is worse in B by nDCG@10; the ranking of queries for "
+                            "documents is better in B."),
+        (UNTESTED, DOWN, ABSENT, "The ranking of documents is worse in B by R@100."),
+        (UP, UP, UP, "The ranking of documents and of queries for documents is better in B."),
         (UP, DOWN, ABSENT, "Measures of the ranking of documents disagree."),
         (UNCLEAR, UNCLEAR, UNCLEAR, "No change in the ranking of documents and of queries for "
                                     "documents is shown."),
@@ -299,16 +394,20 @@ def test_ranking(ndcg: str, recall: str, dual: str, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "reach", "words"),
-    [(-0.3, 0.1, "moving closer (Spearman -0.30 [-0.40, -0.20]): an association, not a cause."),
-     (0.3, 0.1, "moving away (Spearman 0.30 [0.20, 0.40]): an association, not a cause."),
+    [(-0.3, 0.1, "moving closer (Spearman -0.30 [-0.40, -0.20]): an exploratory association, not a cause."),
+     (0.3, 0.1, "moving away (Spearman 0.30 [0.20, 0.40]): an exploratory association, not a cause."),
      (0.05, 0.1, "no association of gains in nDCG@10 with relevant documents coming closer is shown")],
 )  # fmt: skip
 def test_an_association_is_no_cause(value: float, reach: float, words: str) -> None:
     link = Association(
         "relative_positive_distance", "nDCG@10", value, value - reach, value + reach
     )
-    (reading,) = read_pair(pair({NDCG: UNCLEAR}, (link,)))
+    other = replace(link, effectiveness="RR@10", correlation=-link.correlation)
+    (reading,) = read_pair(pair({NDCG: UNCLEAR}, (other, link)))
     assert words in " ".join(reading.meaning)
+    assert "xploratory" in reading.meaning[-1]
+    (reading,) = read_pair(pair({NDCG: UNCLEAR}, (other,)))
+    assert not [text for text in reading.meaning if "Spearman" in text]
 
 
 @pytest.mark.parametrize(
@@ -352,9 +451,35 @@ def test_nothing_is_claimed_of_rows_that_are_not_beyond_their_uncertainty() -> N
     for first, second in itertools.permutations(places, 2):
         moved = dict.fromkeys(places, UNCLEAR) | {first: DOWN, second: UP}
         for reading in read_pair(pair(moved)):
-            if reading.group in {_group(first), _group(second)}:
+            cause = {DISTANCE} if {first, second} == {ALIGNMENT, CONE} else set()
+            if reading.group in {_group(first), _group(second), *cause}:
                 continue
             assert not _CLAIM.search(" ".join(reading.meaning)), (first, second, reading)
+
+
+@pytest.mark.parametrize(
+    ("place", "base"),
+    [
+        (CENTERED, {UNIFORMITY: DOWN, CONE: DOWN}),
+        (DOC_CENTERED, {UNIFORMITY: UNCLEAR, DOC_UNIFORMITY: UP, DOC_CONE: UP}),
+        (RELATIVE_GAP, {RELATIVE: UNCLEAR, GAP: UP}),
+        (POSITIVE, {RELATIVE: UNCLEAR, PERCENTILE: UNCLEAR, ALIGNMENT: UNCLEAR}),
+        (KL_CENTERED, {KL: DOWN}),
+    ],
+)
+def test_rows_outside_the_headline_are_called_exploratory(
+    place: Place, base: dict[Place, str]
+) -> None:
+    """A sentence that such a row changes has the word in it."""
+    assert place not in HEAD
+    without = {text for one in read_pair(pair(base)) for text in one.meaning}
+    heard = set()
+    for way in (UP, DOWN, UNCLEAR, UNTESTED):
+        texts = {text for one in read_pair(pair({**base, place: way})) for text in one.meaning}
+        for text in texts - without:
+            heard.add(way)
+            assert "exploratory" in text
+    assert DOWN in heard
 
 
 def _group(place: Place) -> str:
@@ -416,6 +541,38 @@ def test_many_spaces_are_read_together() -> None:
     ]
 
 
+def test_a_pool_is_that_of_its_space() -> None:
+    """Lists that saturate one pool say nothing of another."""
+    rows = [Measurement(label, "queries", "negatives", KL[1], KL[2], 0.3, null_mean=0.1,
+                        null_p=0.001, headline=True) for label in "AyB"]  # fmt: skip
+    wide = replace(mining(0.001), space="y")
+    full = "lists of 200 hold 90.0% of the pool of 1,000 queries and saturate it: this decides nothing."
+    one, both = [mining(0.9), wide], [mining(0.9), replace(mining(0.9), space="B")]
+    assert read_chance([rows[:2]], one) == [
+        f"In A {full}", "In y queries are drawn as negatives less evenly than at random."
+    ]  # fmt: skip
+    assert read_chance([rows], both) == [
+        f"In A and B {full}", "In y queries are drawn as negatives less evenly than at random."
+    ]  # fmt: skip
+    assert read_chance([[rows[0], rows[2]]], both) == [full.capitalize()]
+    results = Results(spaces=[{"label": "A"}, {"label": "y"}], rows=rows[:2], curves=one)
+    (group,) = opening(results, [])["blocks"][0]["groups"]
+    assert group["lines"][0]["word"] == "differs between spaces"
+    results.curves = [wide]
+    (group,) = opening(results, [])["blocks"][0]["groups"]
+    assert group["lines"][0]["word"] == "above chance"
+
+
+def test_a_space_without_a_null_is_not_every_space() -> None:
+    above = value("mean_cosine", 0.5, 0.0, 0.001)
+    other = replace(above, space="y", null_mean=math.nan)
+    assert read_chance([[above, other]]) == ["In x queries share a common direction."]
+
+
+def test_chance_is_said_to_be_uncorrected() -> None:
+    assert "not corrected for the number" in opening(analysis(("a",)), [])["summary"]
+
+
 def test_spaces_alone_open_with_what_stands_out() -> None:
     front = opening(analysis(("a", "b")), [])
     assert front["single"]
@@ -458,9 +615,27 @@ def test_rows_without_a_test_are_counted() -> None:
     assert doubts(pair({CONE: UNTESTED}))["not tested"] == "1 headline row has no interval"
 
 
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("", "a whole collection"),
+        ("all", "a whole collection"),
+        ("1000", "a chosen subcollection"),
+    ],
+)
+def test_documents_are_called_what_they_are(option: str, words: str) -> None:
+    results = pair({CONE: DOWN, DOC_CONE: "down untested"})
+    results.collection = {"name": "x", "documents_option": option}
+    (reading,) = read_pair(results)
+    assert reading.meaning[-1] == f"The documents, {words} and so not tested, moved the same way."
+    assert (
+        doubts(results)["not tested"] == f"1 headline row has no interval ({words} is no sample)"
+    )
+
+
 def test_few_seeds_are_a_doubt() -> None:
-    assert "few seeds" in doubts(reproduction(2))
-    assert not {"few seeds", "one seed"} & set(doubts(reproduction(3)))
+    assert "few seeds" in doubts(reproduction(LEAST_SEEDS - 1))
+    assert not {"few seeds", "one seed"} & set(doubts(reproduction(LEAST_SEEDS)))
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,13 @@
   function values(cell) {
     return cell.dataset.csv ? JSON.parse(cell.dataset.csv) : [cell.textContent.trim()];
   }
+  // Spreadsheets run a text that begins like a formula, also after what they take for a separator.
+  var formula = /^(?=[=+\-@\t\r\uFF1D\uFF0B\uFF0D\uFF20])/;
+  var within = /([;\t\r\n])(?=[=+\-@\uFF1D\uFF0B\uFF0D\uFF20])/g;
+  var number = /^[+-]?(\d[\d.,]*(e[+-]?\d+)?|inf)$/i;
   function field(value) {
     var text = value === null ? "" : String(value);
+    if (!number.test(text)) text = text.replace(within, "$1'").replace(formula, "'");
     return /[",\r\n]/.test(text) ? '"' + text.replace(/"/g, '""') + '"' : text;
   }
   function csvOf(table) {

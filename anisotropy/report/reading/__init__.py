@@ -17,8 +17,8 @@ from anisotropy.report.reading.found import (
     against_null,
     state,
 )
-from anisotropy.report.reading.negatives import saturation
 from anisotropy.report.reading.pair import overall, read_pair
+from anisotropy.report.reading.pools import saturation
 
 __all__ = [
     "ABSENT",

@@ -18,7 +18,7 @@ from anisotropy.report.reading.found import (
     against_null,
     sentence,
 )
-from anisotropy.report.reading.negatives import saturated
+from anisotropy.report.reading.pools import saturated
 from anisotropy.results import Curve, Measurement
 
 #: What it means to be above, below, or not apart from chance.
@@ -86,32 +86,47 @@ def read_chance(
     said: dict[tuple[tuple[str, tuple[str, ...]], ...], list[str]] = {}
     sentences = []
     for rows in places:
-        if text := saturated(mining, rows[0].side, rows[0].measure):
-            sentences.append(text)
-            continue
+        full = {row.space: text for row in rows if (text := _saturated(mining, row))}
+        sentences += _of_pools(full, len(rows))
         spaces: dict[str, tuple[str, ...]] = {}
         for row in rows:
-            if (found := against_null(row)) is not None:
+            if row.space not in full and (found := against_null(row)) is not None:
                 spaces[found] = (*spaces.get(found, ()), row.space)
         if spaces:
             said.setdefault(tuple(spaces.items()), []).append(rows[0].side)
     measure = places[0][0].measure
     words = _CHANCE.get(KL if measure.startswith(KL) else measure)
-    many = len(places[0]) > 1
-    texts = [_by_chance(words, spaces, sides, many) for spaces, sides in said.items() if words]
+    count = max(map(len, places))
+    texts = [_by_chance(words, spaces, sides, count) for spaces, sides in said.items() if words]
     return [*sentences, *texts]
+
+
+def _saturated(mining: Sequence[Curve], row: Measurement) -> str:
+    return saturated(mining, row.side, row.measure, row.space)
+
+
+def _of_pools(full: Mapping[str, str], count: int) -> list[str]:
+    """What is said of pools, by space: once where all of `count` spaces say the same."""
+    labels: dict[str, list[str]] = {}
+    for label, text in full.items():
+        labels.setdefault(text, []).append(label)
+    return [
+        text if len(own) == count else f"In {_names(own)} {text[0].lower()}{text[1:]}"
+        for text, own in labels.items()
+    ]
 
 
 def _by_chance(
     words: tuple[str, str, str],
     spaces: Sequence[tuple[str, Sequence[str]]],
     sides: Sequence[str],
-    many: bool,
+    count: int,
 ) -> str:
+    """What is said of `sides`, by space: once where all of `count` spaces say the same."""
     who = " and ".join(sides)
     texts = {x: text.format(who) for x, text in zip((UP, DOWN, UNCLEAR), words, strict=True)}
-    if len(spaces) == 1:
-        return sentence(texts[spaces[0][0]] + (" in every space" if many else ""))
+    if len(spaces[0][1]) == count:
+        return sentence(texts[spaces[0][0]] + (" in every space" if count > 1 else ""))
     return sentence("; ".join(f"in {_names(labels)} {texts[one]}" for one, labels in spaces))
 
 

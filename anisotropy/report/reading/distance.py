@@ -9,6 +9,7 @@ from anisotropy.report.reading.found import (
     MOVED,
     PERCENTILE,
     RELATIVE,
+    STRENGTH,
     UNCLEAR,
     UNTESTED,
     UP,
@@ -50,13 +51,18 @@ def _not_tested(relative: str, rank: str) -> str:
 
 
 def _only_absolute(found: Found) -> str:
-    states = [found.state("positives", name) for name in (ALIGNMENT, "positive_distance")]
-    moved = next((one for one in states if one in MOVED), None)
-    if moved is None:
+    """Distances fall in a cone and grow out of it: the cause, where the cone went that way."""
+    states = {name: found.state("positives", name) for name in (ALIGNMENT, "positive_distance")}
+    name = next((name for name, one in states.items() if one in MOVED), None)
+    if name is None:
         return "that queries moved closer to their documents, or away, is not shown"
+    moved = states[name]
+    cone = UP if moved == DOWN else DOWN
+    cause = f", as a {STRENGTH[cone]} common direction makes them" if found.cone() == cone else ""
+    note = "" if name == ALIGNMENT else " (exploratory)"
     return (
-        f"only absolute distances {'fell' if moved == DOWN else 'grew'}, as any common direction "
-        "makes them: that queries moved closer, or away, is not shown"
+        f"only absolute distances {'fell' if moved == DOWN else 'grew'}{note}{cause}: that "
+        "queries moved closer, or away, is not shown"
     )
 
 
@@ -72,7 +78,7 @@ def _centers(found: Found) -> str:
     if relative in MOVED:
         return f"{text}, but over the spread within the sides {_apart(relative)} (exploratory)"
     if relative == UNCLEAR:
-        return f"{text}; over the spread within the sides that is not shown"
+        return f"{text}; over the spread within the sides that is not shown (exploratory)"
     return text
 
 

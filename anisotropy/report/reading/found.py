@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from anisotropy.plots.words import SIGNIFICANT, beyond
+from anisotropy.report.reading.pools import saturation
 from anisotropy.results import Curve, Difference, Measurement, Results
+from anisotropy.statistics import rounding
 
 #: Which way a row goes, or why that is not said.
 UP, DOWN, UNCLEAR, UNTESTED, ABSENT = "up", "down", "unclear", "untested", "absent"
@@ -17,6 +19,8 @@ SPREAD_OUT, ALIGNMENT = "uniformity(t=2)", "alignment(alpha=2)"
 RELATIVE, PERCENTILE = "relative_positive_distance", "positive_percentile"
 KL = "negative_probability_kl("
 MOVED = (UP, DOWN)
+#: What a common direction is that moved so.
+STRENGTH = {DOWN: "weaker", UP: "stronger"}
 SIDES = ("queries", "documents")
 
 
@@ -30,6 +34,9 @@ class Reading:
         The users' word.
     changed, unclear, untested
         Headline differences beyond their uncertainty; tested ones that are not; the others.
+    saturated
+        Those of lists that are too long for their pool: they decide nothing, and are in none of
+        the others.
     meaning
         Sentences, the more important ones first.
     """
@@ -38,6 +45,7 @@ class Reading:
     changed: tuple[Difference, ...]
     unclear: tuple[Difference, ...]
     untested: tuple[Difference, ...]
+    saturated: tuple[Difference, ...]
     meaning: tuple[str, ...]
 
 
@@ -50,6 +58,12 @@ class Found:
         View of two labels.
     mining
         Curves of that name, of the spaces of both sides.
+
+    Attributes
+    ----------
+    headline, saturated
+        Headline differences that decide something, and those that decide nothing since their
+        lists are too long for the pool.
     """
 
     def __init__(self, pair: Results, mining: Sequence[Curve] = ()) -> None:
@@ -57,6 +71,9 @@ class Found:
         self.a, self.b = pair.labels
         self.deltas = {(d.side, d.measure, d.on): d for d in pair.deltas}
         self.values = {(r.space, r.side, r.measure, r.on): r for r in pair.rows}
+        rows = [d for d in pair.deltas if d.headline]
+        self.saturated = [d for d in rows if saturation(mining, d.side, d.measure)]
+        self.headline = [d for d in rows if d not in self.saturated]
 
     def delta(self, side: str, measure: str, on: str = "unit") -> Difference | None:
         """The difference of a place, if there is one."""
@@ -66,9 +83,16 @@ class Found:
         """Which way a place moved."""
         return state(self.delta(side, measure, on))
 
+    def cone(self) -> str:
+        """Which way the common direction of the queries moved; unclear against the documents'."""
+        moved, other = self.state("queries", MEAN_COSINE), self.delta("documents", MEAN_COSINE)
+        if other is None or moved not in MOVED or abs(other.delta) <= rounding(other.a, other.b):
+            return moved
+        return moved if (other.delta > 0) == (moved == UP) else UNCLEAR
+
     def negatives(self, side: str) -> Difference | None:
-        """The headline row on negative sampling of a side, at whatever depth."""
-        rows = (d for d in self.pair.deltas if d.headline and d.measure.startswith(KL))
+        """The row on negative sampling of a side that decides something, at whatever depth."""
+        rows = (d for d in self.headline if d.measure.startswith(KL))
         return next((d for d in rows if d.side == side), None)
 
 
@@ -77,7 +101,7 @@ def state(row: Difference | None) -> str:
     if row is None:
         return ABSENT
     clear = beyond(row)
-    if clear is None:
+    if clear is None or math.isnan(row.delta):
         return UNTESTED
     if not clear:
         return UNCLEAR

@@ -19,6 +19,7 @@ from anisotropy.report.reading.found import (
     sentence,
     state,
 )
+from anisotropy.report.rows import no_sample
 from anisotropy.statistics import rounding
 
 _CONE = {
@@ -81,7 +82,7 @@ def _of_all(found: Found, side: str) -> str:
 
 
 def _documents_along(found: Found) -> str:
-    """Whether the documents, which are a whole collection, moved as the queries did."""
+    """Whether the documents, which are no sample, moved as the queries did."""
     rows = [found.delta("documents", name) for name in (MEAN_COSINE, SPECTRUM)]
     pairs = [(row, found.delta("queries", row.measure)) for row in rows if row is not None]
     along = [
@@ -92,4 +93,4 @@ def _documents_along(found: Found) -> str:
     if not along:
         return ""
     way = "the same way" if all(along) else "differently" if any(along) else "the other way"
-    return f"The documents, a whole collection and so not tested, moved {way}."
+    return f"The documents, {no_sample(found.pair)} and so not tested, moved {way}."

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from anisotropy.report.reading.found import (
     DOWN,
@@ -17,11 +16,10 @@ from anisotropy.report.reading.found import (
     sentence,
     state,
 )
-from anisotropy.results import Curve, Difference
+from anisotropy.report.reading.pools import saturated
+from anisotropy.results import Difference
 from anisotropy.statistics import rounding
 
-#: A list of more than this share of the pool decides nothing.
-SATURATED = 0.05
 _EVEN = {DOWN: "more evenly", UP: "less evenly"}
 _OFFSET = {
     "same": "{0} still go the same way, so an offset between the sides is not all of it",
@@ -33,12 +31,10 @@ _OFFSET = {
 def negatives(found: Found) -> list[str]:
     """How evenly items are drawn, against chance, and whether an offset explains it."""
     rows = [row for side in SIDES if (row := found.negatives(side))]
-    full = [row for row in rows if saturation(found.mining, row.side, row.measure)]
-    open_ = [row for row in rows if row not in full]
-    sentences = [saturated(found.mining, row.side, row.measure) for row in full]
-    sentences.append(sentence("; ".join(_drawn(found, open_))))
-    sentences.append(_against_chance(found, open_))
-    moved = [row for row in open_ if state(row) in MOVED]
+    sentences = [saturated(found.mining, row.side, row.measure) for row in found.saturated]
+    sentences.append(sentence("; ".join(_drawn(found, rows))))
+    sentences.append(_against_chance(found, rows))
+    moved = [row for row in rows if state(row) in MOVED]
     return [*sentences, _offset(found, moved)]
 
 
@@ -90,34 +86,3 @@ def _offset(found: Found, rows: Sequence[Difference]) -> str:
     note = "exploratory" if tested else "exploratory, in part not tested"
     parts = [_OFFSET[way].format(" and ".join(sides)) for way, sides in kept.items()]
     return f"With each side centered {'; '.join(parts)} ({note})." if parts else ""
-
-
-def depth_of(measure: str) -> int | None:
-    """The depth k in a text identity, if it has one."""
-    match = re.search(r"\bk=(\d+)", measure)
-    return int(match[1]) if match else None
-
-
-def saturation(mining: Iterable[Curve], side: str, measure: str) -> tuple[int, float] | None:
-    """Items in the pool and share of it in a list, where the lists are too long for it."""
-    k = depth_of(measure)
-    for curve in mining:
-        if curve.side != side:
-            continue
-        for row, depth in enumerate(curve.columns["k"]):
-            share = float(curve.columns["k_share"][row])
-            if int(depth) == k and share > SATURATED:
-                return int(curve.columns["items"][row]), share
-    return None
-
-
-def saturated(mining: Iterable[Curve], side: str, measure: str) -> str:
-    """A sentence on lists that are too long for their pool; empty where they are not."""
-    found = saturation(mining, side, measure)
-    if found is None:
-        return ""
-    items, share = found
-    return (
-        f"Lists of {depth_of(measure)} hold {share:.1%} of the pool of {items:,} {side} and "
-        "saturate it: this decides nothing."
-    )

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from anisotropy.measures.headline import DISTANCE, ISOTROPY, NEGATIVES, RANKING, UNIFORMITY
-from anisotropy.plots.words import beyond, group_of
+from anisotropy.plots.words import group_of
 from anisotropy.report.reading.distance import distance
-from anisotropy.report.reading.found import MOVED, UNCLEAR, Found, Reading, sentence, state
+from anisotropy.report.reading.found import (
+    MOVED,
+    UNCLEAR,
+    UNTESTED,
+    Found,
+    Reading,
+    sentence,
+    state,
+)
 from anisotropy.report.reading.isotropy import isotropy
 from anisotropy.report.reading.negatives import negatives
 from anisotropy.report.reading.ranking import ranked, ranking
 from anisotropy.report.reading.uniformity import uniformity
-from anisotropy.results import Curve, Results
+from anisotropy.results import Curve, Difference, Results
 
 GROUPS = (ISOTROPY, UNIFORMITY, DISTANCE, NEGATIVES, RANKING)
 _CHANGED = "the geometry changed"
@@ -36,36 +44,53 @@ def read_pair(pair: Results, mining: Sequence[Curve] = ()) -> list[Reading]:
         Curves ``mining`` of its spaces, which say how deep the mined lists are.
     """
     found = Found(pair, mining)
-    readings = []
-    for group in GROUPS:
-        rows = [d for d in pair.deltas if d.headline and group_of(d) == group]
-        if rows:
-            changed, unclear, untested = (
-                tuple(d for d in rows if beyond(d) is x) for x in (True, False, None)
-            )
-            meaning = tuple(filter(None, _RULES[group](found))) or ("Not tested.",)
-            readings.append(Reading(group, changed, unclear, untested, meaning))
-    return readings
+    groups = {group_of(row) for row in (*found.headline, *found.saturated)}
+    return [_read(found, group) for group in GROUPS if group in groups]
 
 
-def overall(pair: Results) -> str:
-    """Whether the geometry moved, and whether ranking did; empty without a headline row."""
-    rows = [d for d in pair.deltas if d.headline]
-    if not rows:
+def _read(found: Found, group: str) -> Reading:
+    rows = _of_group(found.headline, group)
+    changed, unclear, untested = (
+        tuple(row for row in rows if state(row) in states)
+        for states in (MOVED, (UNCLEAR,), (UNTESTED,))
+    )
+    meaning = tuple(filter(None, _RULES[group](found))) or ("Not tested.",)
+    full = tuple(_of_group(found.saturated, group))
+    return Reading(group, changed, unclear, untested, full, meaning)
+
+
+def _of_group(rows: Sequence[Difference], group: str) -> list[Difference]:
+    return [row for row in rows if group_of(row) == group]
+
+
+def overall(pair: Results, mining: Sequence[Curve] = ()) -> str:
+    """Whether the geometry moved, and whether ranking did; empty without a headline row.
+
+    Parameters
+    ----------
+    pair, mining
+        As in :func:`read_pair`: what decides nothing there decides nothing here.
+    """
+    found = Found(pair, mining)
+    rows = found.headline
+    if not rows and not found.saturated:
         return ""
     states = [state(row) for row in rows]
     if UNCLEAR in states and not set(states) & set(MOVED):
         return f"Of what was tested, no difference between {' and '.join(pair.labels)} is shown."
     ranking = [state(row) for row in rows if group_of(row) == RANKING]
-    geometry = _geometry([state(row) for row in rows if group_of(row) != RANKING])
+    geometry = _geometry(
+        [state(row) for row in rows if group_of(row) != RANKING], bool(found.saturated)
+    )
     text = sentence("; ".join([geometry, *(ranked(pair) or ["ranking was not compared"])]))
     both = geometry == _CHANGED and bool(set(ranking) & set(MOVED))
     return f"{text} Whether the one causes the other is not shown." if both else text
 
 
-def _geometry(states: Sequence[str]) -> str:
+def _geometry(states: Sequence[str], saturated: bool) -> str:
     if not states:
-        return "the geometry was not compared"
+        decided = "what was compared of the geometry decides nothing"
+        return decided if saturated else "the geometry was not compared"
     if set(states) & set(MOVED):
         return _CHANGED
     return (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from anisotropy.plots.words import beyond
 from anisotropy.report.numbers import number
 from anisotropy.report.reading.found import (
     ALIGNMENT,
@@ -11,11 +10,13 @@ from anisotropy.report.reading.found import (
     MOVED,
     SIDES,
     SPREAD_OUT,
+    STRENGTH,
     UNCLEAR,
     UNTESTED,
     UP,
     Found,
     sentence,
+    state,
 )
 
 _SPREAD = {
@@ -25,32 +26,40 @@ _SPREAD = {
     UNTESTED: "whether the {0} spread out was not tested",
 }
 _ALIGNED = {
-    (DOWN, DOWN): "relevant pairs are closer although the space spread out",
-    (UP, UP): "relevant pairs are farther apart although the space clumped",
-    (UP, DOWN): "relevant pairs are farther apart, as pairs are wherever points spread out",
-    (DOWN, UP): "relevant pairs are closer, as all pairs are in a cone",
-}
-_ALIGNED_ALONE = {
     DOWN: "relevant pairs are closer in absolute terms",
     UP: "relevant pairs are farther apart in absolute terms",
     UNCLEAR: "that relevant pairs moved closer or apart is not shown",
     UNTESTED: "whether relevant pairs moved was not tested",
 }
-_STRENGTH = {DOWN: "weaker", UP: "stronger"}
+_PAIRS = {DOWN: "relevant pairs are closer", UP: "relevant pairs are farther apart"}
+_WENT = {DOWN: "spread out", UP: "clumped"}
 
 
 def uniformity(found: Found) -> list[str]:
     """Whether the sides spread out, what the cone has to do with it, and the relevant pairs."""
-    spread = found.state("queries", SPREAD_OUT)
+    return [*_spread(found), sentence(_aligned(found))]
+
+
+def _aligned(found: Found) -> str:
+    """The relevant pairs: against the spread, along with it, or as the cone makes them."""
+    spread, documents = (found.state(side, SPREAD_OUT) for side in SIDES)
     aligned = found.state("positives", ALIGNMENT)
-    second = _ALIGNED.get((aligned, spread)) or _ALIGNED_ALONE.get(aligned, "")
-    return [*_spread(found), sentence(second)]
+    if aligned not in MOVED or spread not in MOVED:
+        return _ALIGNED.get(aligned, "")
+    if aligned == spread:
+        who = "space" if documents == spread else "queries"
+        return f"{_PAIRS[aligned]} although the {who} {_WENT[spread]}"
+    if found.cone() == spread:
+        cone = STRENGTH[spread]
+        return f"{_PAIRS[aligned]}, as random pairs are with a {cone} common direction"
+    return f"{_PAIRS[aligned]}, while the queries {_WENT[spread]}"
 
 
 def _spread(found: Found) -> list[str]:
     """A sentence for the queries, and for the documents where those are tested."""
     queries, documents = (found.state(side, SPREAD_OUT) for side in SIDES)
-    same = queries == documents and queries in (*MOVED, UNCLEAR)
+    cones = {found.state(side, MEAN_COSINE) for side in SIDES}
+    same = queries == documents and (queries == UNCLEAR or (queries in MOVED and len(cones) == 1))
     sides = [("queries", "queries and documents" if same else "queries")]
     if not same and documents in (*MOVED, UNCLEAR):
         sides.append(("documents", "documents"))
@@ -68,10 +77,10 @@ def _with_the_cone(found: Found, side: str, spread: str) -> str:
     if cone == UNCLEAR:
         return ", though no change of the common direction is shown"
     if cone != spread:
-        return f", though the common direction is {_STRENGTH[cone]}" if cone in MOVED else ""
+        return f", though the common direction is {STRENGTH[cone]}" if cone in MOVED else ""
     row = found.delta(side, SPREAD_OUT, "center>unit")
     rest = ""
     if row is not None:
-        tested = "" if beyond(row) is not None else ", not tested"
-        rest = f" ({side} without it: {number(row.b)}, from {number(row.a)}{tested})"
-    return f", as a {_STRENGTH[cone]} common direction alone makes them{rest}"
+        note = "exploratory" if state(row) != UNTESTED else "exploratory, not tested"
+        rest = f" ({side} without it: {number(row.b)}, from {number(row.a)}; {note})"
+    return f", as a {STRENGTH[cone]} common direction alone makes them{rest}"
