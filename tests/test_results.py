@@ -24,13 +24,13 @@ def results(*names: str) -> Results:
 
 
 def test_curves_of_an_earlier_run_are_removed(tmp_path: Path) -> None:
-    results("coordinates", "spectrum").write(tmp_path)
+    results("left", "kept").write(tmp_path)
     mine = tmp_path / "curves" / "mine.parquet"
     mine.write_text("mine")
-    results("spectrum", "distances").write(tmp_path)
+    results("kept", "added").write(tmp_path)
     left = {path.name for path in (tmp_path / "curves").iterdir()}
-    assert left == {"spectrum-a-queries.parquet", "distances-a-queries.parquet", "mine.parquet"}
-    assert [c.name for c in Results.read(tmp_path).curves] == ["spectrum", "distances"]
+    assert left == {"kept-a-queries.parquet", "added-a-queries.parquet", "mine.parquet"}
+    assert [c.name for c in Results.read(tmp_path).curves] == ["kept", "added"]
 
 
 def test_names_of_an_untrusted_file_delete_nothing_outside(tmp_path: Path) -> None:

@@ -1,92 +1,23 @@
-"""Results: values and curves, the one thing plots and reports are drawn from.
-
-The columns are those of ``results.csv`` and of the DataFrames; numbers are never rounded.
-"""
+"""Results of a run, in memory and in a folder; numbers are never rounded."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from anisotropy.errors import InputError, UsageError
-from anisotropy.files import fingerprint, read_json, replacing, write_json
+from anisotropy.files import read_json, replacing, write_json
 from anisotropy.records import Association, Difference, Measurement, Similarity, Withheld
+from anisotropy.results.curve import Curve
+from anisotropy.results.reading import SCHEMA, read_folder
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from anisotropy.spaces import EmbeddingSpace
-
-SCHEMA = "anisotropy.results/1"
-__all__ = [
-    "SCHEMA",
-    "Association",
-    "Curve",
-    "Difference",
-    "Measurement",
-    "Results",
-    "Similarity",
-    "Withheld",
-]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Curve:
-    """Arrays of equal length behind a figure.
-
-    Attributes
-    ----------
-    name
-        What the columns are: ``spectrum``, ``distances``, ``cosines``, ``k_occurrence``,
-        ``negative_probability``, ``negative_profile``, ``queries``, ``items``, ``coordinates``,
-        ``history``, ``changes`` (query by query, of two spaces), and so on: ``docs/curves.md``.
-    space, side
-        Label of the space (of b for a curve of two) and the side.
-    columns
-        Column name to array of shape (n,).
-    """
-
-    name: str
-    space: str
-    side: str
-    columns: Mapping[str, np.ndarray]
-
-    def __repr__(self) -> str:
-        rows = len(next(iter(self.columns.values()), ()))
-        return (
-            f"<Curve {self.name!r} of {self.space!r}, {self.side}: {rows:,} rows of "
-            f"{', '.join(self.columns)}; .frame() gives a DataFrame>"
-        )
-
-    def _repr_html_(self) -> str:
-        """What it is and its first and last rows, for notebooks; every text is escaped."""
-        from anisotropy.report.notebook import curve_html
-
-        return curve_html(self)
-
-    @property
-    def file(self) -> str:
-        """Path of the curve inside a results folder."""
-        parts = [self.name, _slug(self.space), _slug(self.side)]
-        return f"curves/{'-'.join(part for part in parts if part)}.parquet"
-
-    def frame(self) -> pd.DataFrame:
-        """The columns as a DataFrame."""
-        import pandas as pd
-
-        return pd.DataFrame(dict(self.columns))
-
-
-def _slug(text: str) -> str:
-    """`text` as part of a file name; what had to be replaced leaves a mark of its own."""
-    plain = "".join(c if (c.isascii() and c.isalnum()) or c in "._" else "_" for c in text)
-    return plain if plain == text else f"{plain}_{fingerprint(text)[:4]}"
 
 
 @dataclass(eq=False, repr=False)
@@ -344,27 +275,10 @@ class Results:
         Raises
         ------
         InputError
-            If the folder has no results of this schema.
+            If the folder has no results of this schema, or anything in it is not as
+            :meth:`write` writes it: the file, the entry and what is allowed are named.
         """
-        folder = Path(folder)
-        path = folder / "results.json"
-        content = read_json(path)
-        if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-            raise InputError(f"{path}: not results of schema {SCHEMA!r}")
-        return cls(
-            spaces=content["spaces"],
-            collection=content["collection"],
-            config=content["config"],
-            versions=content["versions"],
-            warnings=content["warnings"],
-            rows=[Measurement(**_numbers(row)) for row in content["measurements"]],
-            deltas=[Difference(**_numbers(row)) for row in content["differences"]],
-            likenesses=[Similarity(**_numbers(row)) for row in content["similarities"]],
-            links=[Association(**_numbers(row)) for row in content["associations"]],
-            claims=content["claims"],
-            withheld=[Withheld(**row) for row in content["withheld"]],
-            curves=[_read_curve(folder, entry) for entry in content["curves"]],
-        )
+        return cls(**read_folder(Path(folder)))
 
 
 def _curve_files(path: Path) -> set[str]:
@@ -388,22 +302,6 @@ def _remove_curves(folder: Path, names: set[str]) -> None:
     for path in curves.glob("*.parquet"):
         if f"curves/{path.name}" in names and path.is_file():
             path.unlink()
-
-
-_TEXT = {"unit", "method", "test"}
-
-
-def _numbers(row: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no NaN: a null number is one."""
-    return {k: math.nan if v is None and k not in _TEXT else v for k, v in row.items()}
-
-
-def _read_curve(folder: Path, entry: dict[str, str]) -> Curve:
-    import pandas as pd
-
-    frame = pd.read_parquet(folder / entry["file"])
-    columns = {str(name): frame[name].to_numpy() for name in frame.columns}
-    return Curve(entry["name"], entry["space"], entry["side"], columns)
 
 
 def _stacked(frames: list[pd.DataFrame]) -> pd.DataFrame:
