@@ -299,8 +299,8 @@ _NOTE = (
     "to 85% in clusters). center=sides subtracts each side's mean first, the control for "
     "unevenness made by an offset alone; under a dot product the rows keep the lengths they then "
     "have, so between recipes that score by other similarities it is no like for like: measure "
-    "the spaces after the transform center(by=side)>normalize instead. n counts the queries: as items of "
-    "role=queries, as anchors of role=documents."
+    "the spaces after the transform center(by=side)>normalize instead. n counts the "
+    "queries: as items of role=queries, as anchors of role=documents."
 )
 _COMMON: dict[str, Any] = {
     "family": "negatives",
