@@ -24,7 +24,15 @@ from anisotropy.results.curve_files import COUNT, CURVES, FINITE, NUMBER, SOME, 
 from tests.plots.sample import comparison, reproduction, thin
 
 DOCUMENTED = Path(__file__).parents[2] / "docs" / "curves.md"
-MISSING = object()
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        # Names of tests are made of it, and have to be the same in every process.
+        return "missing"
+
+
+MISSING = _Missing()
 
 
 @pytest.fixture(scope="module")
