@@ -68,7 +68,8 @@ def difference(place: Place, moved: str) -> Difference:
 
 def pair(moved: dict[Place, str], links: tuple[Association, ...] = ()) -> Results:
     deltas = [difference(place, way) for place, way in moved.items() if way != ABSENT]
-    return Results(spaces=[{"label": "A"}, {"label": "B"}], deltas=deltas, links=list(links))
+    spaces = [{"label": label, "recipe": {"similarity": "cosine"}} for label in "AB"]
+    return Results(spaces=spaces, deltas=deltas, links=list(links))
 
 
 def said(moved: dict[Place, str], group: str, **more: object) -> str:
@@ -308,6 +309,32 @@ def test_an_offset_is_the_other_explanation(centered: str, words: str) -> None:
     assert words in text
     assert ("offset" in text) == bool(words)
     assert "offset" not in said({KL: UNCLEAR, KL_CENTERED: centered}, NEGATIVES)
+
+
+@pytest.mark.parametrize(
+    ("similarities", "words"),
+    [
+        (("dot", "cosine"), "The control of an offset between the sides (each side centered) is no like "
+                            "for like between dot product and cosine, and decides nothing here."),
+        (("cosine", "euclidean"), "between cosine and Euclidean distance, and decides nothing here."),
+        (("dot", ""), "decides nothing here: by what both score is not recorded."),
+        (("", ""), "decides nothing here: by what both score is not recorded."),
+        (("dot", "dot"), "an offset between the sides is not all of it"),
+    ],
+)  # fmt: skip
+def test_an_offset_is_controlled_only_between_spaces_that_score_alike(
+    similarities: tuple[str, str], words: str
+) -> None:
+    """Under dot product centered rows keep their lengths, under cosine not."""
+    results = pair({KL: DOWN, KL_CENTERED: DOWN})
+    for space, one in zip(results.spaces, similarities, strict=True):
+        space["recipe"] = {"similarity": one} if one else None
+    (reading,) = read_pair(results)
+    assert words in reading.meaning[-1]
+    assert ("same way" in reading.meaning[-1]) == (similarities == ("dot", "dot"))
+    results.deltas = results.deltas[:1]
+    (reading,) = read_pair(results)
+    assert "offset" not in " ".join(reading.meaning)
 
 
 def mining(share: float) -> Curve:

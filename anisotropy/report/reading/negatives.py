@@ -26,6 +26,7 @@ _OFFSET = {
     "other": "{0} go the other way, so an offset between the sides has a part in it",
     UNCLEAR: "no difference is shown for {0}, so an offset between the sides may be what makes it",
 }
+_SCORES = {"dot": "dot product", "cosine": "cosine", "euclidean": "Euclidean distance"}
 
 
 def negatives(found: Found) -> list[str]:
@@ -73,13 +74,41 @@ def _against_chance(found: Found, rows: Sequence[Difference]) -> str:
 
 
 def _offset(found: Found, rows: Sequence[Difference]) -> str:
-    """What is left of the differences where each side is centered."""
+    """What is left of the differences where each side is centered, if that can be compared."""
+    controls = [
+        (row, own)
+        for row in rows
+        if (own := found.delta(row.side, f"{row.measure[:-1]}, center=sides)", row.on)) is not None
+        and abs(own.delta) > rounding(own.a, own.b)
+    ]
+    return _unlike(found) or _left(controls) if controls else ""
+
+
+def _unlike(found: Found) -> str:
+    """Why the control of the offset decides nothing; empty where both score alike.
+
+    Under dot product centered rows keep the lengths that they then have, under cosine not.
+    """
+    a, b = (str((x.get("recipe") or {}).get("similarity") or "") for x in found.pair.spaces)
+    if a and a == b:
+        return ""
+    if a and b:
+        between = f"between {_SCORES.get(a, a)} and {_SCORES.get(b, b)}"
+        return (
+            f"The control of an offset between the sides (each side centered) is no like for like "
+            f"{between}, and decides nothing here."
+        )
+    return (
+        "The control of an offset between the sides decides nothing here: by what both score is "
+        "not recorded."
+    )
+
+
+def _left(controls: Sequence[tuple[Difference, Difference]]) -> str:
+    """Which way the differences go with each side centered, against how they went."""
     kept: dict[str, list[str]] = {}
     tested = True
-    for row in rows:
-        own = found.delta(row.side, f"{row.measure[:-1]}, center=sides)", row.on)
-        if own is None or abs(own.delta) <= rounding(own.a, own.b):
-            continue
+    for row, own in controls:
         tested = tested and state(own) != UNTESTED
         same = "same" if (own.delta > 0) == (row.delta > 0) else "other"
         kept.setdefault(UNCLEAR if state(own) == UNCLEAR else same, []).append(row.side)
