@@ -7,7 +7,7 @@ from typing import Any
 
 from anisotropy.errors import InputError, UsageError, one_of
 from anisotropy.plots import style
-from anisotropy.results import Difference, Measurement, Results
+from anisotropy.results import Curve, Difference, Measurement, Results
 
 #: As many spaces as there are colors and markers.
 _MOST = 8
@@ -103,8 +103,25 @@ def _pair(results: Results, baseline: str, space: str) -> Results:
         deltas=deltas,
         likenesses=[r for r in results.likenesses if (r.baseline, r.space) in meant],
         links=[r for r in results.links if (r.baseline, r.space) in meant],
-        curves=[c for c in results.find_curves("changes") if c.space == space],
+        curves=_curves(results, both),
     )
+
+
+def _curves(results: Results, both: tuple[str, str]) -> list[Curve]:
+    """What changed query by query, and the mined lists of each side under its name."""
+    changes = [curve for curve in results.find_curves("changes") if curve.space == both[1]]
+    sides = {
+        space["label"]: name
+        for space in results.spaces
+        for name in both
+        if name in (space["label"], space.get("method"))
+    }
+    mining = [
+        dataclasses.replace(curve, space=sides[curve.space])
+        for curve in results.find_curves("mining")
+        if curve.space in sides
+    ]
+    return [*changes, *mining]
 
 
 def _side(results: Results, name: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import math
 
 from anisotropy.errors import UsageError
 from anisotropy.measures.base import Definition
+from anisotropy.plots.pools import saturation
 from anisotropy.results import Difference, Measurement, Results
 from anisotropy.statistics import rounding
 
@@ -113,12 +114,25 @@ def beyond(difference: Difference) -> bool | None:
     return clear and not difference.p_holm >= SIGNIFICANT
 
 
+def decides_nothing(results: Results, difference: Difference) -> bool:
+    """Whether a difference is of lists of negatives that are too long for their pool.
+
+    `results` are those of one comparison, with the curves ``mining`` of its spaces.
+    """
+    mining = results.find_curves("mining")
+    return saturation(mining, difference.side, difference.measure) is not None
+
+
 def verdict(results: Results, difference: Difference) -> str:
     """A difference in words: which space is what, only where it is beyond its uncertainty.
+
+    Lists of negatives that saturate their pool decide nothing, whatever their difference.
 
     Rows over the documents alone are of a whole collection: nothing is tested, and no space is
     called more or less than the other.
     """
+    if decides_nothing(results, difference):
+        return "saturated: decides nothing"
     clear = beyond(difference)
     if clear is None:
         if difference.side != "documents" or not difference.delta:
@@ -132,7 +146,8 @@ def verdict(results: Results, difference: Difference) -> str:
 
 def ahead(results: Results, difference: Difference) -> str | None:
     """The space that :func:`verdict` names for what it is; None where it says no such thing."""
-    return _winner(results, difference)[0] if beyond(difference) else None
+    named = beyond(difference) and not decides_nothing(results, difference)
+    return _winner(results, difference)[0] if named else None
 
 
 def _winner(results: Results, difference: Difference) -> tuple[str, str]:

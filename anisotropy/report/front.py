@@ -10,6 +10,7 @@ from typing import Any
 from anisotropy.comparison.deciding import LEAST_SEEDS
 from anisotropy.measures.headline import HEADLINE
 from anisotropy.plots.compared import has_pair, one_pair, seeds_of
+from anisotropy.plots.pools import saturation
 from anisotropy.plots.words import name_of, verdict
 from anisotropy.report.numbers import interval, minus, number, signed
 from anisotropy.report.reading import (
@@ -20,7 +21,6 @@ from anisotropy.report.reading import (
     overall,
     read_chance,
     read_pair,
-    saturation,
 )
 from anisotropy.report.rows import (
     Line,
@@ -84,7 +84,7 @@ def _compared(results: Results, pairs: Sequence[Results]) -> list[dict[str, Any]
         {
             "id": f"read-{place}",
             "title": title_of(pair),
-            "summary": overall(pair, mining),
+            "summary": overall(pair),
             "open": len(pairs) <= _OPEN or pair.labels == main,
             "groups": [
                 {
@@ -93,22 +93,11 @@ def _compared(results: Results, pairs: Sequence[Results]) -> list[dict[str, Any]
                     "asides": _asides(reading),
                     "meaning": [minus(text) for text in reading.meaning],
                 }
-                for reading in read_pair(pair, mining)
+                for reading in read_pair(pair)
             ],
         }
         for place, pair in enumerate(ordered, 1)
-        for mining in [_mining_of(results, pair)]
     ]
-
-
-def _mining_of(results: Results, pair: Results) -> list[Curve]:
-    """Curves on the mined lists of the spaces of both sides."""
-    own = {
-        space["label"]
-        for space in results.spaces
-        if {space["label"], space.get("method")} & set(pair.labels)
-    }
-    return [curve for curve in results.find_curves("mining") if curve.space in own]
 
 
 def _changed(pair: Results, delta: Difference) -> dict[str, str]:
@@ -269,7 +258,7 @@ def _rows(results: Results, pairs: Sequence[Results]) -> list[Doubt]:
     """Rows without a test, and the rows that were tested and not decided."""
     if not pairs:
         return []
-    readings = [one for pair in pairs for one in read_pair(pair, _mining_of(results, pair))]
+    readings = [one for pair in pairs for one in read_pair(pair)]
     untested = {(row.side, row.measure) for one in readings for row in one.untested}
     found = []
     if untested:

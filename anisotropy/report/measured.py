@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from anisotropy.plots.compared import seeds_of
-from anisotropy.plots.words import beyond, direction_text, gist, verdict
+from anisotropy.plots.words import ahead, direction_text, gist, verdict
 from anisotropy.report.cells import (
     Cell,
     Column,
@@ -72,7 +72,7 @@ def _headline_of_pair(pair: Results) -> Table:
 def _headline_row(pair: Results, line: Line) -> Row:
     cells = [*_values(line, pair.labels), _null(line, pair.labels)]
     return row(
-        _headline_name(line), *cells, *_difference(pair, line.delta), kind=_clear(line.delta)
+        _headline_name(line), *cells, *_difference(pair, line.delta), kind=_clear(pair, line.delta)
     )
 
 
@@ -116,14 +116,14 @@ def _change(pair: Results, delta: Difference | None) -> Cell:
         signed(delta.delta),
         delta.b, delta.delta, delta.ci_low, delta.ci_high, delta.p_holm, words,
         small=[minus(interval(delta.ci_low, delta.ci_high)), words],
-        kind=f"number {_clear(delta)}".strip(),
+        kind=f"number {_clear(pair, delta)}".strip(),
     )  # fmt: skip
 
 
-def _clear(delta: Difference | None) -> str:
+def _clear(pair: Results, delta: Difference | None) -> str:
     if delta is None:
         return ""
-    return "clear" if beyond(delta) else "unclear"
+    return "unclear" if ahead(pair, delta) is None else "clear"
 
 
 def _headline_name(line: Line) -> Cell:
@@ -238,7 +238,8 @@ def _family_row(line: Line, names: Sequence[str], pair: Results | None) -> Row:
     cells = [_place(line), *_values(line, names), _null(line, names)]
     if pair is None:
         return row(*cells, _count(line.first))
-    return row(*cells, *_difference(pair, line.delta), _count(line.first), kind=_clear(line.delta))
+    kind = _clear(pair, line.delta)
+    return row(*cells, *_difference(pair, line.delta), _count(line.first), kind=kind)
 
 
 def _count(found: Measurement) -> Cell:
@@ -259,7 +260,7 @@ def _family_differences(name: str, lines: Iterable[Line], pairs: Sequence[Result
     for measure, own in _by_measure(lines):
         rows = [
             row(_place(line), cell(pair.labels[1]), cell(pair.labels[0]),
-                *_difference(pair, delta), kind=_clear(delta))
+                *_difference(pair, delta), kind=_clear(pair, delta))
             for line in own
             for pair, known in zip(pairs, deltas, strict=True)
             if (delta := known.get((line.side, line.on, line.measure))) is not None

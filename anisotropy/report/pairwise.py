@@ -80,7 +80,7 @@ def changed_queries(pairs: Iterable[Results]) -> list[dict[str, Any]]:
     for place, pair in enumerate(pairs, 1):
         tables = [
             (word, _queries(f"{word.lower()}-{place}", pair, curve, chosen))
-            for curve in pair.curves
+            for curve in pair.find_curves("changes")
             for word, chosen in _extremes(curve)
             if chosen
         ]

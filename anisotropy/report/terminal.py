@@ -147,7 +147,7 @@ Groups = Sequence[tuple[str, Sequence[Line]]]
 def _compared(results: Results, titled: bool) -> Table:
     a, b = results.labels
     words = dataclasses.replace(
-        results, spaces=[{"label": brief(a)}, {"label": brief(b)}], rows=[], curves=[]
+        results, spaces=[{"label": brief(a)}, {"label": brief(b)}], rows=[]
     )
     groups = [
         (

@@ -77,7 +77,7 @@ def space(label: str, doubts: list[str]) -> dict:
         "step": None,
         "recipe": recipe,
         "counts": counts,
-        "fingerprint": "0a1b",
+        "fingerprint": f"0a1b {label}",
     }
 
 

@@ -376,11 +376,37 @@ def test_verdict_needs_the_interval_and_the_correction() -> None:
     assert verdict(R, rows["queries", "mean_cosine"]) == "dance more isotropic"
     assert verdict(R, rows["positives", "alignment(alpha=2)"]) == "ance closer"
     assert verdict(R, rows["cross", "gap"]) == "no clear difference"
-    assert verdict(R, rows["queries", "negative_probability_kl(k=200)"]) == "no interval"
+    kl = rows["queries", "negative_probability_kl(k=200)"]
+    assert verdict(replace(R, curves=[]), kl) == "no interval"
     documents = replace(rows["documents", "mean_cosine"], ci_low=math.nan, ci_high=math.nan)
     assert verdict(R, documents) == "dance lower, not tested"
     same = replace(documents, b=documents.a + 1e-9, delta=1e-9)
     assert verdict(R, same) == "no difference but rounding"
+
+
+@pytest.mark.parametrize(("share", "words"), [(0.051, None), (0.05, "dance more even")])
+def test_lists_that_saturate_their_pool_name_no_space(share: float, words: str | None) -> None:
+    """200 of 1,203 queries are too many, whatever the interval says; 200 of 4,000 are not."""
+    rows = [row for row in R.deltas if row.measure == "negative_probability_kl(k=200)"]
+    row = replace(rows[0], se=0.01, ci_low=rows[0].delta - 0.02, ci_high=rows[0].delta + 0.02)
+    mining = R.find_curves("mining", "queries")[0]
+    mining = replace(mining, columns={**mining.columns, "k_share": np.full(2, share)})
+    results = replace(R, deltas=[row], curves=[mining])
+    pair = one_pair(results)
+    assert verdict(pair, row) == (words or "saturated: decides nothing")
+    assert ahead(pair, row) == (words and "dance")
+    ax = plots.differences(results).axes[0]
+    ((_, _, point),) = forest(ax)
+    assert (point.get_markerfacecolor() == "white") == (words is None)
+
+
+def test_a_side_of_seeds_has_the_pools_of_its_checkpoints() -> None:
+    """Also in a view of a view, which figures take."""
+    results = reproduction(2)
+    pair = one_pair(results)
+    for view in (pair, one_pair(pair)):
+        kept = view.find_curves("mining", "queries")
+        assert [curve.space for curve in kept] == ["ANCE", "ANCE", "DANCE", "DANCE"]
 
 
 def test_every_default_measure_has_a_gist_and_a_direction() -> None:

@@ -66,14 +66,18 @@ def difference(place: Place, moved: str) -> Difference:
                       p_holm=p, headline=place in HEAD, space="B", baseline="A")  # fmt: skip
 
 
-def pair(moved: dict[Place, str], links: tuple[Association, ...] = ()) -> Results:
+def pair(
+    moved: dict[Place, str],
+    links: tuple[Association, ...] = (),
+    curves: tuple[Curve, ...] = (),
+) -> Results:
     deltas = [difference(place, way) for place, way in moved.items() if way != ABSENT]
     spaces = [{"label": label, "recipe": {"similarity": "cosine"}} for label in "AB"]
-    return Results(spaces=spaces, deltas=deltas, links=list(links))
+    return Results(spaces=spaces, deltas=deltas, links=list(links), curves=list(curves))
 
 
-def said(moved: dict[Place, str], group: str, **more: object) -> str:
-    readings = read_pair(pair(moved), **more)  # type: ignore[arg-type]
+def said(moved: dict[Place, str], group: str, mining: tuple[Curve, ...] = ()) -> str:
+    readings = read_pair(pair(moved, curves=mining))
     (meaning,) = [" ".join(one.meaning) for one in readings if one.group == group]
     return meaning
 
@@ -344,11 +348,11 @@ def mining(share: float) -> Curve:
 
 
 def test_a_saturated_pool_decides_nothing() -> None:
-    text = said({KL: DOWN, KL_CENTERED: DOWN}, NEGATIVES, mining=[mining(0.2)])
+    text = said({KL: DOWN, KL_CENTERED: DOWN}, NEGATIVES, mining=(mining(0.2),))
     assert text == (
         "Lists of 200 hold 20.0% of the pool of 1,000 queries and saturate it: this decides nothing."
     )
-    assert "drawn more evenly" in said({KL: DOWN}, NEGATIVES, mining=[mining(0.05)])
+    assert "drawn more evenly" in said({KL: DOWN}, NEGATIVES, mining=(mining(0.05),))
 
 
 def test_what_saturates_is_no_change_anywhere() -> None:
@@ -366,10 +370,10 @@ def test_what_saturates_is_no_change_anywhere() -> None:
         other.curves = [mining(0.9)]
         assert doubts(other)["undecided"].startswith("1 ")
         assert "not tested" not in doubts(other)
-    assert overall(pair({KL: DOWN, DOC_KL: DOWN}), [mining(0.9)]).startswith(
+    assert overall(pair({KL: DOWN, DOC_KL: DOWN}, curves=(mining(0.9),))).startswith(
         "The geometry changed"
     )
-    assert overall(pair({KL: DOWN, NDCG: UP}), [mining(0.9)]) == (
+    assert overall(pair({KL: DOWN, NDCG: UP}, curves=(mining(0.9),))) == (
         "What was compared of the geometry decides nothing; the ranking of documents is better in B."
     )
 
@@ -378,7 +382,8 @@ def test_only_negatives_saturate_a_pool() -> None:
     rows = {("queries", "hubness_gini(k=200)", "unit"): DOWN}
     results = pair(rows)
     results.deltas = [replace(row, headline=True) for row in results.deltas]
-    assert overall(results, [mining(0.9)]).startswith("The geometry changed")
+    results.curves = [mining(0.9)]
+    assert overall(results).startswith("The geometry changed")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import io
 import json
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from anisotropy.report.view import view_of
 from anisotropy.results import Association, Results, Similarity, Withheld
 from tests.plots.sample import ROWS, analysis, comparison, reproduction, thin
 
+KL = "negative_probability_kl("
 EVIL = "<script>alert(1)</script>"
 SOURCES = (
     "https://arxiv.org/",
@@ -138,6 +140,25 @@ def test_page_says_what_was_compared_and_what_is_in_doubt(compared: Page) -> Non
         place = words.index(text, place)
     assert words.startswith(f"{order[0]}: anisotropy")
     assert "no clear difference: gap (cross)" in words
+
+
+def test_lists_that_saturate_their_pool_decide_nothing_in_every_table() -> None:
+    results = thin(comparison())
+    results.deltas = [
+        replace(d, ci_low=d.delta - 0.01, ci_high=d.delta + 0.01, p_holm=0.001)
+        for d in comparison().deltas
+        if d.measure.startswith(KL)
+    ]
+    for form in ("table", "latex", "markdown"):
+        assert format_results(results, form).count("dance more even") == 2
+    results.curves = comparison().find_curves("mining")
+    for form in ("table", "latex", "markdown"):
+        text = format_results(results, form)
+        assert text.count("dance more even") == 1  # the documents, of which there are enough
+        assert text.count("saturated: decides nothing") == 1
+    html = render_html(results)
+    assert html.count('<tr class="clear"') == 2  # the headline, and the family
+    assert html.count("saturated: decides nothing") == 2
 
 
 def test_every_section_has_an_anchor(compared: Page) -> None:

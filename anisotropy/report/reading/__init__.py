@@ -18,7 +18,6 @@ from anisotropy.report.reading.found import (
     state,
 )
 from anisotropy.report.reading.pair import overall, read_pair
-from anisotropy.report.reading.pools import saturation
 
 __all__ = [
     "ABSENT",
@@ -32,6 +31,5 @@ __all__ = [
     "overall",
     "read_chance",
     "read_pair",
-    "saturation",
     "state",
 ]

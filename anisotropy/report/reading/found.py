@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from anisotropy.plots.words import SIGNIFICANT, beyond
-from anisotropy.report.reading.pools import saturation
-from anisotropy.results import Curve, Difference, Measurement, Results
+from anisotropy.plots.words import SIGNIFICANT, beyond, decides_nothing
+from anisotropy.results import Difference, Measurement, Results
 from anisotropy.statistics import rounding
 
 #: Which way a row goes, or why that is not said.
@@ -55,9 +53,7 @@ class Found:
     Parameters
     ----------
     pair
-        View of two labels.
-    mining
-        Curves of that name, of the spaces of both sides.
+        View of two labels, with the curves ``mining`` of both sides.
 
     Attributes
     ----------
@@ -66,13 +62,13 @@ class Found:
         lists are too long for the pool.
     """
 
-    def __init__(self, pair: Results, mining: Sequence[Curve] = ()) -> None:
-        self.pair, self.mining = pair, mining
+    def __init__(self, pair: Results) -> None:
+        self.pair, self.mining = pair, pair.find_curves("mining")
         self.a, self.b = pair.labels
         self.deltas = {(d.side, d.measure, d.on): d for d in pair.deltas}
         self.values = {(r.space, r.side, r.measure, r.on): r for r in pair.rows}
         rows = [d for d in pair.deltas if d.headline]
-        self.saturated = [d for d in rows if saturation(mining, d.side, d.measure)]
+        self.saturated = [d for d in rows if decides_nothing(pair, d)]
         self.headline = [d for d in rows if d not in self.saturated]
 
     def delta(self, side: str, measure: str, on: str = "unit") -> Difference | None:

@@ -20,7 +20,7 @@ from anisotropy.report.reading.isotropy import isotropy
 from anisotropy.report.reading.negatives import negatives
 from anisotropy.report.reading.ranking import ranked, ranking
 from anisotropy.report.reading.uniformity import uniformity
-from anisotropy.results import Curve, Difference, Results
+from anisotropy.results import Difference, Results
 
 GROUPS = (ISOTROPY, UNIFORMITY, DISTANCE, NEGATIVES, RANKING)
 _CHANGED = "the geometry changed"
@@ -33,17 +33,16 @@ _RULES = {
 }
 
 
-def read_pair(pair: Results, mining: Sequence[Curve] = ()) -> list[Reading]:
+def read_pair(pair: Results) -> list[Reading]:
     """One reading a group that has headline differences, in the users' order.
 
     Parameters
     ----------
     pair
-        View of one comparison, with two labels.
-    mining
-        Curves ``mining`` of its spaces, which say how deep the mined lists are.
+        View of one comparison, with two labels, and the curves ``mining`` of its spaces, which
+        say how deep the mined lists are.
     """
-    found = Found(pair, mining)
+    found = Found(pair)
     groups = {group_of(row) for row in (*found.headline, *found.saturated)}
     return [_read(found, group) for group in GROUPS if group in groups]
 
@@ -63,15 +62,15 @@ def _of_group(rows: Sequence[Difference], group: str) -> list[Difference]:
     return [row for row in rows if group_of(row) == group]
 
 
-def overall(pair: Results, mining: Sequence[Curve] = ()) -> str:
+def overall(pair: Results) -> str:
     """Whether the geometry moved, and whether ranking did; empty without a headline row.
 
     Parameters
     ----------
-    pair, mining
+    pair
         As in :func:`read_pair`: what decides nothing there decides nothing here.
     """
-    found = Found(pair, mining)
+    found = Found(pair)
     rows = found.headline
     if not rows and not found.saturated:
         return ""
