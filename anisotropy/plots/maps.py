@@ -34,9 +34,9 @@ def projection_map_caption(results: Results, method: str) -> str:
     shown = {side: int((columns["side"] == side).sum()) for side in ("query", "document")}
     total = {side: _first(columns, key, shown[side]) for side, key in _TOTALS.items()}
     counts = " and ".join(
-        (f"{shown[side]:,} of {total[side]:,.0f}" if total[side] > shown[side] else "all ")
-        + (word if total[side] > shown[side] else f"{shown[side]:,}{word}")
-        for side, word in (("query", " queries"), ("document", " documents"))
+        (f"{shown[side]:,} of " if total[side] > shown[side] else "all " * (total[side] > 1))
+        + style.counted(int(total[side]), side)
+        for side in ("query", "document")
     )
     perplexity = _first(columns, "perplexity", np.nan)
     setting = f", perplexity {perplexity:g}," if np.isfinite(perplexity) else ""

@@ -32,18 +32,31 @@ def movement_caption(results: Results) -> str:
     a, b = results.labels
     moved = _moved(results)
     n = int(np.isfinite(moved.columns[f"{_SHOWN[0][0]}_a"]).sum())
-    nearest = sum(moved.columns[f"{_SHOWN[1][0]}_{side}"] == 0 for side in ("a", "b"))
     return (
         f"A point a query, {a} against {b} (curve changes, on unit): distance to its relevant "
         "documents over the typical distance of a query and a document "
         "(relative_positive_distance), and share of the documents that are nearer than its best "
         "relevant one (positive_percentile; linear below the first number above 0). Below the "
         f"line: closer in {b}. Color and marker: which space has the query's higher {RANKED}. "
-        "Titles: mean change over judged pairs, with its 95% interval. n: "
-        f"{style.counted(n, 'query')} with a relevant document, "
-        f"{int(np.sum(nearest == len('ab'))):,} of them at percentile 0 in both, so one point. "
-        f"{style.ending(results)}"
+        f"{_titles(results)}n: {style.counted(n, 'query')} with a relevant document"
+        f"{_in_one_point(moved)}. {style.ending(results)}"
     )
+
+
+def _titles(results: Results) -> str:
+    """What the numbers in the titles are, where there are any."""
+    titles = [_mean(results, measure) for measure, _ in _SHOWN]
+    if not any(titles):
+        return ""
+    between = ", with its 95% interval" if any("[" in title for title in titles) else ""
+    return f"Titles: mean change over judged pairs{between}. "
+
+
+def _in_one_point(moved: Curve) -> str:
+    """How many queries share the point at the origin, where any do."""
+    a, b = (moved.columns[f"{_SHOWN[1][0]}_{side}"] for side in ("a", "b"))
+    count = int(np.sum((a == 0) & (b == 0)))
+    return f", {count:,} of them at percentile 0 in both, so one point" if count > 1 else ""
 
 
 @style.styled

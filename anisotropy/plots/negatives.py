@@ -69,8 +69,9 @@ def _sizes(results: Results) -> str:
     for role in _ROLES:
         for curve in results.find_curves("mining", role)[:1]:
             items, anchors = (int(curve.columns[name][0]) for name in ("items", "anchors"))
-            others = "documents" if role == "queries" else "queries"
-            parts.append(f"{items:,} {role} in the lists of {anchors:,} {others}")
+            units = ("query", "document") if role == "queries" else ("document", "query")
+            drawn, others = map(style.counted, (items, anchors), units)
+            parts.append(f"{drawn} in the lists of {others}")
     text = f"n: {'; '.join(parts)}. {style.where(results)}" if parts else style.sizes(results)
     return text.strip()
 

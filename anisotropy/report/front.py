@@ -11,6 +11,7 @@ from anisotropy.comparison.deciding import LEAST_SEEDS
 from anisotropy.measures.headline import HEADLINE
 from anisotropy.plots.compared import has_pair, one_pair, seeds_of
 from anisotropy.plots.pools import saturation
+from anisotropy.plots.style import counted
 from anisotropy.plots.words import name_of, verdict
 from anisotropy.report.numbers import interval, minus, number, signed
 from anisotropy.report.reading import (
@@ -31,6 +32,7 @@ from anisotropy.report.rows import (
     title_of,
 )
 from anisotropy.results import Curve, Difference, Measurement, Results
+from anisotropy.statistics import FEWEST_UNITS
 
 _WARNINGS = 4
 #: So many comparisons are read at once.
@@ -104,14 +106,14 @@ def _changed(pair: Results, delta: Difference) -> dict[str, str]:
     between = interval(delta.ci_low, delta.ci_high)
     return {
         "word": verdict(pair, delta),
-        "measure": short_name(delta.measure),
+        "measure": delta.measure,
         "side": delta.side,
         "numbers": minus(f"{signed(delta.delta)} {between}"),
     }
 
 
-def short_name(measure: str) -> str:
-    """A text identity without the role, which the side says."""
+def _without_role(measure: str) -> str:
+    """What both sides have in common in a text identity; shown it is whole."""
     return re.sub(r"(, )?role=\w+", "", measure)
 
 
@@ -128,7 +130,7 @@ def _named(rows: Sequence[Difference]) -> str:
     """Measures with their sides, one measure once."""
     sides: dict[str, list[str]] = {}
     for delta in rows:
-        sides.setdefault(short_name(delta.measure), []).append(delta.side)
+        sides.setdefault(delta.measure, []).append(delta.side)
     return ", ".join(f"{measure} ({' and '.join(own)})" for measure, own in sides.items())
 
 
@@ -141,7 +143,7 @@ def _alone(results: Results) -> dict[str, Any]:
         measures: dict[str, list[list[Measurement]]] = {}
         for line in lines:
             if rows := _of_spaces(results, line):
-                measures.setdefault(short_name(line.measure), []).append(rows)
+                measures.setdefault(_without_role(line.measure), []).append(rows)
         said = [text for places in measures.values() for text in read_chance(places, mining)]
         groups.append(
             {
@@ -184,7 +186,7 @@ def _standing(line: Line, rows: Sequence[Measurement], mining: list[Curve]) -> d
     by_chance = f"; null {nulls.pop()}" if len(nulls) == 1 else ""
     return {
         "word": word,
-        "measure": short_name(line.measure),
+        "measure": line.measure,
         "side": line.side,
         "numbers": minus(f"{text.strip()}{by_chance}"),
     }
@@ -194,6 +196,7 @@ def in_doubt(results: Results, pairs: Sequence[Results]) -> list[Doubt]:
     """What a reader must know before any of it is believed, the gravest first."""
     return [
         *_recipes(results),
+        *_few_queries(results),
         *_warnings(results),
         *_population(results, pairs),
         *_collection(results),
@@ -207,14 +210,12 @@ def _recipes(results: Results) -> list[Doubt]:
 
 
 def _warnings(results: Results) -> list[Doubt]:
-    """Warnings that bear on the headline; those on other measures stand below."""
-    bearing = [line for line in results.warnings if bears(line)]
-    found = [Doubt("warning", line, "warnings") for line in bearing[:_WARNINGS]]
-    left = len(results.warnings) - len(found)
-    if left and found:
-        more = "1 more warning" if left == 1 else f"{left} more warnings"
-        found.append(Doubt("warning", f"{more} below", "warnings"))
-    return found
+    """Warnings that bear on the headline; of more than one other only how many stand below."""
+    shown = [line for line in results.warnings if bears(line)][:_WARNINGS]
+    left = [line for line in results.warnings if line not in shown]
+    if left and shown:
+        shown += left if len(left) == 1 else [f"{len(left)} more warnings below"]
+    return [Doubt("warning", line, "warnings") for line in shown]
 
 
 def bears(warning: str) -> bool:
@@ -245,6 +246,17 @@ def _population(results: Results, pairs: Sequence[Results]) -> list[Doubt]:
     return []
 
 
+def _few_queries(results: Results) -> list[Doubt]:
+    """Fewer queries than the interval of a value takes."""
+    counts = [int((space.get("counts") or {}).get("queries") or 0) for space in results.spaces]
+    n = min(filter(None, counts), default=FEWEST_UNITS)
+    if n >= FEWEST_UNITS:
+        return []
+    text = f"{counted(n, 'query')}: fewer than {FEWEST_UNITS} units show no spread to speak of, so"
+    so = "no test over the queries can be relied on" if n > 1 else "nothing of them is tested"
+    return [Doubt("few queries", f"{text} {so}", "counts", grave=True)]
+
+
 def _collection(results: Results) -> list[Doubt]:
     note = str(results.collection.get("note") or "")
     part = subcollection_of(results)
@@ -270,8 +282,10 @@ def _rows(results: Results, pairs: Sequence[Results]) -> list[Doubt]:
         found.append(Doubt("not tested", f"{rows} no interval{why}", "headline"))
     unclear = sum(len(reading.unclear) for reading in readings)
     if unclear:
-        text = f"{unclear} tested headline {'difference' if unclear == 1 else 'differences'}"
-        text += " not shown, which does not show that there is none"
+        rows = "1 tested row" if unclear == 1 else f"{unclear} tested rows"
+        text = (
+            f"{rows} of the headline: no clear difference, which does not mean that there is none"
+        )
         found.append(Doubt("undecided", text, "headline"))
     return found
 

@@ -10,6 +10,7 @@ from anisotropy.errors import UsageError
 from anisotropy.measures import Measure, parse, split_list
 from anisotropy.measures.headline import HEADLINE
 from anisotropy.plots.compared import seeds_of
+from anisotropy.plots.style import counted
 from anisotropy.plots.words import group_of
 from anisotropy.results import Difference, Measurement, Results
 
@@ -144,11 +145,11 @@ def collection_of(results: Results) -> str:
     split = f", split {about['split']}" if about.get("split") else ""
     counts = (results.spaces[0].get("counts") or {}) if results.spaces else {}
     sizes = ", ".join(
-        f"{int(counts[key]):,} {word}"
-        for key, word in (
-            ("queries", "queries"),
-            ("documents", "documents"),
-            ("judged_pairs", "judged pairs"),
+        counted(int(counts[key]), unit)
+        for key, unit in (
+            ("queries", "query"),
+            ("documents", "document"),
+            ("judged_pairs", "judged pair"),
         )
         if key in counts
     )

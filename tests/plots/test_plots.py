@@ -22,6 +22,7 @@ from anisotropy import plots
 from anisotropy.errors import InputError, UsageError
 from anisotropy.plots import FIGURES, available, render, save_figures, style
 from anisotropy.plots.compared import has_pair, one_pair
+from anisotropy.plots.movement import movement_caption
 from anisotropy.plots.words import ahead, beyond, direction_text, gist, verdict
 from anisotropy.results import Curve, Results
 from tests.plots.sample import analysis, comparison, reproduction
@@ -203,6 +204,42 @@ def test_movement_is_the_changes() -> None:
     assert named == ["nDCG@10 higher in dance", "nDCG@10 higher in ance", "nDCG@10 the same"]
     colors = [to_hex(points.get_facecolor()[0]) for points in figure.axes[0].collections]
     assert colors == [style.GRAY.lower(), *(color.lower() for color in style.SPACE_COLORS[:2])]
+
+
+@pytest.mark.parametrize(("at_zero", "words"), [(0, ""), (1, ""), (2, ", 2 of them at perc")])
+def test_movement_speaks_of_what_is_there(at_zero: int, words: str) -> None:
+    """No number of titles that hold none, no shared point where there is none."""
+    curve = R.find_curves("changes")[0]
+    columns = {name: values.copy() for name, values in curve.columns.items()}
+    for side in "ab":
+        columns[f"positive_percentile_{side}"][:] = np.where(np.arange(300) < at_zero, 0, 0.5)
+    results = replace(R, curves=[replace(curve, columns=columns)])
+    caption = movement_caption(results)
+    assert f"with a relevant document{words}" in caption
+    assert ("percentile 0" in caption) == bool(words)
+    assert "Titles: mean change over judged pairs, with its 95% interval. n" in caption
+    nan = {"ci_low": math.nan, "ci_high": math.nan}
+    bare = replace(results, deltas=[replace(row, **nan) for row in R.deltas])
+    assert "Titles: mean change over judged pairs. n: " in movement_caption(bare)
+    others = [row for row in R.deltas if row.side != "positives"]
+    assert "Titles" not in movement_caption(replace(results, deltas=others))
+
+
+def test_captions_of_one_query_speak_of_one() -> None:
+    results = replace(R, curves=[])
+    for curve in R.find_curves("mining") + R.find_curves("coordinates"):
+        ones = {"items": 1, "anchors": 1, "n_queries": 1, "n_documents": 1}
+        columns = dict(curve.columns)
+        if "side" in columns:
+            first = [list(columns["side"]).index(side) for side in ("query", "document")]
+            columns = {name: values[first] for name, values in columns.items()}
+        columns |= {k: np.full_like(columns[k], one) for k, one in ones.items() if k in columns}
+        results.curves.append(replace(curve, columns=columns))
+    results.curves += R.find_curves("negative_probability")
+    assert " of 1 query and 1 document in" in FIGURES["tsne"].caption(results)
+    caption = FIGURES["lorenz"].caption(results)
+    assert "n: 1 query in the lists of 1 document; 1 document in the lists of 1 query." in caption
+    assert "of 150 of 1,203 queries and 250 of 8,114 documents" in FIGURES["tsne"].caption(R)
 
 
 MEASURED = (

@@ -631,12 +631,54 @@ def test_doubts_are_said_where_they_are_and_only_there() -> None:
     assert found["withheld"] == "1 row is not given, with the reasons"
     assert found["warning"] == "3 documents are empty and keep the vector of the empty text"
     assert "is not recorded" in found["ance"]
-    assert found["undecided"].startswith("1 tested headline difference not shown")
+    assert found["undecided"] == (
+        "1 tested row of the headline: no clear difference, which does not mean that there is none"
+    )
     assert "not tested" not in found
     results.warnings, results.withheld, results.collection = [], [], {"name": "x"}
     results.spaces[0]["recipe"]["doubts"] = []
     assert set(doubts(results)) == {"one seed", "undecided"}
     assert set(doubts(analysis(("a",)))) == {"collection"}
+
+
+@pytest.mark.parametrize(
+    ("queries", "words"),
+    [
+        (1, "1 query: fewer than 5 units show no spread to speak of, so nothing of them is tested"),
+        (4, "4 queries: fewer than 5 units show no spread to speak of, so no test over the queries "
+            "can be relied on"),
+        (5, None),
+        (None, None),
+    ],
+)  # fmt: skip
+def test_few_queries_are_a_doubt(queries: int | None, words: str | None) -> None:
+    results = pair({DOC_CONE: UNTESTED})
+    results.spaces[1]["counts"] = {} if queries is None else {"queries": queries}
+    assert doubts(results).get("few queries") == words
+
+
+def test_one_other_warning_is_said_and_more_are_counted() -> None:
+    results = analysis(("a",))
+    bearing, other = "3 documents are empty", "hubness_skewness(k=10) varies"
+    for more, said_last in (([], bearing), ([other], other), ([other, f"{other}!"], "2 more")):
+        results.warnings = [bearing, *more]
+        texts = [doubt.text for doubt in in_doubt(results, []) if doubt.word == "warning"]
+        assert texts[0] == bearing
+        assert texts[-1].startswith(said_last)
+        assert len(texts) == 1 + bool(more)
+
+
+def test_lines_of_the_opening_have_the_whole_identity() -> None:
+    """As in the tables, where the role is part of it."""
+    results = pair({KL: DOWN, DOC_KL: DOWN})
+    (group,) = opening(results, [results])["blocks"][0]["groups"]
+    assert [line["measure"] for line in group["lines"]] == [KL[1], DOC_KL[1]]
+    results = pair({KL: UNCLEAR, DOC_KL: UNCLEAR})
+    (group,) = opening(results, [results])["blocks"][0]["groups"]
+    assert group["asides"] == [f"no clear difference: {KL[1]} (queries), {DOC_KL[1]} (documents)"]
+    alone = opening(analysis(("a",)), [])["blocks"][0]["groups"]
+    (lines,) = [group["lines"] for group in alone if group["name"] == NEGATIVES]
+    assert [line["measure"] for line in lines] == [KL[1], DOC_KL[1]]
 
 
 def test_rows_without_a_test_are_counted() -> None:

@@ -21,6 +21,7 @@ from anisotropy.report.page import render_html
 from anisotropy.report.pairwise import similarity_table
 from anisotropy.report.provenance import withheld_table
 from anisotropy.report.references import linked
+from anisotropy.report.rows import collection_of
 from anisotropy.report.view import view_of
 from anisotropy.results import Association, Results, Similarity, Withheld
 from tests.plots.sample import ROWS, analysis, comparison, reproduction, thin
@@ -159,6 +160,14 @@ def test_lists_that_saturate_their_pool_decide_nothing_in_every_table() -> None:
     html = render_html(results)
     assert html.count('<tr class="clear"') == 2  # the headline, and the family
     assert html.count("saturated: decides nothing") == 2
+
+
+def test_one_is_not_several() -> None:
+    results = thin(comparison())
+    for space in results.spaces:
+        space["counts"] |= {"queries": 1, "documents": 1, "judged_pairs": 1}
+    assert "dev: 1 query, 1 document, 1 judged pair (" in collection_of(results)
+    assert ": 1,203 queries, 8,114 documents, 1,203 judged pairs (" in collection_of(comparison())
 
 
 def test_every_section_has_an_anchor(compared: Page) -> None:
