@@ -125,9 +125,13 @@ def _curves(results: Results, both: tuple[str, str]) -> list[Curve]:
 
 
 def _side(results: Results, name: str) -> dict[str, Any]:
-    """What is known of a side, under its name, with the color that it has among all spaces."""
+    """What is known of a side, under its name, with the color that it has among all spaces.
+
+    Of several checkpoints that of the first, without its fingerprint, which is of it alone.
+    """
     known = (s for s in results.spaces if name in (s.get("method") or s["label"], s["label"]))
-    own = {**next(known, {})}
+    first, *others = [*known] or [{}]
+    own = {**first, "fingerprint": ""} if others else {**first}
     place = style.place_of(results, own["label"]) if own else len(results.spaces)
     return {**own, "label": name, "place": place}
 

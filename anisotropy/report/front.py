@@ -22,6 +22,7 @@ from anisotropy.report.reading import (
     overall,
     read_chance,
     read_pair,
+    same_vectors,
 )
 from anisotropy.report.rows import (
     Line,
@@ -37,6 +38,7 @@ from anisotropy.statistics import FEWEST_UNITS
 _WARNINGS = 4
 #: So many comparisons are read at once.
 _OPEN = 2
+_NO_ROWS = "No headline rows."
 _BEYOND_CHANCE = {UP: "above chance", DOWN: "below chance"}
 
 
@@ -67,7 +69,8 @@ def opening(results: Results, pairs: Sequence[Results]) -> dict[str, Any]:
     -------
     dict
         ``summary`` in a sentence; ``blocks``, each of a ``title``, a ``summary``, whether it is
-        ``open``, and ``groups`` of lines and sentences; ``doubts``.
+        ``open``, ``groups`` of lines and sentences, and what is said where those are ``empty``;
+        ``doubts``.
     """
     blocks = _compared(results, pairs) if pairs else [_alone(results)]
     one = blocks[0] if len(blocks) == 1 else None
@@ -88,6 +91,7 @@ def _compared(results: Results, pairs: Sequence[Results]) -> list[dict[str, Any]
             "title": title_of(pair),
             "summary": overall(pair),
             "open": len(pairs) <= _OPEN or pair.labels == main,
+            "empty": "There is nothing to compare." if same_vectors(pair) else _NO_ROWS,
             "groups": [
                 {
                     "name": reading.group,
@@ -159,7 +163,14 @@ def _alone(results: Results) -> dict[str, Any]:
     )
     if several:
         summary += " --baseline LABEL tests every space against one."
-    return {"id": "read-1", "title": "", "summary": summary, "open": True, "groups": groups}
+    return {
+        "id": "read-1",
+        "title": "",
+        "summary": summary,
+        "open": True,
+        "groups": groups,
+        "empty": _NO_ROWS,
+    }
 
 
 def _nothing_to_say(group: str) -> str:

@@ -6,6 +6,8 @@ import math
 import re
 
 NONE = "–"
+#: A number in a text, not one within a word such as a label.
+_NUMBER = re.compile(r"(?<![\w.-])-?(?:∞|\d[\d,]*(?:\.\d+)?(?:e-\d+(?!\w))?)")
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -48,5 +50,11 @@ def probability(p: float) -> str:
 
 
 def minus(text: str) -> str:
-    """Hyphens in front of numbers as minus signs."""
-    return re.sub(r"(?<![\w.])-(?=\d)", "−", text)
+    """Hyphens in front of numbers, and in their exponents, as minus signs.
+
+    Examples
+    --------
+    >>> minus("[-1.5e-08, -∞] of model-2e-3")
+    '[−1.5e−08, −∞] of model-2e-3'
+    """
+    return _NUMBER.sub(lambda found: found[0].replace("-", "−"), text)

@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anisotropy.files import write_text
+from anisotropy.report.numbers import minus
 from anisotropy.report.view import view_of
 from anisotropy.results import Results
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
+
     from anisotropy.plots import FigureKind
 
 _DPI = 200
+#: A part of a text without a space that a line may not be broken in: a number with a minus.
+_NUMBER = re.compile(r"(?<!\w)[-−]\d|\de[-−]?\d")
 
 
 def write_html(results: Results, path: str | Path) -> Path:
@@ -47,6 +52,7 @@ def render_html(results: Results) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["whole"] = _whole
     template = environment.from_string(_resource("report.html.j2"))
     script = _resource("copy.js").strip()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -58,6 +64,19 @@ def render_html(results: Results) -> str:
     )
     # A lone surrogate in an id or label is text that no file can hold.
     return page.encode("utf-8", "replace").decode("utf-8")
+
+
+def _whole(text: str) -> Markup:
+    """The text escaped, with each number that a line may break in at a sign kept whole."""
+    from markupsafe import Markup, escape
+
+    parts = [
+        Markup('<span class="whole">{}</span>').format(part)
+        if _NUMBER.search(part)
+        else escape(part)
+        for part in re.split(r"(\s+)", text)
+    ]
+    return Markup("").join(parts)
 
 
 def _resource(name: str) -> str:
@@ -78,7 +97,7 @@ def _figure(kind: FigureKind, shown: Results) -> dict[str, Any]:
     figure = kind.draw(shown, caption=False)
     data = render(figure, "png", _DPI)
     width, height = _size(data)
-    caption = kind.caption(shown)
+    caption = minus(kind.caption(shown))
     return {
         "name": kind.name,
         "family": kind.family,

@@ -641,6 +641,35 @@ def test_doubts_are_said_where_they_are_and_only_there() -> None:
     assert set(doubts(analysis(("a",)))) == {"collection"}
 
 
+def test_the_same_vectors_are_called_so_once() -> None:
+    """Fingerprint and recipe; where the latter is from is no part of it."""
+    results = pair({CONE: UNCLEAR, KL: UNCLEAR, NDCG: UNCLEAR, DOC_CONE: UNTESTED})
+    for space in results.spaces:
+        space |= {"fingerprint": "x", "recipe": {"similarity": "dot", "sources": space["label"]}}
+    front = opening(results, [results])
+    assert front["summary"] == "A and B are the same vectors (same fingerprint, same recipe)."
+    assert front["blocks"][0]["groups"] == []
+    assert front["blocks"][0]["empty"] == "There is nothing to compare."
+    assert set(doubts(results)) == {"one seed"}
+    others = [("fingerprint", "y"), ("fingerprint", ""), ("recipe", {"similarity": "cosine"})]
+    for key, value in others:
+        other = replace(results, spaces=[results.spaces[0], {**results.spaces[1], key: value}])
+        assert overall(other) == "Of what was tested, no difference between A and B is shown."
+        assert len(read_pair(other)) == 3
+    moved = replace(results, deltas=[difference(CONE, DOWN)])
+    assert overall(moved).startswith("The geometry changed")
+
+
+def test_a_method_is_not_the_vectors_of_its_first_seed() -> None:
+    from anisotropy.plots.compared import one_pair
+
+    results = reproduction(2)
+    for space in results.spaces:
+        space["fingerprint"] = "x"
+    results.deltas = [replace(row, ci_low=-9, ci_high=9) for row in results.deltas]
+    assert "same vectors" not in overall(one_pair(results))
+
+
 @pytest.mark.parametrize(
     ("queries", "words"),
     [

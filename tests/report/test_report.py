@@ -16,7 +16,7 @@ import pytest
 
 from anisotropy.errors import UsageError
 from anisotropy.report import FORMATS, format_results, terminal_table, write_html
-from anisotropy.report.numbers import interval, number, probability, signed
+from anisotropy.report.numbers import interval, minus, number, probability, signed
 from anisotropy.report.page import render_html
 from anisotropy.report.pairwise import similarity_table
 from anisotropy.report.provenance import withheld_table
@@ -160,6 +160,30 @@ def test_lists_that_saturate_their_pool_decide_nothing_in_every_table() -> None:
     html = render_html(results)
     assert html.count('<tr class="clear"') == 2  # the headline, and the family
     assert html.count("saturated: decides nothing") == 2
+
+
+def test_a_minus_is_one_everywhere_and_numbers_stay_whole() -> None:
+    """Also in the exponents of intervals, which no line of a print may be broken in."""
+    results = thin(comparison())
+    tiny = {"value": -2.46e-8, "ci_low": -3.5e-8, "ci_high": -1.25e-8}
+    results.rows = [replace(row, **tiny) for row in results.rows]
+    small = {"delta": -2.46e-8, "se": 1e-9, "ci_low": -3.5e-8, "ci_high": -1.25e-8}
+    results.deltas = [replace(row, **small) for row in results.deltas]
+    html = render_html(results)
+    shown = re.sub(r"<(style|script).*?</\1>", "", html, flags=re.S)
+    texts = " ".join(re.findall(r">([^<>]+)<", shown))
+    assert not re.findall(r"\S*(?<![\w.])-\d\S*|\S*\de-\d\S*", texts)
+    one, other = "[−3.50e−08,", "−1.25e−08]"
+    assert f'<small><span class="whole">{one}</span> <span class="whole">{other}</span>' in html
+    lead = f'<span class="figure"><span class="whole">−2.46e−08</span> <span class="whole">{one}'
+    assert lead in html
+    assert ".whole { white-space: nowrap; }" in html
+
+
+def test_a_minus_is_of_numbers_alone() -> None:
+    text = "model-2 e5-base 2024-01-31 1e-6x all-MiniLM-L6-v2"
+    assert minus(text) == text
+    assert minus("-0.5 (-2%) 1,000-2 1.5e-08.") == "−0.5 (−2%) 1,000-2 1.5e−08."
 
 
 def test_one_is_not_several() -> None:

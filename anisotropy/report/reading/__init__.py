@@ -17,7 +17,7 @@ from anisotropy.report.reading.found import (
     against_null,
     state,
 )
-from anisotropy.report.reading.pair import overall, read_pair
+from anisotropy.report.reading.pair import overall, read_pair, same_vectors
 
 __all__ = [
     "ABSENT",
@@ -31,5 +31,6 @@ __all__ = [
     "overall",
     "read_chance",
     "read_pair",
+    "same_vectors",
     "state",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from anisotropy.measures.headline import DISTANCE, ISOTROPY, NEGATIVES, RANKING, UNIFORMITY
 from anisotropy.plots.words import group_of
@@ -33,8 +34,25 @@ _RULES = {
 }
 
 
+def same_vectors(pair: Results) -> bool:
+    """Whether both sides are the same checkpoint under the same recipe, and nothing moved."""
+    a, b = pair.spaces
+    if not a.get("fingerprint") or a["fingerprint"] != b.get("fingerprint"):
+        return False
+    moved = any(state(row) in MOVED for row in pair.deltas if row.headline)
+    return _recipe(a) == _recipe(b) and not moved
+
+
+def _recipe(space: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides the vectors besides the weights, and not where it is from."""
+    known = space.get("recipe") or {}
+    return {key: known[key] for key in known if key not in ("name", "sources", "doubts")}
+
+
 def read_pair(pair: Results) -> list[Reading]:
     """One reading a group that has headline differences, in the users' order.
+
+    None where both sides are the same vectors.
 
     Parameters
     ----------
@@ -42,6 +60,8 @@ def read_pair(pair: Results) -> list[Reading]:
         View of one comparison, with two labels, and the curves ``mining`` of its spaces, which
         say how deep the mined lists are.
     """
+    if same_vectors(pair):
+        return []
     found = Found(pair)
     groups = {group_of(row) for row in (*found.headline, *found.saturated)}
     return [_read(found, group) for group in GROUPS if group in groups]
@@ -70,6 +90,8 @@ def overall(pair: Results) -> str:
     pair
         As in :func:`read_pair`: what decides nothing there decides nothing here.
     """
+    if same_vectors(pair):
+        return f"{' and '.join(pair.labels)} are the same vectors (same fingerprint, same recipe)."
     found = Found(pair)
     rows = found.headline
     if not rows and not found.saturated:
