@@ -290,7 +290,8 @@ def paired_difference(a: Estimate, b: Estimate, level: float = LEVEL) -> PairedD
 
     The effect size is the difference over the standard deviation of the paired differences of
     one unit: for per-query values Cohen's d_z of paired data. NaN where two kinds of units
-    (queries and documents) carry the uncertainty, or none but the choice of anchors.
+    (queries and documents) carry the uncertainty, or none but the choice of anchors. Of fewer
+    than 5 units there is neither interval nor p.
 
     Raises
     ------
@@ -306,7 +307,7 @@ def paired_difference(a: Estimate, b: Estimate, level: float = LEVEL) -> PairedD
         raise NotComparable("the two values were estimated in different ways")
     paired = [pair_by_key(x, y) for x, y in zip(parts_a, parts_b, strict=True)]
     se, freedom = total_error(paired)
-    if math.isnan(se):
+    if math.isnan(se) or min(len(part.values) for part in paired) < FEWEST_UNITS:
         return PairedDifference(delta, Interval(), math.nan, a.n)
     floor = rounding(a.value, b.value)
     if abs(delta) <= floor and se <= floor:

@@ -154,3 +154,11 @@ def test_rounding_is_no_finding_and_more_than_that_is(shift: float, found: bool)
     for interval in (pair, seeds):
         assert (interval.low > 0) == found
         assert interval.p < 0.01 if found else interval.p == 1
+
+
+@pytest.mark.parametrize("n", [2, 4, 5])
+def test_a_difference_of_few_units_stands_alone(n: int) -> None:
+    values = np.linspace(0.1, 0.5, n)
+    moved = values + np.linspace(0.2, 0.3, n)
+    interval = paired_difference(estimate(values, KEYS[:n]), estimate(moved, KEYS[:n])).interval
+    assert math.isnan(interval.low) == math.isnan(interval.p) == (n < 5)
