@@ -164,11 +164,6 @@ def grid(count: int) -> dict[str, Any]:
     return {"width": width, "rows": -(-count // columns), "columns": columns}
 
 
-def add_caption(figure: Figure, text: str) -> None:
-    """Write `text` in small letters below the axes, wrapped to the figure's width."""
-    _write_caption(figure, _caption_lines(figure, text))
-
-
 def caption_below(figure: Figure, text: str) -> None:
     """Write `text` below the axes and make the figure taller by its lines: no panel shrinks."""
     lines = _caption_lines(figure, text)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import anisotropy
 from anisotropy.errors import EmbeddingsError, UsageError
 from anisotropy.projection import (
     MapOptions,
@@ -277,6 +278,13 @@ def test_options_are_checked(settings: dict[str, float], said: str) -> None:
         project(clustered(40), **settings)
     with pytest.raises(UsageError, match="a map needs a space"):
         MapPoints([], MapOptions())
+
+
+def test_several_spaces_are_not_one_map() -> None:
+    with pytest.raises(
+        UsageError, match=r"allowed: one space; anisotropy\.projection\.project_pair"
+    ):
+        anisotropy.project([clustered(40), clustered(40, label="b")])  # type: ignore[arg-type]
 
 
 def test_many_positives_take_three_quarters_at_most() -> None:
