@@ -229,6 +229,7 @@ def project(
     n: int = 1500,
     perplexity: float = 30.0,
     random_state: int = 0,
+    relevance_level: int = 1,
 ) -> Curve:
     """Map queries and documents of one space to the plane, in one fit, on unit vectors.
 
@@ -244,6 +245,8 @@ def project(
         Of t-SNE, above 1.
     random_state
         Seed of the sample and of the optimizer.
+    relevance_level
+        Smallest grade of a positive, 1 or more.
 
     Returns
     -------
@@ -255,11 +258,12 @@ def project(
 
     if isinstance(space, Sequence):
         raise UsageError(
-            f"project: got {len(space)} of something; allowed: one space; "
+            f"project: got a list of {len(space)}; allowed: one space; "
             "anisotropy.projection.project_pair(a, b) makes an aligned pair"
         )
+    settings = {"n": n, "random_state": random_state, "relevance_level": relevance_level}
     with notebook_job(f"drawing the {method} map of {space.label}"):
-        return project(space, method, n=n, perplexity=perplexity, random_state=random_state)
+        return project(space, method, perplexity=perplexity, **settings)
 
 
 def negative_probability(

@@ -90,6 +90,18 @@ def one_of(got: object, allowed: Iterable[object]) -> str:
     return f"got {str(got)!r}; allowed: {', '.join(names)}{hint}"
 
 
+def check_relevance_level(level: int) -> None:
+    """Refuse a smallest grade of a positive below 1.
+
+    Raises
+    ------
+    UsageError
+        If it is.
+    """
+    if level < 1:
+        raise UsageError(f"relevance level: got {level}; allowed: 1 or more")
+
+
 def check_seed(seed: int) -> None:
     """Refuse a seed outside 0 to 4294967295.
 

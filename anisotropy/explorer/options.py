@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from anisotropy.errors import UsageError, check_seed, one_of
+from anisotropy.errors import UsageError, check_relevance_level, check_seed, one_of
 from anisotropy.projection import METHODS, check_perplexity
 
 if TYPE_CHECKING:
@@ -57,6 +57,5 @@ class ExplorerOptions:
         if self.points < 5:
             raise UsageError(f"points: got {self.points}; allowed: 5 or more for a map")
         check_perplexity(self.perplexity)
-        if self.relevance_level < 1:
-            raise UsageError(f"relevance level: got {self.relevance_level}; allowed: 1 or more")
+        check_relevance_level(self.relevance_level)
         check_seed(self.seed)

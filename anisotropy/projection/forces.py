@@ -1,10 +1,10 @@
 """The forces of t-SNE on a map: attraction along neighbor lists, repulsion on a grid.
 
-openTSNE takes the gradient as a function. Its own spends most of a map's time on some ten Fourier
-transforms of a fine grid of whatever length. Here it is three, on a coarser grid of a length that
-is fast, with a smaller error: points are spread by splines and the spreading is taken out again
-(smooth particle mesh, Essmann and others 1995; convolution on a grid for t-SNE is that of
-Linderman and others 2019).
+openTSNE takes the gradient as a function. Its own, of a grid of thirds of a unit, transforms the
+kernel and four fields there and back, nine Fourier transforms an iteration, and takes most of a
+map's time. Here it is three, of a somewhat coarser grid, with a smaller error: points are spread
+by splines and the spreading is taken out again (smooth particle mesh, Essmann and others 1995;
+convolution on a grid for t-SNE is that of Linderman and others 2019).
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ from anisotropy.projection.forces import Gradient
 #: forget where it began, and two like spaces would get unlike maps.
 _DRAW, _LET_GO, _SETTLE = 100, 20, 450
 _EXAGGERATION = 12.0
-#: Learning rate of the plain iterations, in multiples of the number of points, and momentum. On
-#: 10,000 texts they reach in 450 iterations what the usual 1 and 0.8 take over 1,000 for.
+#: Learning rate of the plain iterations, in multiples of the number of points, and momentum; usual
+#: are 1 and 0.8, which leave more divergence after as many (`benchmarks/maps.py` compares).
 _RATE, _MOMENTUM = 3.0, 0.9
 _START_SPREAD = 1e-4
 _UMAP_NEIGHBORS, _UMAP_EPOCHS = 15, 300

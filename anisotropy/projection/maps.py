@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from anisotropy.backend import one_thread_each
-from anisotropy.errors import UsageError, check_seed, one_of
+from anisotropy.errors import UsageError, check_relevance_level, check_seed, one_of
 from anisotropy.projection.faithfulness import distance_correlation, faithfulness
 from anisotropy.projection.layouts import LAYOUTS, Layout, principal_axes, rigid
 from anisotropy.projection.sample import choose_points, unit_points
@@ -51,8 +51,7 @@ class MapOptions:
     def __post_init__(self) -> None:
         check_perplexity(self.perplexity)
         check_seed(self.random_state)
-        if self.relevance_level < 1:
-            raise UsageError(f"relevance level: got {self.relevance_level}; allowed: 1 or more")
+        check_relevance_level(self.relevance_level)
 
 
 def check_perplexity(perplexity: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
-from anisotropy.errors import UsageError, check_seed, one_of
+from anisotropy.errors import UsageError, check_relevance_level, check_seed, one_of
 from anisotropy.projection import METHODS, check_perplexity
 
 if TYPE_CHECKING:
@@ -75,8 +75,7 @@ class AnalysisOptions:
                 raise UsageError(f"projection: {one_of(name, (*METHODS, 'none'))}")
         check_seed(self.seed)
         check_perplexity(self.perplexity)
-        if self.relevance_level < 1:
-            raise UsageError(f"relevance level: got {self.relevance_level}; allowed: 1 or more")
+        check_relevance_level(self.relevance_level)
         self._check_anchors()
         if self.measures is not None:
             from anisotropy.measures import expand

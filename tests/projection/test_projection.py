@@ -280,9 +280,33 @@ def test_options_are_checked(settings: dict[str, float], said: str) -> None:
         MapPoints([], MapOptions())
 
 
+def test_the_public_function_passes_every_option_on() -> None:
+    space = clustered(60)
+    space.qrels = {f"q{i}": {f"d{i}": 2, f"d{i + 8}": 1} for i in range(30)}
+    options = {"n": 70, "perplexity": 4.0, "random_state": 3, "relevance_level": 2}
+    public = anisotropy.project(space, "tsne", **options)
+    own = project(space, "tsne", **options)
+    for name, values in own.columns.items():
+        np.testing.assert_array_equal(public.columns[name], values, err_msg=name)
+    for name, value in {
+        "n": 60,
+        "perplexity": 5.0,
+        "random_state": 4,
+        "relevance_level": 1,
+    }.items():
+        other = anisotropy.project(space, "tsne", **{**options, name: value})
+        same = all(
+            np.array_equal(other.columns[column], values)
+            for column, values in own.columns.items()
+            if column not in ("perplexity", "random_state")
+        )
+        assert not same, name
+
+
 def test_several_spaces_are_not_one_map() -> None:
     with pytest.raises(
-        UsageError, match=r"allowed: one space; anisotropy\.projection\.project_pair"
+        UsageError,
+        match=r"got a list of 2; allowed: one space; anisotropy\.projection\.project_pair",
     ):
         anisotropy.project([clustered(40), clustered(40, label="b")])  # type: ignore[arg-type]
 
