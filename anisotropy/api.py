@@ -89,7 +89,6 @@ def open(
     from anisotropy.spaces.dumps.base import DumpOptions
     from anisotropy.spaces.encoding import EncodeOptions
 
-    paths = (queries, ids, query_ids, qrels, offsets)
     options = EncoderOptions(recipe, tokenizer, backbone, dict(overrides or {}), device, dtype)
     return open_space(
         source,
@@ -97,11 +96,21 @@ def open(
         encoder=options,
         encode=EncodeOptions(documents=documents),
         dump=DumpOptions(
-            *(None if path is None else Path(path) for path in paths), scale=scale, field=field
+            queries=_path(queries),
+            ids=_path(ids),
+            query_ids=_path(query_ids),
+            qrels=_path(qrels),
+            offsets=_path(offsets),
+            scale=scale,
+            field=field,
         ),
         label=label,
         progress=notebook_bars(),
     )
+
+
+def _path(value: str | Path | None) -> Path | None:
+    return None if value is None else Path(value)
 
 
 def _collection_for(

@@ -128,24 +128,9 @@ def holds_vectors(source: str | Path) -> bool:
 
 
 #: Not part of a label.
-_SUFFIXES = frozenset(
-    [
-        ".ckpt",
-        ".pt",
-        ".pth",
-        ".bin",
-        ".zip",
-        ".npy",
-        ".npz",
-        ".parquet",
-        ".arrow",
-        ".faiss",
-        ".index",
-        ".pkl",
-        ".pickle",
-        ".safetensors",
-        ".jsonl",
-    ]
+_SUFFIXES = (
+    *(".ckpt", ".pt", ".pth", ".bin", ".zip", ".npy", ".npz", ".parquet", ".arrow"),
+    *(".faiss", ".index", ".pkl", ".pickle", ".safetensors", ".jsonl"),
 )
 
 
