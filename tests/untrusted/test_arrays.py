@@ -139,9 +139,10 @@ def test_npz_members(tmp_path: Path) -> None:
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr(name, npy("(1,)", data=bytes(4)))
         refused(open_npz, path, text)
-    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a.npy", npy("(1,)", data=bytes(4)))
-        archive.writestr("a.npy", npy("(1,)", data=bytes(4)))
+        archive.writestr("b.npy", npy("(1,)", data=bytes(4)))
+    path.write_bytes(path.read_bytes().replace(b"b.npy", b"a.npy"))
     refused(open_npz, path, "two arrays are called 'a'")
 
 
