@@ -24,3 +24,4 @@ DOC_TEXTS = [f"Text of document {number}." for number in range(40)]
 #: Several vectors a document: 40 rows of 16 documents, chunks in order.
 CHUNKS = [3, 2, 3, 2] * 4
 CHUNKED_IDS = [DOC_IDS[document] for document, n in enumerate(CHUNKS) for _ in range(n)]
+CHUNK_NUMBERS = [chunk for n in CHUNKS for chunk in range(n)]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
-from made_up import CHUNKED_IDS, DOC_IDS, DOC_TEXTS, DOCUMENTS, QUERIES, QUERY_IDS
+from made_up import CHUNK_NUMBERS, CHUNKED_IDS, DOC_IDS, DOC_TEXTS, DOCUMENTS, QUERIES, QUERY_IDS
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Module
 from sentence_transformers.util.quantization import quantize_embeddings
@@ -50,6 +50,12 @@ np.savez(
 )
 np.savez(numpys / "objects.npz", ids=np.array(DOC_IDS, dtype=object), embeddings=DOCUMENTS)
 np.savez(numpys / "plain.npz", DOCUMENTS)
+np.savez(numpys / "chunks.npz", ids=np.array(CHUNKED_IDS), vectors=DOCUMENTS, chunks=CHUNK_NUMBERS)
+np.save(numpys / "repeated.npy", DOCUMENTS)
+lines(numpys / "repeated.ids.txt", ([name] for name in CHUNKED_IDS))
+np.save(numpys / "chunked.npy", DOCUMENTS)
+lines(numpys / "chunked.ids.txt", ([name] for name in CHUNKED_IDS))
+np.save(numpys / "chunked.chunks.npy", np.array(CHUNK_NUMBERS))
 both = folder("numpy/both")
 for side, ids, rows in (("queries", QUERY_IDS, QUERIES), ("documents", DOC_IDS, DOCUMENTS)):
     np.save(both / f"{side}.npy", rows)
@@ -107,6 +113,7 @@ torch.save(model.encode(DOC_TEXTS, convert_to_tensor=True), library / "encode.pt
 ranges = np.vstack([DOCUMENTS.min(axis=0), DOCUMENTS.max(axis=0)])
 np.save(library / "int8.npy", quantize_embeddings(encoded, "int8", ranges=ranges))
 np.save(library / "int8.ranges.npy", ranges)
+np.save(library / "uint8.ranges.npy", ranges)
 np.save(library / "uint8.npy", quantize_embeddings(encoded, "uint8", ranges=ranges))
 np.save(library / "binary.npy", quantize_embeddings(encoded, "ubinary"))
 

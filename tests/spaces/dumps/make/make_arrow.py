@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from made_up import CHUNKED_IDS, DIM, DOC_IDS, DOC_TEXTS, DOCUMENTS, QUERIES, QUERY_IDS
+from made_up import CHUNK_NUMBERS, CHUNKED_IDS, DIM, DOC_IDS, DOC_TEXTS, DOCUMENTS, QUERIES, QUERY_IDS
 
 try:
     import polars
@@ -40,14 +40,17 @@ whole = pa.table({"docid": np.arange(40) * 3, "text": DOC_TEXTS, "vector": fixed
 large_ids = pa.array(DOC_IDS, pa.large_string())
 large_lists = pa.array(list(DOCUMENTS), pa.large_list(pa.float32()))
 large = pa.table({"id": large_ids, "embeddings": large_lists})
-chunked = pa.table({"doc_id": CHUNKED_IDS, "chunk": [0] * 40, "embedding": fixed(DOCUMENTS)})
+chunked = pa.table({"doc_id": CHUNKED_IDS, "chunk": CHUNK_NUMBERS, "embedding": fixed(DOCUMENTS)})
 
 pq.write_table(table, OUT / "fixed.parquet", row_group_size=16, compression="zstd")
 pq.write_table(lists, OUT / "lists.parquet", row_group_size=16)
 pq.write_table(half, OUT / "float16.parquet", compression="none")
 pq.write_table(whole, OUT / "numbers.parquet")
 pq.write_table(large, OUT / "large.parquet")
-pq.write_table(chunked, OUT / "repeated.parquet")
+pq.write_table(chunked, OUT / "chunks.parquet")
+pq.write_table(chunked.drop_columns("chunk"), OUT / "repeated.parquet")
+mixed = np.random.default_rng(0).permutation(40)
+pq.write_table(chunked.take(mixed), OUT / "chunks_mixed.parquet")
 frame = pd.DataFrame({"doc_id": DOC_IDS, "embedding": list(DOCUMENTS), "text": DOC_TEXTS})
 frame.to_parquet(OUT / "pandas.parquet")
 frame.set_index("doc_id").to_parquet(OUT / "pandas_index.parquet")

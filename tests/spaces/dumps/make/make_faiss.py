@@ -22,6 +22,8 @@ INDEXES = {
     "hnsw_flat_ip": faiss.IndexHNSWFlat(DIM, 4, faiss.METRIC_INNER_PRODUCT),
     "hnsw_flat_l2": faiss.IndexHNSWFlat(DIM, 4),
     "ivf_flat": faiss.index_factory(DIM, "IVF4,Flat", faiss.METRIC_INNER_PRODUCT),
+    "ivf_flat_hash": faiss.index_factory(DIM, "IVF4,Flat", faiss.METRIC_INNER_PRODUCT),
+    "hnsw_sq": faiss.index_factory(DIM, "HNSW4_SQfp16", faiss.METRIC_INNER_PRODUCT),
     "ivf_flat_l2": faiss.index_factory(DIM, "IVF16,Flat"),
     "ivf_flat_sparse": faiss.index_factory(DIM, "IVF32,Flat"),
     "sq_fp16": faiss.index_factory(DIM, "SQfp16", faiss.METRIC_INNER_PRODUCT),
@@ -32,9 +34,12 @@ INDEXES = {
     "pq": faiss.index_factory(DIM, "PQ4x4", faiss.METRIC_INNER_PRODUCT),
     "lsh": faiss.index_factory(DIM, "LSH"),
 }
+hashed = INDEXES["ivf_flat_hash"]
 for name, index in INDEXES.items():
     index.train(DOCUMENTS)
-    if name.startswith("idmap") or name == "ivf_flat":
+    if index is hashed:
+        index.set_direct_map_type(faiss.DirectMap.Hashtable)
+    if name.startswith("idmap") or name in ("ivf_flat", "ivf_flat_hash"):
         index.add_with_ids(DOCUMENTS, NUMBERS)
     else:
         index.add(DOCUMENTS)

@@ -11,7 +11,7 @@ import sys
 import types
 from pathlib import Path
 
-from made_up import DIM, DOC_IDS, DOC_TEXTS, DOCUMENTS
+from made_up import CHUNKED_IDS, DIM, DOC_IDS, DOC_TEXTS, DOCUMENTS
 
 SOURCE, OUT = Path(sys.argv[1]), Path(sys.argv[2])
 
@@ -33,11 +33,11 @@ sys.modules["pyserini.encode"].RepresentationWriter = base["RepresentationWriter
 optional = runpy.run_path(str(SOURCE / "pyserini/encode/optional/_faiss.py"))
 
 
-def write(writer, rows) -> None:
+def write(writer, rows, ids=DOC_IDS) -> None:
     writer.__enter__()
     for start in range(rows.start, rows.stop, 16):
         batch = slice(start, min(start + 16, rows.stop))
-        info = {"id": DOC_IDS[batch], "text": DOC_TEXTS[batch], "vector": DOCUMENTS[batch]}
+        info = {"id": ids[batch], "text": DOC_TEXTS[batch], "vector": DOCUMENTS[batch]}
         writer.write(info, ["text"])
     writer.__exit__(None, None, None)
 
@@ -52,6 +52,7 @@ def faiss_writer(folder: Path):
 
 
 write(faiss_writer(OUT / "flat"), slice(0, 40))
+write(faiss_writer(OUT / "passages"), slice(0, 40), CHUNKED_IDS)
 write(base["JsonlRepresentationWriter"](str(OUT / "jsonl")), slice(0, 40))
 write(faiss_writer(OUT / "shard0"), slice(0, 25))
 write(faiss_writer(OUT / "shard1"), slice(25, 40))
