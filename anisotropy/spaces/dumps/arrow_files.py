@@ -12,8 +12,9 @@ import numpy as np
 from anisotropy.errors import EmbeddingsError, InputError
 from anisotropy.spaces.dumps.base import DumpOptions, Vectors
 from anisotropy.spaces.dumps.buffers import RowBuffer, check_growth
-from anisotropy.spaces.dumps.found import CHUNK_NAMES, ID_NAMES, Found, choose, first_of, vectors
-from anisotropy.spaces.dumps.ids import Side, ids_of
+from anisotropy.spaces.dumps.found import Found, vectors
+from anisotropy.spaces.dumps.ids import as_ids
+from anisotropy.spaces.dumps.naming import CHUNK_NAMES, ID_NAMES, Side, choose, first_of
 from anisotropy.spaces.rows import as_rows
 from anisotropy.untrusted.paths import check_file
 from anisotropy.untrusted.texts import read_json
@@ -159,7 +160,7 @@ class _Reading:
     def _take_texts(self, batch: Any) -> None:
         if self.id_column is not None:
             values = self._bounded(batch, self.id_column, "id")
-            self.ids += ids_of(values, f"{self.origin}, column {self.id_column!r}")
+            self.ids += as_ids(values, f"{self.origin}, column {self.id_column!r}", self.rows)
         if self.text_column is not None:
             values = self._bounded(batch, self.text_column, "text")
             self.texts += [value for value in values if isinstance(value, str)]

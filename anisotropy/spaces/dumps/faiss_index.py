@@ -7,8 +7,9 @@ from pathlib import Path
 from anisotropy.errors import EmbeddingsError, InputError
 from anisotropy.spaces.dumps.base import DumpOptions, Vectors
 from anisotropy.spaces.dumps.faiss_format import Index, is_faiss, read_index
-from anisotropy.spaces.dumps.found import Found, no_field, vectors
-from anisotropy.spaces.dumps.ids import Side, beside, lines
+from anisotropy.spaces.dumps.found import Found, vectors
+from anisotropy.spaces.dumps.ids import read_id_lines
+from anisotropy.spaces.dumps.naming import Side, beside, no_field
 
 _NAMES = ("index", "index.faiss")
 DOCID = "docid"
@@ -71,7 +72,7 @@ def _docids(path: Path, index: Index) -> list[str]:
     """Lines of Pyserini's file; where the index has numbers of its own, the lines they name."""
     n = len(index.rows)
     last = n - 1 if index.numbers is None else int(index.numbers[-1])
-    names = [line for _, line in lines(path)]
+    names = read_id_lines(path)
     if len(names) != n and (index.numbers is None or len(names) <= last):
         raise EmbeddingsError(
             f"{path}: {len(names)} lines for {n} vectors of the index beside it; needed: one each"

@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from anisotropy.errors import EmbeddingsError, UsageError, one_of
+from anisotropy.errors import EmbeddingsError, UsageError
 from anisotropy.spaces.dumps.base import DumpOptions, Vectors, check_ids
-from anisotropy.spaces.dumps.ids import Side, beside, check_once, read_id_file
+from anisotropy.spaces.dumps.ids import read_ids
+from anisotropy.spaces.dumps.naming import Side, beside
 from anisotropy.spaces.rows import ConvertedRows, LazyRows, ReorderedRows, ShardedRows
 from anisotropy.untrusted.arrays import open_npy
-
-#: Names under which files keep vectors, by side; then those that say no side.
-SIDE_NAMES: dict[str, tuple[str, ...]] = {
-    "documents": (
-        "documents", "corpus", "passages", "docs", "doc_embeddings", "document_embeddings",
-        "passage_embeddings", "corpus_embeddings", "doc_embs", "doc_vec",
-    ),
-    "queries": ("queries", "query_embeddings", "query_embs", "query_vec"),
-}  # fmt: skip
-NEUTRAL_NAMES = (
-    "embeddings", "embedding", "vectors", "vector", "emb", "embs", "vecs", "vec", "values",
-    "sentence_embedding", "arr_0",
-)  # fmt: skip
-#: Names under which files keep ids, those first that say of what.
-ID_NAMES: dict[str, tuple[str, ...]] = {
-    "documents": (
-        "doc_id", "docid", "docno", "document_id", "pid", "passage_id", "corpus_id", "corpus-id",
-        "doc_ids", "docids", "document_ids", "passage_ids", "pids", "corpus_ids", "_id", "id",
-        "ids", "text_id", "text_ids",
-    ),
-    "queries": (
-        "query_id", "qid", "query-id", "query_ids", "qids", "_id", "id", "ids", "text_id",
-        "text_ids",
-    ),
-}  # fmt: skip
-CHUNK_NAMES = ("chunk", "chunks", "chunk_id", "chunk_idx", "chunk_index", "chunk_ids")
-SCALE_NAMES = ("scale", "scales")
-
 
 @dataclass(frozen=True)
 class Found:
@@ -64,7 +37,7 @@ class Found:
     similarity
         As in `Vectors`.
     repeated
-        Whether in this layout an id that occurs several times is a document of several vectors.
+        Whether in this layout an id that stands at several rows is a document of several vectors.
     path
         The file beside which ids may lie; None where there are none to look for.
     warnings
@@ -118,22 +91,26 @@ def vectors(found: Found, options: DumpOptions, side: Side) -> Vectors:
     """
     rows = _floating(found, options)
     n = len(found.array)
-    ids, texts, warnings = _names(found, options, side, n)
-    chunks = found.chunks if found.chunks is not None else _chunks_beside(found)
+    ids, texts, warnings = _names(found, options, side)
     if ids is not None:
         check_ids(ids, n, found.origin)
-        if not found.repeated and chunks is None:
-            check_once(ids, found.origin)
+    chunks = found.chunks if found.chunks is not None else _chunks_beside(found)
     each = len(rows) // n if n else 1
     if each > 1:
         ids = [name for name in ids or map(str, range(n)) for _ in range(each)]
         texts = texts and [text for text in texts for _ in range(each)]
         warnings = (*warnings, f"{found.origin}: {each} vectors a document")
     made = Vectors(
-        found.origin, rows, ids, texts, found.similarity, None, found.layout,
-        (*found.warnings, *warnings),
-    )  # fmt: skip
-    return made if chunks is None else _in_chunk_order(made, chunks)
+        found.origin,
+        rows,
+        ids,
+        texts,
+        found.similarity,
+        layout=found.layout,
+        warnings=(*found.warnings, *warnings),
+        repeated=found.repeated or each > 1 or chunks is not None,
+    )
+    return made if chunks is None or ids is None else _in_chunk_order(made, chunks)
 
 
 def _floating(found: Found, options: DumpOptions) -> Any:
@@ -198,17 +175,17 @@ def _per_dimension(scale: Any, array: Any, found: Found) -> Any:
 
 
 def _names(
-    found: Found, options: DumpOptions, side: Side, n: int
+    found: Found, options: DumpOptions, side: Side
 ) -> tuple[list[str] | None, list[str] | None, tuple[str, ...]]:
-    """Ids and texts by option, from the file, or from a file beside it."""
-    if options.ids is not None:
-        ids, texts = read_id_file(options.ids, n)
-        return ids, texts or found.texts, ()
+    """Ids and texts from the file, or from a file beside it; none where an option names one."""
     if found.ids is not None:
         return found.ids, found.texts, ()
+    if (options.ids if side == "documents" else options.query_ids) is not None:
+        return None, found.texts, ()
     near = beside(found.path, side) if found.path is not None else None
     if near is not None:
-        ids, texts = read_id_file(near, n)
+        ids, texts = read_ids(near)
+        check_ids(ids, len(found.array), str(near))
         return ids, texts or found.texts, ()
     option = "--ids" if side == "documents" else "--query-ids"
     return None, found.texts, (f"{found.origin}: no ids; rows are numbered from 0 ({option})",)
@@ -232,18 +209,17 @@ def _chunks_beside(found: Found) -> np.ndarray | None:
 
 def _in_chunk_order(made: Vectors, chunks: np.ndarray) -> Vectors:
     """Rows put so that the chunks of each document follow each other upwards."""
-    if made.ids is None:
-        raise EmbeddingsError(f"{made.origin}: chunk numbers without ids; give --ids FILE")
-    if len(chunks) != len(made.ids):
+    ids = made.ids or []
+    if len(chunks) != len(ids):
         raise EmbeddingsError(f"{made.origin}: chunk numbers, and k vectors a row; allowed: one")
     numbers = chunks.tolist()
     last: dict[str, int] = {}
     rising = True
-    for name, chunk in zip(made.ids, numbers, strict=True):
+    for name, chunk in zip(ids, numbers, strict=True):
         rising = rising and last.get(name, chunk - 1) < chunk
         last[name] = chunk
     if not rising:
-        _each_chunk_once(made.ids, numbers, made.origin)
+        _each_chunk_once(ids, numbers, made.origin)
     return made if rising else _reordered(made, np.argsort(chunks, kind="stable"))
 
 
@@ -259,66 +235,9 @@ def _each_chunk_once(ids: Sequence[str], chunks: Sequence[int], origin: str) -> 
 
 def _reordered(made: Vectors, order: np.ndarray) -> Vectors:
     ids, texts = made.ids, made.texts
-    return Vectors(
-        made.origin,
-        ReorderedRows(made.rows, order),
-        ids and [ids[row] for row in order],
-        texts and [texts[row] for row in order],
-        made.similarity,
-        None,
-        made.layout,
-        made.warnings,
+    return replace(
+        made,
+        rows=ReorderedRows(made.rows, order),
+        ids=ids and [ids[row] for row in order],
+        texts=texts and [texts[row] for row in order],
     )
-
-
-def choose(
-    names: Iterable[str], options: DumpOptions, side: Side, origin: str, what: str
-) -> str:
-    """Which of several arrays, tensors or columns holds the vectors of a side.
-
-    Raises
-    ------
-    UsageError
-        If the one that was asked for is not there.
-    EmbeddingsError
-        If there is none, or several and none of them has a known name.
-    """
-    there = list(names)
-    if options.field is not None and (options.field in there or side == "documents"):
-        if options.field not in there:
-            raise UsageError(f"--field: {one_of(options.field, there)} ({origin})")
-        return options.field
-    other = SIDE_NAMES["queries" if side == "documents" else "documents"]
-    for known in (SIDE_NAMES[side], NEUTRAL_NAMES, [name for name in there if name not in other]):
-        fitting = [name for name in there if name in known]
-        if len(fitting) == 1:
-            return fitting[0]
-        if fitting:
-            break
-    listed = ", ".join(there[:10]) or "none"
-    raise EmbeddingsError(
-        f"{origin}: which {what} holds the vectors of the {side} is not clear (got {listed}); say "
-        "it with --field NAME"
-    )
-
-
-def first_of(names: Sequence[str], there: Iterable[str]) -> tuple[str | None, tuple[str, ...]]:
-    """The first of known names that is there, and a warning where others are there too."""
-    present = set(there)
-    fitting = [name for name in names if name in present]
-    if len(fitting) < 2:
-        return (fitting[0] if fitting else None), ()
-    others = ", ".join(map(repr, fitting[1:]))
-    return fitting[0], (f"ids are those of {fitting[0]!r}; also there: {others}",)
-
-
-def no_field(options: DumpOptions, origin: str) -> None:
-    """Refuse ``--field`` for a file that holds one array.
-
-    Raises
-    ------
-    UsageError
-        If it is given.
-    """
-    if options.field is not None:
-        raise UsageError(f"--field: {origin} holds one array; leave it out")

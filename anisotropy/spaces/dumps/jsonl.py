@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 
 from anisotropy.errors import EmbeddingsError, InputError
+from anisotropy.collection.lines import read_lines
 from anisotropy.spaces.dumps.base import DumpOptions, Vectors
 from anisotropy.spaces.dumps.buffers import RowBuffer
-from anisotropy.spaces.dumps.found import ID_NAMES, Found, choose, first_of, vectors
-from anisotropy.spaces.dumps.ids import MAX_LINE, Side, ids_of, lines
+from anisotropy.spaces.dumps.found import Found, vectors
+from anisotropy.spaces.dumps.ids import as_ids
+from anisotropy.spaces.dumps.naming import ID_NAMES, Side, choose, first_of
 from anisotropy.untrusted.paths import check_file
 from anisotropy.untrusted.texts import parse_json
 
 _BLOCK = 1024
+_LONGEST_FIRST = 16 * 2**20
 _TEXT_NAMES = ("text", "contents", "content", "passage", "body")
 
 
@@ -26,7 +29,7 @@ def find(path: Path) -> bool:
         check_file(path)
         with path.open("rb") as file:
             start = file.read(1)
-            line = start + file.readline(MAX_LINE) if start == b"{" else b""
+            line = start + file.readline(_LONGEST_FIRST) if start == b"{" else b""
         return bool(line) and bool(_fields(parse_json(line, path)))
     except (OSError, InputError):
         return False
@@ -70,15 +73,13 @@ def read(path: Path, options: DumpOptions, side: Side = "documents") -> Vectors:
 
 
 def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in lines(path):
-        if not line.strip():
-            continue
-        record = parse_json(line, f"{path}, line {number}")
+    for line in read_lines(path):
+        record = parse_json(line.text, f"{path}, line {line.number}")
         if not isinstance(record, dict):
             raise EmbeddingsError(
-                f"{path}: line {number} is no JSON object; needed: one with id and vector"
+                f"{path}: line {line.number} is no JSON object; needed: one with id and vector"
             )
-        yield number, record
+        yield line.number, record
 
 
 class _Reading:
@@ -128,8 +129,8 @@ class _Reading:
             str(self.path),
             "JSON lines",
             rows,
-            ids=ids_of(self.ids, str(self.path)) if self.known else None,
-            texts=self.texts if self.text and len(self.texts) == len(rows) else None,
+            ids=as_ids(self.ids, self.path) if self.known else None,
+            texts=self.texts if any(self.texts) and len(self.texts) == len(rows) else None,
             path=self.path,
             warnings=tuple(f"{self.path}: {line}" for line in warnings),
         )

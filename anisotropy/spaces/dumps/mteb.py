@@ -9,8 +9,8 @@ import numpy as np
 
 from anisotropy.errors import EmbeddingsError, InputError
 from anisotropy.spaces.dumps.base import DumpOptions, Vectors
-from anisotropy.spaces.dumps.found import Found, no_field, vectors
-from anisotropy.spaces.dumps.ids import Side
+from anisotropy.spaces.dumps.found import Found, vectors
+from anisotropy.spaces.dumps.naming import Side, no_field
 from anisotropy.untrusted.paths import check_file
 from anisotropy.untrusted.texts import read_json
 

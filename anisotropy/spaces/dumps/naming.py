@@ -1,19 +1,42 @@
-"""Ids of vectors: files that name them row by row, and which files those are."""
+"""Which names belong together: of a file of vectors and its file of ids, of columns and keys."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from anisotropy.errors import EmbeddingsError
-from anisotropy.untrusted.arrays import open_npy
-from anisotropy.untrusted.paths import check_file
-from anisotropy.untrusted.texts import read_json
+from anisotropy.errors import EmbeddingsError, UsageError, one_of
+from anisotropy.spaces.dumps.base import DumpOptions
 
 Side = Literal["documents", "queries"]
-#: Longest line of an id file, its text included.
-MAX_LINE = 16 * 2**20
+SIDES: tuple[Side, ...] = ("documents", "queries")
+#: Names under which files keep vectors, by side; then those that say no side.
+SIDE_NAMES: dict[str, tuple[str, ...]] = {
+    "documents": (
+        "documents", "corpus", "passages", "docs", "doc_embeddings", "document_embeddings",
+        "passage_embeddings", "corpus_embeddings", "doc_embs", "doc_vec",
+    ),
+    "queries": ("queries", "query_embeddings", "query_embs", "query_vec"),
+}  # fmt: skip
+NEUTRAL_NAMES = (
+    "embeddings", "embedding", "vectors", "vector", "emb", "embs", "vecs", "vec", "values",
+    "sentence_embedding", "arr_0",
+)  # fmt: skip
+#: Names under which files keep ids, those first that say of what.
+ID_NAMES: dict[str, tuple[str, ...]] = {
+    "documents": (
+        "doc_id", "docid", "docno", "document_id", "pid", "passage_id", "corpus_id", "corpus-id",
+        "doc_ids", "docids", "document_ids", "passage_ids", "pids", "corpus_ids", "_id", "id",
+        "ids", "text_id", "text_ids",
+    ),
+    "queries": (
+        "query_id", "qid", "query-id", "query_ids", "qids", "_id", "id", "ids", "text_id",
+        "text_ids",
+    ),
+}  # fmt: skip
+CHUNK_NAMES = ("chunk", "chunks", "chunk_id", "chunk_idx", "chunk_index", "chunk_ids")
+SCALE_NAMES = ("scale", "scales")
 _SUFFIXES = (".txt", ".tsv", ".npy", ".json")
 _STEMS = {
     "documents": ("doc_ids", "document_ids", "docids", "docid"),
@@ -21,101 +44,6 @@ _STEMS = {
 }
 #: Names of a file of vectors that is taken for the one that a bare ``ids.txt`` belongs to.
 _PLAIN = ("embeddings", "embedding", "vectors", "vecs", "index")
-
-
-def read_id_file(path: Path, rows: int) -> tuple[list[str], list[str] | None]:
-    """Ids of `rows` vectors, and their texts where the file has them.
-
-    Parameters
-    ----------
-    path
-        One id a line; ``.tsv``: id, tab, text; ``.npy``: an array of text or whole numbers;
-        ``.json``: a list.
-    rows
-        How many vectors there are; not one line more is read.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or has more or fewer ids.
-    """
-    if path.suffix == ".npy":
-        ids, texts = ids_of(open_npy(path), str(path)), None
-    elif path.suffix == ".json":
-        ids, texts = ids_of(read_json(path), str(path)), None
-    else:
-        ids, texts = _from_lines(path, rows, tabs=path.suffix == ".tsv")
-    if len(ids) != rows:
-        raise EmbeddingsError(
-            f"{path}: {len(ids)} ids for {rows} vectors; needed: one a vector, in their order"
-        )
-    return ids, texts
-
-
-def _from_lines(path: Path, rows: int, tabs: bool) -> tuple[list[str], list[str] | None]:
-    ids: list[str] = []
-    texts: list[str] = []
-    for number, line in lines(path):
-        if number > rows:
-            raise EmbeddingsError(
-                f"{path}: more than {rows} lines for {rows} vectors; needed: one a vector"
-            )
-        name, tab, text = line.partition("\t") if tabs else (line, "", "")
-        ids.append(name)
-        texts += [text] if tab else []
-    return ids, texts if texts and len(texts) == len(ids) else None
-
-
-def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines of a UTF-8 file with their numbers from 1, none of them longer than `MAX_LINE`.
-
-    Raises
-    ------
-    InputError
-        Naming the line.
-    """
-    check_file(path)
-    number = 0
-    with path.open("rb") as file:
-        while line := file.readline(MAX_LINE + 1):
-            number += 1
-            if len(line) > MAX_LINE:
-                raise EmbeddingsError(
-                    f"{path}: line {number} is longer than {MAX_LINE} bytes; allowed: shorter ones"
-                )
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError:
-                raise EmbeddingsError(f"{path}: line {number} is not UTF-8; convert it") from None
-            yield number, text.removesuffix("\n").removesuffix("\r")
-
-
-def ids_of(values: Any, origin: str) -> list[str]:
-    """Ids as text from what a file holds: text or whole numbers.
-
-    Raises
-    ------
-    EmbeddingsError
-        Naming the row.
-    """
-    items = values.tolist() if hasattr(values, "tolist") else values
-    if not isinstance(items, list | tuple):
-        raise EmbeddingsError(f"{origin}: its ids are {type(items).__name__}; needed: a list")
-    return [_id_of(item, row, origin) for row, item in enumerate(items)]
-
-
-def _id_of(item: Any, row: int, origin: str) -> str:
-    if isinstance(item, str):
-        return item
-    if isinstance(item, int) and not isinstance(item, bool):
-        return str(item)
-    if isinstance(item, bytes):
-        try:
-            return item.decode("utf-8")
-        except UnicodeDecodeError:
-            raise EmbeddingsError(f"{origin}: id of row {row} is not UTF-8; rename it") from None
-    kind = "missing" if item is None else type(item).__name__
-    raise EmbeddingsError(f"{origin}: id of row {row} is {kind}; needed: text or a whole number")
 
 
 def beside(path: Path, side: Side) -> Path | None:
@@ -147,20 +75,54 @@ def _there(path: Path, stems: Sequence[str]) -> list[Path]:
     return [one for one in named if one.exists() and one != path]
 
 
-def check_once(ids: Sequence[str], origin: str) -> None:
-    """Refuse an id that stands at two rows, where the layout has one vector a document.
+def choose(
+    names: Iterable[str], options: DumpOptions, side: Side, origin: str, what: str
+) -> str:
+    """Which of several arrays, tensors or columns holds the vectors of a side.
 
     Raises
     ------
+    UsageError
+        If the one that was asked for is not there.
     EmbeddingsError
-        Naming the id and both rows.
+        If there is none, or several and none of them has a known name.
     """
-    if len(set(ids)) == len(ids):
-        return
-    seen: dict[str, int] = {}
-    for row, name in enumerate(ids):
-        if seen.setdefault(name, row) != row:
-            raise EmbeddingsError(
-                f"{origin}: id {name[:60]!r} stands at rows {seen[name]} and {row}; needed: each "
-                "once, or the chunk number of every row (see docs/dumps.md)"
-            )
+    there = list(names)
+    if options.field is not None and (options.field in there or side == "documents"):
+        if options.field not in there:
+            raise UsageError(f"--field: {one_of(options.field, there)} ({origin})")
+        return options.field
+    other = SIDE_NAMES["queries" if side == "documents" else "documents"]
+    for known in (SIDE_NAMES[side], NEUTRAL_NAMES, [name for name in there if name not in other]):
+        fitting = [name for name in there if name in known]
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            break
+    listed = ", ".join(there[:10]) or "none"
+    raise EmbeddingsError(
+        f"{origin}: which {what} holds the vectors of the {side} is not clear (got {listed}); say "
+        "it with --field NAME"
+    )
+
+
+def first_of(names: Sequence[str], there: Iterable[str]) -> tuple[str | None, tuple[str, ...]]:
+    """The first of known names that is there, and a warning where others are there too."""
+    present = set(there)
+    fitting = [name for name in names if name in present]
+    if len(fitting) < 2:
+        return (fitting[0] if fitting else None), ()
+    others = ", ".join(map(repr, fitting[1:]))
+    return fitting[0], (f"ids are those of {fitting[0]!r}; also there: {others}",)
+
+
+def no_field(options: DumpOptions, origin: str) -> None:
+    """Refuse ``--field`` for a file that holds one array.
+
+    Raises
+    ------
+    UsageError
+        If it is given.
+    """
+    if options.field is not None:
+        raise UsageError(f"--field: {origin} holds one array; leave it out")

@@ -10,18 +10,9 @@ import numpy as np
 
 from anisotropy.errors import EmbeddingsError, InputError
 from anisotropy.spaces.dumps.base import DumpOptions, Vectors
-from anisotropy.spaces.dumps.found import (
-    CHUNK_NAMES,
-    ID_NAMES,
-    SCALE_NAMES,
-    SIDE_NAMES,
-    Found,
-    choose,
-    first_of,
-    no_field,
-    vectors,
-)
-from anisotropy.spaces.dumps.ids import Side, ids_of
+from anisotropy.spaces.dumps.found import Found, vectors
+from anisotropy.spaces.dumps.ids import as_ids
+from anisotropy.spaces.dumps.naming import CHUNK_NAMES, ID_NAMES, SCALE_NAMES, SIDE_NAMES, Side, choose, first_of, no_field
 from anisotropy.untrusted.arrays import open_npy, open_npz
 from anisotropy.untrusted.paths import check_file
 
@@ -108,7 +99,7 @@ def _from_npz(path: Path, options: DumpOptions, side: Side) -> Found:
         str(path),
         "npz",
         arrays[name],
-        ids=ids_of(arrays[known], f"{path}, array {known!r}") if known else None,
+        ids=as_ids(arrays[known], f"{path}, array {known!r}") if known else None,
         chunks=_numbers(path, chunk, arrays[chunk], len(arrays[name])) if chunk else None,
         scale=arrays[scale] if scale else None,
         path=path,

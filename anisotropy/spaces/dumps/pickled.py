@@ -9,8 +9,9 @@ import numpy as np
 
 from anisotropy.errors import EmbeddingsError, InputError
 from anisotropy.spaces.dumps.base import DumpOptions, Vectors
-from anisotropy.spaces.dumps.found import Found, no_field, vectors
-from anisotropy.spaces.dumps.ids import Side, ids_of
+from anisotropy.spaces.dumps.found import Found, vectors
+from anisotropy.spaces.dumps.ids import as_ids
+from anisotropy.spaces.dumps.naming import Side, no_field
 from anisotropy.untrusted.arrays import open_pickled
 from anisotropy.untrusted.paths import check_file
 
@@ -51,7 +52,7 @@ def read(path: Path, options: DumpOptions, side: Side = "documents") -> Vectors:
         str(path),
         "pickled (array, ids)",
         array,
-        ids=ids_of(names, str(path)),
+        ids=as_ids(names, path),
         chunks=chunks,
     )
     return vectors(found, options, side)

@@ -10,18 +10,9 @@ import numpy as np
 
 from anisotropy.errors import EmbeddingsError, InputError
 from anisotropy.spaces.dumps.base import DumpOptions, Vectors
-from anisotropy.spaces.dumps.found import (
-    CHUNK_NAMES,
-    ID_NAMES,
-    NEUTRAL_NAMES,
-    SCALE_NAMES,
-    SIDE_NAMES,
-    Found,
-    choose,
-    first_of,
-    vectors,
-)
-from anisotropy.spaces.dumps.ids import Side, ids_of
+from anisotropy.spaces.dumps.found import Found, vectors
+from anisotropy.spaces.dumps.ids import as_ids
+from anisotropy.spaces.dumps.naming import CHUNK_NAMES, ID_NAMES, NEUTRAL_NAMES, SCALE_NAMES, SIDE_NAMES, Side, choose, first_of
 from anisotropy.untrusted.tensors import (
     TensorEntry,
     is_safetensors,
@@ -96,7 +87,7 @@ def read(path: Path, options: DumpOptions, side: Side = "documents") -> Vectors:
         str(path),
         "safetensors" if is_safetensors(path) else "torch",
         entry.array(),
-        ids=ids_of(_values(content[known]), f"{path}, {known!r}") if known else None,
+        ids=as_ids(_values(content[known]), f"{path}, {known!r}") if known else None,
         chunks=_chunks(path, content[chunk], entry.shape[0]) if chunk else None,
         bfloat16=entry.dtype == "bfloat16",
         scale=_scale(path, content[scale]) if scale else None,
