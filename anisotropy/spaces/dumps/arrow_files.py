@@ -173,8 +173,8 @@ class _Reading:
         odd = next((row for row, one in enumerate(numbers) if type(one) is not int), None)
         if odd is not None:
             raise EmbeddingsError(
-                f"{self.origin}: chunk number {str(numbers[odd])[:40]!r} of row {self.rows + odd}; "
-                "needed: a whole number"
+                f"{self.origin}: chunk number of row {self.rows + odd} is "
+                f"{type(numbers[odd]).__name__}; needed: a whole number"
             )
 
     def _bounded(self, batch: Any, name: str, what: str) -> list[Any]:

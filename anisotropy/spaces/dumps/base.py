@@ -141,11 +141,12 @@ def space_of(
         "padding": _taken(documents.padding if documents else None, order),
         "doc_texts": _texts_of(documents, owner, order),
         "similarity": recipe["similarity"],
-        "label": label,
+        # while it is checked, so that a message names the files
+        "label": " and ".join(dict.fromkeys(side.origin for side in sides)),
         "recipe": recipe,
         **about,
     }
-    return EmbeddingSpace(
+    space = EmbeddingSpace(
         queries.rows if queries is not None else np.zeros((0, dim), np.float32),
         doc_rows,
         query_ids=query_ids,
@@ -154,6 +155,10 @@ def space_of(
         training=_training(judged, doc_rows, shared),
         **shared,
     )
+    for one in (space, space.training):
+        if one is not None:
+            one.label = label
+    return space
 
 
 def _training(judged: Judged, documents: Any, shared: dict[str, Any]) -> EmbeddingSpace | None:
@@ -195,6 +200,7 @@ def _recipe(sides: Sequence[Vectors], options: DumpOptions) -> dict[str, Any]:
         "temperature": 1.0,
         "sources": {"similarity": source},
         "doubts": doubts,
+        "notes": [line for side in sides for line in side.warnings],
     }
 
 

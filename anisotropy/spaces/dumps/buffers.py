@@ -31,7 +31,8 @@ def check_growth(origin: str, needed: int, size: int) -> None:
     """
     if needed > max(SMALL, MAX_RATIO * size):
         raise EmbeddingsError(
-            f"{origin}: unpacks to {needed} bytes from {size}, more than {MAX_RATIO} times; refused"
+            f"{origin}: unpacks to {needed} bytes from {size}, more than {MAX_RATIO} times; "
+            "refused"
         )
 
 

@@ -320,4 +320,3 @@ def _list_sizes(cursor: _Cursor, lists: int) -> np.ndarray:
     if sizes.size and int(sizes.max()) > len(cursor.bytes):
         raise cursor.fail("a faiss index with a list larger than the file; it is damaged")
     return sizes.astype(np.int64)
-

@@ -58,9 +58,7 @@ def read(path: Path, options: DumpOptions, side: Side = "documents") -> Vectors:
     return vectors(found, options, side)
 
 
-def _ids(
-    file: Path, index: Index, docid: Path | None, options: DumpOptions
-) -> list[str] | None:
+def _ids(file: Path, index: Index, docid: Path | None, options: DumpOptions) -> list[str] | None:
     if docid is not None:
         return _docids(docid, index)
     if index.numbers is None or options.ids is not None:

@@ -16,6 +16,7 @@ from anisotropy.spaces.dumps.naming import Side, beside
 from anisotropy.spaces.rows import ConvertedRows, LazyRows, ReorderedRows, ShardedRows
 from anisotropy.untrusted.arrays import open_npy
 
+
 @dataclass(frozen=True)
 class Found:
     """What a layout found in its file, before anything is said about it by a user.
@@ -60,7 +61,7 @@ class Found:
 
 
 class AlignedRows(LazyRows):
-    """Rows at an odd place of a file, or with their bytes the other way round, put right when read.
+    """Rows at an odd place of a file, or with their bytes turned round, put right when read.
 
     Parameters
     ----------
@@ -91,11 +92,13 @@ def vectors(found: Found, options: DumpOptions, side: Side) -> Vectors:
     """
     rows = _floating(found, options)
     n = len(found.array)
+    if not n:
+        raise EmbeddingsError(f"{found.origin}: no vectors in it")
     ids, texts, warnings = _names(found, options, side)
     if ids is not None:
         check_ids(ids, n, found.origin)
     chunks = found.chunks if found.chunks is not None else _chunks_beside(found)
-    each = len(rows) // n if n else 1
+    each = len(rows) // n
     if each > 1:
         ids = [name for name in ids or map(str, range(n)) for _ in range(each)]
         texts = texts and [text for text in texts for _ in range(each)]
@@ -166,8 +169,8 @@ def _per_dimension(scale: Any, array: Any, found: Found) -> Any:
     scales: np.ndarray = np.asarray(scale, dtype=np.float32).squeeze()
     if scales.shape not in ((), (array.shape[1],)):
         raise EmbeddingsError(
-            f"{found.origin}: a scale of shape {scales.shape}; needed: one number, or one for each "
-            f"of {array.shape[1]} dimensions"
+            f"{found.origin}: a scale of shape {scales.shape}; needed: one number, or one for "
+            f"each of {array.shape[1]} dimensions"
         )
     if not (np.isfinite(scales) & (scales > 0)).all():
         raise EmbeddingsError(f"{found.origin}: a scale that is not above 0; needed: positive")

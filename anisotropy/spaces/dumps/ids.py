@@ -104,7 +104,7 @@ def as_ids(values: Any, path: object, first: int = 0) -> list[str]:
     for row, value in enumerate(values):
         if type(value) not in (str, int):
             raise InputError(
-                f"{path}: id of row {first + row} is a {type(value).__name__}; needed: text or a whole "
-                "number"
+                f"{path}: id of row {first + row} is a {type(value).__name__}; needed: text or a "
+                "whole number"
             )
     return [str(value) for value in values]

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from anisotropy.errors import EmbeddingsError, InputError
 from anisotropy.collection.lines import read_lines
+from anisotropy.errors import EmbeddingsError, InputError
 from anisotropy.spaces.dumps.base import DumpOptions, Vectors
 from anisotropy.spaces.dumps.buffers import RowBuffer
 from anisotropy.spaces.dumps.found import Found, vectors

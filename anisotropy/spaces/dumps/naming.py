@@ -75,9 +75,7 @@ def _there(path: Path, stems: Sequence[str]) -> list[Path]:
     return [one for one in named if one.exists() and one != path]
 
 
-def choose(
-    names: Iterable[str], options: DumpOptions, side: Side, origin: str, what: str
-) -> str:
+def choose(names: Iterable[str], options: DumpOptions, side: Side, origin: str, what: str) -> str:
     """Which of several arrays, tensors or columns holds the vectors of a side.
 
     Raises

@@ -12,7 +12,16 @@ from anisotropy.errors import EmbeddingsError, InputError
 from anisotropy.spaces.dumps.base import DumpOptions, Vectors
 from anisotropy.spaces.dumps.found import Found, vectors
 from anisotropy.spaces.dumps.ids import as_ids
-from anisotropy.spaces.dumps.naming import CHUNK_NAMES, ID_NAMES, SCALE_NAMES, SIDE_NAMES, Side, choose, first_of, no_field
+from anisotropy.spaces.dumps.naming import (
+    CHUNK_NAMES,
+    ID_NAMES,
+    SCALE_NAMES,
+    SIDE_NAMES,
+    Side,
+    choose,
+    first_of,
+    no_field,
+)
 from anisotropy.untrusted.arrays import open_npy, open_npz
 from anisotropy.untrusted.paths import check_file
 
@@ -30,6 +39,11 @@ def find(path: Path) -> bool:
         return False
 
 
+def _is_zip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"PK"
+
+
 def _only_arrays(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
@@ -41,7 +55,7 @@ def _only_arrays(path: Path) -> bool:
 
 def has_both(path: Path) -> bool:
     """Whether a file has vectors of queries and of documents, under names that say so."""
-    if not find(path) or path.open("rb").read(2) != b"PK":
+    if not find(path) or not _is_zip(path):
         return False
     there = set(open_npz(path))
     return all(there & set(SIDE_NAMES[side]) for side in ("documents", "queries"))
@@ -55,9 +69,10 @@ def read(path: Path, options: DumpOptions, side: Side = "documents") -> Vectors:
     InputError
         If the file is damaged, or does not hold vectors.
     """
-    with path.open("rb") as file:
-        packed = file.read(2) == b"PK"
-    return vectors(_from_npz(path, options, side) if packed else _from_npy(path, options), options, side)
+    packed = _is_zip(path)
+    return vectors(
+        _from_npz(path, options, side) if packed else _from_npy(path, options), options, side
+    )
 
 
 def _from_npy(path: Path, options: DumpOptions) -> Found:
@@ -91,7 +106,9 @@ def _ranges_beside(path: Path, array: np.ndarray) -> tuple[Any, Any]:
 def _from_npz(path: Path, options: DumpOptions, side: Side) -> Found:
     arrays = open_npz(path)
     wide = [name for name, array in arrays.items() if array.ndim in (2, 3)]
-    name = choose([name for name in wide if name not in SCALE_NAMES], options, side, str(path), "array")
+    name = choose(
+        [name for name in wide if name not in SCALE_NAMES], options, side, str(path), "array"
+    )
     known, warnings = first_of(ID_NAMES[side], arrays)
     chunk, _ = first_of(CHUNK_NAMES, arrays)
     scale, _ = first_of(SCALE_NAMES, arrays)

@@ -39,6 +39,14 @@ _NAMES: dict[Side, re.Pattern[str]] = {
 }
 
 
+#: What shards are called in a folder that holds nothing else.
+_SHARD = re.compile(
+    r"(embeddings?|embs?|vectors?|vecs?|part|shard|data|train|encoded)?[-_.]?[\d_.-]*(of[-_]\d+)?"
+    r"\.(npy|npz|parquet|arrow|jsonl|pkl|pt|safetensors)",
+    re.IGNORECASE,
+)
+
+
 class Layout(Protocol):
     """A module that reads one layout."""
 
@@ -78,7 +86,15 @@ def _sides_in(folder: Path) -> dict[Side, list[Path]]:
         side = side_of(path.name)
         if side is not None and layout_of(path) is not None:
             found.setdefault(side, []).append(path)
-    return found
+    return found or _shards_in(folder)
+
+
+def _shards_in(folder: Path) -> dict[Side, list[Path]]:
+    """The one kind of file with vectors in a folder, called like shards: documents."""
+    named = [path for path in folder.iterdir() if _SHARD.fullmatch(path.name)]
+    shards = [path for path in sorted(named, key=_numeric) if layout_of(path) is not None]
+    alike = len({path.suffix for path in shards}) == 1
+    return {"documents": shards} if alike else {}
 
 
 def side_of(name: str) -> Side | None:
@@ -87,7 +103,7 @@ def side_of(name: str) -> Side | None:
 
 
 def _numeric(path: Path) -> list[Any]:
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.name)]
 
 
 def open_dump(

@@ -12,7 +12,16 @@ from anisotropy.errors import EmbeddingsError, InputError
 from anisotropy.spaces.dumps.base import DumpOptions, Vectors
 from anisotropy.spaces.dumps.found import Found, vectors
 from anisotropy.spaces.dumps.ids import as_ids
-from anisotropy.spaces.dumps.naming import CHUNK_NAMES, ID_NAMES, NEUTRAL_NAMES, SCALE_NAMES, SIDE_NAMES, Side, choose, first_of
+from anisotropy.spaces.dumps.naming import (
+    CHUNK_NAMES,
+    ID_NAMES,
+    NEUTRAL_NAMES,
+    SCALE_NAMES,
+    SIDE_NAMES,
+    Side,
+    choose,
+    first_of,
+)
 from anisotropy.untrusted.tensors import (
     TensorEntry,
     is_safetensors,
@@ -53,8 +62,7 @@ def _content(path: Path) -> dict[str, Any]:
     if isinstance(content, TensorEntry):
         return {"embeddings": content}
     if isinstance(content, tuple | list) and len(content) == 2:
-        if isinstance(content[0], TensorEntry) and not isinstance(content[1], TensorEntry):
-            return {"embeddings": content[0], "ids": content[1]}
+        return {"embeddings": content[0], "ids": content[1]}
     if isinstance(content, dict):
         return {str(name): value for name, value in content.items()}
     return {}

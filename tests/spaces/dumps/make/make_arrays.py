@@ -87,7 +87,7 @@ torch.save((tensors, DOC_IDS), torches / "tuple.pt")
 torch.save({"ids": DOC_IDS, "embeddings": tensors.bfloat16()}, torches / "bfloat16.pt")
 torch.save(tensors[:, ::2], torches / "strided.pt")
 legacy = {"_use_new_zipfile_serialization": False}
-torch.save({"ids": CHUNKED_IDS, "embeddings": tensors.half()}, torches / "legacy.pt", **legacy)
+torch.save({"ids": DOC_IDS, "embeddings": tensors.half()}, torches / "legacy.pt", **legacy)
 
 
 class Fixed(Module):

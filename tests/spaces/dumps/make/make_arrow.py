@@ -14,7 +14,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from made_up import CHUNK_NUMBERS, CHUNKED_IDS, DIM, DOC_IDS, DOC_TEXTS, DOCUMENTS, QUERIES, QUERY_IDS
+from made_up import (
+    CHUNK_NUMBERS,
+    CHUNKED_IDS,
+    DIM,
+    DOC_IDS,
+    DOC_TEXTS,
+    DOCUMENTS,
+    QUERIES,
+    QUERY_IDS,
+)
 
 try:
     import polars
