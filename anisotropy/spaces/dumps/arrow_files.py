@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from anisotropy.errors import EmbeddingsError, InputError
+from anisotropy.spaces.dumps.arrow_format import file_bytes, parquet_bytes, stream_bytes
 from anisotropy.spaces.dumps.base import DumpOptions, Vectors
 from anisotropy.spaces.dumps.buffers import RowBuffer, check_growth
 from anisotropy.spaces.dumps.found import Found, vectors
@@ -231,6 +232,8 @@ def _batches(path: Path, columns: Sequence[str]) -> Iterator[tuple[Any, bool]]:
         if kind == PARQUET:
             yield from ((batch, False) for batch in _parquet_batches(path, columns))
             return
+        wanted = file_bytes(path) if kind == FILE else stream_bytes(path)
+        check_growth(str(path), wanted, check_file(path))
         source = pa.memory_map(str(path))
         inside = _Inside(source)
         if kind == FILE:
@@ -262,22 +265,9 @@ def _parquet_batches(path: Path, columns: Sequence[str]) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path, read_dictionary=list(columns[1:])) as file:
-        _check_parquet(path, file.metadata, columns)
+        wanted = parquet_bytes(path, file.metadata, columns)
+        check_growth(str(path), wanted, check_file(path))
         yield from file.iter_batches(_BATCH, columns=list(columns), use_threads=False)
-
-
-def _check_parquet(path: Path, metadata: Any, columns: Sequence[str]) -> None:
-    """What the needed columns unpack to, by the table of contents, before anything is unpacked."""
-    size, packed, numbers = check_file(path), 0, 0
-    for group in range(metadata.num_row_groups):
-        row_group = metadata.row_group(group)
-        for place in range(row_group.num_columns):
-            column = row_group.column(place)
-            if column.path_in_schema.split(".")[0] in columns:
-                packed += max(column.total_uncompressed_size, 0)
-                numbers += max(column.num_values, 0)
-    check_growth(str(path), packed, size)
-    check_growth(str(path), 4 * numbers, size)
 
 
 def _is_list(kind: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from typing import IO, Any
+from typing import IO, BinaryIO, cast
 
 import numpy as np
 
@@ -99,5 +99,6 @@ class RowBuffer:
         self._file.flush()
         first = self._blocks[0]
         shape = (self.rows, *first.shape[1:])
-        mapped: Any = np.memmap(self._file, first.dtype, "r", 0, shape)
-        return mapped  # type: ignore[no-any-return]
+        mapped = np.memmap(cast(BinaryIO, self._file), first.dtype, "r", 0, shape)
+        self._file.close()  # the map keeps its content
+        return mapped

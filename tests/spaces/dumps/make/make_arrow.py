@@ -55,6 +55,9 @@ pq.write_table(table, OUT / "fixed.parquet", row_group_size=16, compression="zst
 pq.write_table(lists, OUT / "lists.parquet", row_group_size=16)
 pq.write_table(half, OUT / "float16.parquet", compression="none")
 pq.write_table(whole, OUT / "numbers.parquet")
+step = np.abs(DOCUMENTS).max() / 127
+int8 = np.round(DOCUMENTS / step).astype(np.int8)
+pq.write_table(pa.table({"id": DOC_IDS, "embedding": fixed(int8)}), OUT / "int8.parquet")
 pq.write_table(large, OUT / "large.parquet")
 pq.write_table(chunked, OUT / "chunks.parquet")
 pq.write_table(chunked.drop_columns("chunk"), OUT / "repeated.parquet")

@@ -7,14 +7,13 @@ itself needs Java and is not touched by writing, so it is stood in for by two em
 from __future__ import annotations
 
 import enum
-import hashlib
 import sys
 import types
-import uuid
 from pathlib import Path
 from typing import Any
 
-from made_up import DOC_IDS, DOCUMENTS
+from docnos import IDS
+from made_up import DOCUMENTS
 
 SOURCE, OUT = Path(sys.argv[1]), Path(sys.argv[2])
 
@@ -42,19 +41,6 @@ module("ir_measures", Measure=object)
 
 from pyterrier_dr.flex.core import FlexIndex  # noqa: E402
 
-DIGESTS = [hashlib.sha256(str(number).encode()).hexdigest()[:32] for number in range(40)]
-# npids takes ids for upper case whose first one ends in two digits
-DIGESTS.sort(key=lambda digest: digest[-2:].isdigit() or digest[-1].isdigit())
-#: One set of ids for each codec that npids has.
-IDS = {
-    "mixed": DOC_IDS,  # D0 ... msmarco_passage_01_24: fixed bytes with a prefix
-    "sequence": [f"D{number}" for number in range(40)],
-    "padded": [f"doc-{number:05d}" for number in range(40)],
-    "stored": [str(7 * number + 300) for number in range(40)],
-    "hex": DIGESTS,
-    "uuid": [str(uuid.UUID(digest)) for digest in DIGESTS],
-    "blocks": [*(f"D{number}" for number in range(300)), *(f"é{number}x" for number in range(60))],
-}
 for name, ids in IDS.items():
     rows = [DOCUMENTS[number % len(DOCUMENTS)] for number in range(len(ids))]
     rows = rows if name == "mixed" else [row[:2] for row in rows]
