@@ -51,7 +51,10 @@ def gather(
             "anchors": "all" if options.exact else options.sample or ANCHORS,
         },
         versions=versions(_VERSIONED),
-        warnings=list(collection.warnings) if collection is not None else [],
+        warnings=[
+            *(collection.warnings if collection is not None else []),
+            *(line for space in spaces for line in space.recipe.get("notes", ())),
+        ],
         opened={space.label: space for space in spaces},
     )
     for item in measured:
