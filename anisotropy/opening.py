@@ -21,6 +21,7 @@ from anisotropy.spaces.store import MANIFEST, check_target, is_store, open_store
 if TYPE_CHECKING:
     from anisotropy.collection import Collection
     from anisotropy.encoders import Encoder
+    from anisotropy.encoders.recipe import Recipe
     from anisotropy.spaces import EmbeddingSpace
     from anisotropy.spaces.encoding import EncodeOptions
 
@@ -188,8 +189,21 @@ def _open_checkpoint(
     for space, recipe in zip(spaces, encoder.readings, strict=True):
         # Equal parts, but sources and doubts are those of this run, not of the one that encoded.
         space.recipe = recipe.as_dict()
+        space.recipe["doubts"] = [*space.recipe["doubts"], *_padding_doubt(recipe, collection)]
         space.history = history
     return _choose_reading(spaces)
+
+
+def _padding_doubt(recipe: Recipe, collection: Collection) -> list[str]:
+    """What is uncertain where a preprocessed folder is padded otherwise than the recipe says."""
+    padding = collection.padding_id
+    if padding is None or padding == recipe.pad_token_id or not recipe.chunk_length:
+        return []
+    return [
+        f"{collection.name} is padded with id {padding}, the recipe pads with "
+        f"{recipe.pad_token_id}, which decides the vectors of chunks of padding alone; a recipe "
+        "file with pad_token_id settles it"
+    ]
 
 
 def _whole(folder: Path) -> bool:
