@@ -19,13 +19,16 @@ from typing import Any
 import numpy as np
 
 from anisotropy.collection.lines import BadLine, broken, check_id, read_lines, shown
-from anisotropy.errors import CollectionError
-from anisotropy.files import read_json
+from anisotropy.errors import CollectionError, told_as
+from anisotropy.untrusted.arrays import open_npy
+from anisotropy.untrusted.paths import check_file
+from anisotropy.untrusted.pickles import load
+from anisotropy.untrusted.texts import read_json
 
 DOCUMENT_MAPS = ("pid2offset.pickle", "pid2offset")
 QUERY_MAP = "qid2offset.pickle"
 JSON_MAP = "offsets.json"
-SIDES = ("queries", "documents")
+_LARGEST = 2 * 2**30  # bytes of a map; that of MS MARCO's passages has a tenth of it
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,13 +106,15 @@ def read_offsets(path: Path, side: str) -> OffsetMap:
     """
     if path.is_dir():
         path = find_offsets(path, side)
-    if path.suffix == ".json":
-        return offset_map(str(path), _ids_in_json(path, side))
-    if path.suffix == ".npy":
-        return offset_map(str(path), _ids_in_array(path))
-    if _is_pickle(path):
-        return offset_map(str(path), _unpickled(path))
-    return _checked(str(path), _pairs_in_text(path))
+    with told_as(CollectionError):
+        check_file(path)
+        if path.suffix == ".json":
+            return offset_map(str(path), _ids_in_json(path, side))
+        if path.suffix == ".npy":
+            return offset_map(str(path), _ids_in_array(path))
+        if _is_pickle(path):
+            return offset_map(str(path), _unpickled(path))
+        return _checked(str(path), _pairs_in_text(path))
 
 
 def offset_map(name: str, named: Mapping[Any, int] | Sequence[Any]) -> OffsetMap:
@@ -210,34 +215,19 @@ def _refuse_repeats(path: str, ids: list[str], rows: np.ndarray) -> None:
 def _is_pickle(path: Path) -> bool:
     if path.suffix in (".pickle", ".pkl"):
         return True
-    try:
-        with path.open("rb") as file:
-            return file.read(1) == b"\x80"
-    except OSError as error:
-        raise CollectionError(f"{path}: cannot be read ({error.strerror or error})") from None
+    with path.open("rb") as file:
+        return file.read(1) == b"\x80"
 
 
 def _unpickled(path: Path) -> Mapping[Any, Any]:
-    import io
-    import pickle
-
-    from anisotropy.encoders.safe_pickle import RestrictedUnpickler
-
-    try:
-        named = RestrictedUnpickler(io.BytesIO(path.read_bytes()), {}).load()
-    except OSError as error:
-        raise CollectionError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (pickle.UnpicklingError, ValueError, EOFError, IndexError, KeyError, TypeError,
-            AttributeError, ImportError, MemoryError) as error:  # fmt: skip
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise CollectionError(f"{path}: not readable as a map of offsets ({reason})") from None
+    named = load(path, {}, largest=_LARGEST)
     if not isinstance(named, dict):
         raise CollectionError(f"{path}: holds no map from ids to row numbers")
     return named
 
 
 def _ids_in_json(path: Path, side: str) -> list[str]:
-    values = read_json(path)
+    values = read_json(path, _LARGEST)
     ids = values.get(side) if isinstance(values, dict) else None
     if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):
         raise CollectionError(f"{path}: holds no list of ids of {side}")
@@ -245,7 +235,7 @@ def _ids_in_json(path: Path, side: str) -> list[str]:
 
 
 def _ids_in_array(path: Path) -> list[Any]:
-    rows = np.load(path, allow_pickle=False)
+    rows = open_npy(path)
     if rows.ndim != 1:
         raise CollectionError(f"{path}: shape {rows.shape}; needed: one id a row")
     return list(rows.tolist())

@@ -18,8 +18,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from anisotropy.errors import CollectionError, InputError
-from anisotropy.files import fingerprint, read_json, write_json
+from anisotropy.errors import CollectionError, told_as
+from anisotropy.files import fingerprint, write_json
+from anisotropy.untrusted.paths import check_file
+from anisotropy.untrusted.texts import read_json
 
 META = "_meta"
 _WIDEST = 2**20  # tokens a record; upstream's longest is 2,048
@@ -196,10 +198,9 @@ def open_cache(path: Path) -> TokenCache:
     """
     meta = path.with_name(path.name + META)
     n, width = _described(meta)
-    if not path.is_file():
-        raise CollectionError(f"{path}: missing; {meta.name} describes it")
-    cache = TokenCache(path, n, width)
-    size, wanted = path.stat().st_size, n * (4 * width + 4)
+    with told_as(CollectionError):
+        size = check_file(path)
+    cache, wanted = TokenCache(path, n, width), n * (4 * width + 4)
     if size != wanted:
         raise CollectionError(
             f"{path}: {size:,} bytes; {meta.name} says {n:,} records of {width} ids, which are "
@@ -209,14 +210,8 @@ def open_cache(path: Path) -> TokenCache:
 
 
 def _described(meta: Path) -> tuple[int, int]:
-    try:
-        if meta.stat().st_size > _META_BYTES:
-            raise CollectionError(f"{meta}: larger than {_META_BYTES} bytes; no description")
-        values = read_json(meta)
-    except OSError as error:
-        raise CollectionError(f"{meta}: cannot be read ({error.strerror})") from None
-    except InputError as error:
-        raise CollectionError(str(error)) from None
+    with told_as(CollectionError):
+        values = read_json(meta, _META_BYTES)
     kind, n, width = (
         values.get(key) if isinstance(values, dict) else None
         for key in ("type", "total_number", "embedding_size")
