@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from anisotropy.errors import CollectionError, one_of
 from anisotropy.files import fingerprint
+
+if TYPE_CHECKING:
+    from anisotropy.collection.upstream import UpstreamFolder
 
 Qrels = dict[str, dict[str, int]]
 """``{query_id: {doc_id: grade}}``."""
@@ -97,10 +100,12 @@ class Collection:
         Of token ids: what fills their records behind the last token; None where nothing does.
     details
         What else ``inspect`` says of the source.
+    preprocessed
+        What the rows of a preprocessed folder stand for, which dumps of vectors need.
 
     Attributes
     ----------
-    name, note, warnings, has_texts, padding_id, details
+    name, note, warnings, has_texts, padding_id, details, preprocessed
         As given.
     split : str
         The evaluated split; ``"all"`` where the source names none.
@@ -134,6 +139,7 @@ class Collection:
         has_texts: bool = True,
         padding_id: int | None = None,
         details: Mapping[str, Any] | None = None,
+        preprocessed: UpstreamFolder | None = None,
     ) -> None:
         self.name = name
         self.note = note
@@ -141,6 +147,7 @@ class Collection:
         self.has_texts = has_texts
         self.padding_id = padding_id
         self.details = dict(details or {})
+        self.preprocessed = preprocessed
         self._documents = documents
         self._splits = dict(splits)
         self.splits = tuple(self._splits)

@@ -136,9 +136,10 @@ class UpstreamFolder:
     named_by: str = ""
     warnings: list[str] = field(default_factory=list)
 
-    def by_split(self) -> dict[str, QuerySet]:
-        """The query sets by split."""
-        return {one.split: one for one in self.sets}
+    @property
+    def is_dpr(self) -> bool:
+        """Whether it was made for DPR, whose sets have other names in dumps."""
+        return self.named_by == DOCUMENT_MAPS[1]
 
 
 def is_upstream(folder: Path) -> bool:
@@ -189,6 +190,7 @@ def open_upstream(
         has_texts=False,
         padding_id=padding[0] if len(padding) == 1 else None,
         details=_details(found),
+        preprocessed=found,
     )
 
 

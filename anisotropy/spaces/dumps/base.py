@@ -176,7 +176,7 @@ def _recipe(sides: Sequence[Vectors], options: DumpOptions) -> dict[str, Any]:
         similarity, source = options.similarity, "option --similarity"
     elif len(stated) == 1:
         similarity, source = stated.pop(), "the dump"
-    elif all(map(_is_unit, sides)):
+    elif all(map(is_unit, sides)):
         similarity, source = "cosine", "all of its vectors have unit length"
     else:
         similarity, source = "dot", "assumed: a dump does not say it"
@@ -194,7 +194,7 @@ def _recipe(sides: Sequence[Vectors], options: DumpOptions) -> dict[str, Any]:
     }
 
 
-def _is_unit(side: Vectors) -> bool:
+def is_unit(side: Vectors) -> bool:
     n = len(side.rows)
     if n == 0:
         return True
