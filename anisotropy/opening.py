@@ -19,6 +19,7 @@ from anisotropy.files import cache_directory
 from anisotropy.progress import Progress, ProgressFactory
 from anisotropy.spaces.dumps.base import DumpOptions
 from anisotropy.spaces.dumps.opening import is_dump, open_dump
+from anisotropy.spaces.dumps.upstream import label_of
 from anisotropy.spaces.store import MANIFEST, check_target, is_store, open_store
 
 if TYPE_CHECKING:
@@ -136,8 +137,14 @@ _SUFFIXES = (
 
 
 def default_label(source: str | Path) -> str:
-    """``ance`` for ``runs/ance.ckpt``; a bare ``checkpoint-20`` is preceded by its folder."""
+    """``ance`` for ``runs/ance.ckpt``; a bare ``checkpoint-20`` is preceded by its folder.
+
+    A file that names a step of an upstream dump gives its folder and the step.
+    """
     name = Path(str(source).rstrip("/"))
+    step = label_of(name)
+    if step is not None:
+        return step
     stem = name.stem if name.suffix in _SUFFIXES else name.name
     return f"{name.parent.name}/{stem}" if stem.startswith("checkpoint-") else stem
 
@@ -208,7 +215,9 @@ def _open_dump(
 def _refuse_dump_options(source: str | Path, dump: DumpOptions | None) -> None:
     """Options about a dump say something wrong where there is none."""
     given = (
-        [] if dump is None else [name for name, value in vars(dump).items() if value is not None]
+        []
+        if dump is None
+        else [n for n, value in vars(dump).items() if value is not None and n != "split"]
     )
     if given:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in given)

@@ -73,6 +73,8 @@ class DumpOptions:
         Column, array or key that holds the vectors.
     similarity
         How vectors are compared.
+    split
+        Which queries to evaluate, where the dump has those of several splits.
     """
 
     queries: Path | None = None
@@ -83,6 +85,7 @@ class DumpOptions:
     scale: float | None = None
     field: str | None = None
     similarity: str | None = None
+    split: str | None = None
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ def space_of(
         "recipe": recipe,
         **about,
     }
-    return EmbeddingSpace(
+    space = EmbeddingSpace(
         queries.rows if queries is not None else np.zeros((0, dim), np.float32),
         doc_rows,
         query_ids=query_ids,
@@ -150,6 +153,8 @@ def space_of(
         training=_training(judged, doc_rows, shared),
         **shared,
     )
+    space.warnings = list(dict.fromkeys(line for side in sides for line in side.warnings))
+    return space
 
 
 def _training(judged: Judged, documents: Any, shared: dict[str, Any]) -> EmbeddingSpace | None:
@@ -195,6 +200,7 @@ def _recipe(sides: Sequence[Vectors], options: DumpOptions) -> dict[str, Any]:
 
 
 def is_unit(side: Vectors) -> bool:
+    """Whether vectors have unit length, by a few thousand of them."""
     n = len(side.rows)
     if n == 0:
         return True
