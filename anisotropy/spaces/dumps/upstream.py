@@ -217,7 +217,8 @@ def _judged(
         return Judged()
     own = {name: _qrels(named, collection) for name, (_, named) in splits.items()}
     if options.qrels is not None:
-        own[split] = _without_letter(read_judgments(options.qrels).qrels)
+        own[split] = read_judgments(options.qrels).qrels
+    own = {name: _in_both_spellings(qrels) for name, qrels in own.items()}
     pool = splits.get("train") if split != "train" else None
     return Judged(own[split], pool[0] if pool else None, own["train"] if pool else {})
 
@@ -229,16 +230,18 @@ def _qrels(named: NamedSet, collection: Collection | None) -> Qrels:
     return collection.qrels(named.split)
 
 
-def _without_letter(qrels: Qrels) -> Qrels:
-    """Judgments of both spellings of MS MARCO's document ids, ``D12`` and ``12``."""
+def _in_both_spellings(qrels: Qrels) -> Qrels:
+    """Judgments of ``12`` and of ``D12``, of which the space has one."""
     return {
-        query: {**grades, **{name[1:]: g for name, g in grades.items() if _has_letter(name)}}
+        query: {**{_other_spelling(name): grade for name, grade in grades.items()}, **grades}
         for query, grades in qrels.items()
     }
 
 
-def _has_letter(name: str) -> bool:
-    return name[:1] == "D" and name[1:].isdecimal()
+def _other_spelling(name: str) -> str:
+    if name[:1] == "D" and name[1:].isdecimal():
+        return name[1:]
+    return f"D{name}" if name.isdecimal() else name
 
 
 def _recipe(sides: Sequence[Vectors], options: DumpOptions) -> dict[str, Any]:
