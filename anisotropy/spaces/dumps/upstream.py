@@ -101,7 +101,7 @@ def open_space(
     space = space_of(
         queries,
         documents,
-        label=label or path.name,
+        label=label or label_of(path) or path.name,
         judged=_judged(splits, split, options, collection),
         options=options,
         recipe=_recipe([one for one in (queries, documents) if one], options),
