@@ -103,6 +103,7 @@ def open(
             offsets=_path(offsets),
             scale=scale,
             field=field,
+            split=split,
         ),
         label=label,
         progress=notebook_bars(),

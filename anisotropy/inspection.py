@@ -74,6 +74,7 @@ def _collection(thing: str | Path) -> dict[str, Any]:
         "judged_pairs": {
             split: sum(map(len, found.qrels(split).values())) for split in found.splits
         },
+        **found.details,
         "warnings": list(found.warnings),
     }
 

@@ -19,11 +19,13 @@ from anisotropy.files import cache_directory
 from anisotropy.progress import Progress, ProgressFactory
 from anisotropy.spaces.dumps.base import DumpOptions
 from anisotropy.spaces.dumps.opening import is_dump, open_dump
+from anisotropy.spaces.dumps.upstream import label_of
 from anisotropy.spaces.store import MANIFEST, check_target, is_store, open_store
 
 if TYPE_CHECKING:
     from anisotropy.collection import Collection
     from anisotropy.encoders import Encoder
+    from anisotropy.encoders.recipe import Recipe
     from anisotropy.spaces import EmbeddingSpace
     from anisotropy.spaces.encoding import EncodeOptions
 
@@ -135,8 +137,14 @@ _SUFFIXES = (
 
 
 def default_label(source: str | Path) -> str:
-    """``ance`` for ``runs/ance.ckpt``; a bare ``checkpoint-20`` is preceded by its folder."""
+    """``ance`` for ``runs/ance.ckpt``; a bare ``checkpoint-20`` is preceded by its folder.
+
+    A file that names a step of an upstream dump gives its folder and the step.
+    """
     name = Path(str(source).rstrip("/"))
+    step = label_of(name)
+    if step is not None:
+        return step
     stem = name.stem if name.suffix in _SUFFIXES else name.name
     return f"{name.parent.name}/{stem}" if stem.startswith("checkpoint-") else stem
 
@@ -207,7 +215,9 @@ def _open_dump(
 def _refuse_dump_options(source: str | Path, dump: DumpOptions | None) -> None:
     """Options about a dump say something wrong where there is none."""
     given = (
-        [] if dump is None else [name for name, value in vars(dump).items() if value is not None]
+        []
+        if dump is None
+        else [n for n, value in vars(dump).items() if value is not None and n != "split"]
     )
     if given:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
@@ -240,8 +250,21 @@ def _open_checkpoint(
     for space, recipe in zip(spaces, encoder.readings, strict=True):
         # Equal parts, but sources and doubts are those of this run, not of the one that encoded.
         space.recipe = recipe.as_dict()
+        space.recipe["doubts"] = [*space.recipe["doubts"], *_padding_doubt(recipe, collection)]
         space.history = history
     return _choose_reading(spaces)
+
+
+def _padding_doubt(recipe: Recipe, collection: Collection) -> list[str]:
+    """What is uncertain where a preprocessed folder is padded otherwise than the recipe says."""
+    padding = collection.padding_id
+    if padding is None or padding == recipe.pad_token_id or not recipe.chunk_length:
+        return []
+    return [
+        f"{collection.name} is padded with id {padding}, the recipe pads with "
+        f"{recipe.pad_token_id}, which decides the vectors of chunks of padding alone; a recipe "
+        "file with pad_token_id settles it"
+    ]
 
 
 def _whole(folder: Path) -> bool:

@@ -128,8 +128,16 @@ def _baseline(
 
 
 def _series(source: str) -> list[str]:
-    """The folders ``checkpoint-<step>`` of a training folder in numeric order, or `source`."""
+    """The folders ``checkpoint-<step>`` of a training folder in numeric order, or `source`.
+
+    Of a folder with upstream dumps of several steps, a file of each.
+    """
+    from anisotropy.spaces.dumps.upstream import series as dumps_in
+
     folder = Path(source)
+    dumps = dumps_in(folder)
+    if dumps:
+        return [str(path) for path in dumps]
     if not folder.is_dir() or (folder / "config.json").exists():
         return [source]
     steps = {

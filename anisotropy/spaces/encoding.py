@@ -90,6 +90,7 @@ def encode_collection(
         If the collection has no documents or no queries.
     """
     options = options or EncodeOptions()
+    encoder.check_collection(collection)
     kept = _kept_documents(collection, options)
     writers = [
         StoreWriter(folder, _header(encoder, number, collection, options))
