@@ -7,16 +7,15 @@ collection: the same comparison twice encodes once.
 from __future__ import annotations
 
 import itertools
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anisotropy.errors import InputError, NotComparable, UsageError
+from anisotropy.errors import NotComparable, UsageError
 from anisotropy.files import cache_directory
 from anisotropy.progress import Progress, ProgressFactory
-from anisotropy.spaces.store import MANIFEST, check_target, is_store, open_store
+from anisotropy.spaces.store import check_target, is_store, is_whole, open_store
 
 if TYPE_CHECKING:
     from anisotropy.collection import Collection
@@ -75,6 +74,8 @@ def open_space(
     encode: EncodeOptions | None = None,
     label: str | None = None,
     progress: ProgressFactory | None = None,
+    tell: Callable[[str], None] | None = None,
+    verify: bool = False,
 ) -> EmbeddingSpace:
     """Open a store as it is; encode a checkpoint, or find it in the cache.
 
@@ -90,6 +91,10 @@ def open_space(
         Name in tables; default: the name of the source without its suffix.
     progress
         Given a label, returns a callback for the encoding.
+    tell
+        Called with a line before waiting for another process that encodes the same.
+    verify
+        Compare every checksum of a store; of the cache, what is damaged is encoded again.
 
     Raises
     ------
@@ -102,10 +107,10 @@ def open_space(
     """
     path = Path(source)
     if is_store(path):
-        space = _open_whole_store(path, collection, encoder, encode)
+        space = _open_whole_store(path, collection, encoder, encode, verify)
     else:
         report = progress(label or default_label(source)) if progress else None
-        space = _open_checkpoint(source, collection, encoder, encode, report)
+        space = _open_checkpoint(source, collection, encoder, encode, report, tell, verify)
         space.label = default_label(source)
     space.label = label or space.label
     return space
@@ -143,12 +148,13 @@ def _open_whole_store(
     collection: Collection | None,
     encoder: EncoderOptions | None,
     encode: EncodeOptions | None,
+    verify: bool,
 ) -> EmbeddingSpace:
     if encoder is not None and encoder.changes_vectors:
         raise UsageError(f"{path}: a store has its recipe; recipe options are for checkpoints")
     if encode is not None and encode.documents is not None:
         raise UsageError(f"{path}: a store has its documents; --documents is for checkpoints")
-    space = open_store(path)
+    space = open_store(path, verify=verify)
     known = space.collection_fingerprint
     if collection is not None and known and known != collection.fingerprint:
         raise NotComparable(
@@ -168,9 +174,11 @@ def _open_checkpoint(
     encoder_options: EncoderOptions | None,
     encode_options: EncodeOptions | None,
     progress: Progress | None,
+    tell: Callable[[str], None] | None,
+    verify: bool,
 ) -> EmbeddingSpace:
     from anisotropy.encoders.histories import read_history
-    from anisotropy.spaces.encoding import EncodeOptions, encode_collection, store_identity
+    from anisotropy.spaces.encoding import EncodeOptions, encode_to_cache, store_identity
 
     if collection is None:
         raise UsageError(f"{source}: a checkpoint needs a collection to encode; give --data")
@@ -181,34 +189,21 @@ def _open_checkpoint(
         cache_directory() / "stores" / store_identity(encoder, number, collection, encode_options)
         for number in range(len(encoder.readings))
     ]
-    if not all(map(_whole, folders)):
-        _clear_finished(folders)
-        encode_collection(encoder, collection, folders, encode_options, progress)
+    if not all(is_whole(folder, verify=verify) for folder in folders):
+
+        def waiting(folder: Path) -> None:
+            if tell is not None:
+                tell(f"{source}: waiting for another process that encodes the same into {folder}")
+
+        encode_to_cache(
+            encoder, collection, folders, encode_options, progress, waiting=waiting, verify=verify
+        )
     spaces = [open_store(folder, collection=collection) for folder in folders]
     for space, recipe in zip(spaces, encoder.readings, strict=True):
         # Equal parts, but sources and doubts are those of this run, not of the one that encoded.
         space.recipe = recipe.as_dict()
         space.history = history
     return _choose_reading(spaces)
-
-
-def _whole(folder: Path) -> bool:
-    """Whether the cache has this store; a damaged one is as good as none."""
-    try:
-        open_store(folder)
-    except InputError:
-        return False
-    return True
-
-
-def _clear_finished(folders: list[Path]) -> None:
-    """Make way for encoding again what is damaged, or the twin of a reading that is not there.
-
-    What is unfinished stays: it is continued.
-    """
-    for folder in folders:
-        if (folder / MANIFEST).exists() or (folder.exists() and not is_store(folder)):
-            shutil.rmtree(folder)
 
 
 def _choose_reading(readings: list[EmbeddingSpace]) -> EmbeddingSpace:
@@ -257,9 +252,9 @@ def encode_to_store(
     Raises
     ------
     UsageError
-        If the recipe is in doubt: a store has one.
+        If the recipe is in doubt: a store has one. If another process writes there.
     StoreError
-        If the folder holds something else.
+        If the folder holds something else, or cannot be written.
     """
     from anisotropy.spaces.encoding import encode_collection
 
