@@ -18,6 +18,7 @@ ORDER = (
     "errors",
     "files",
     "locking",
+    "untrusted",
     "progress",
     "records",
     "results",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from anisotropy.errors import InputError, StoreError
-from anisotropy.files import read_json
+from anisotropy.untrusted.texts import read_json
 
 FORMAT = "anisotropy.store/1"
 MANIFEST = "manifest.json"
@@ -44,13 +45,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         If it cannot be read, is not one of a store, or has an entry that is missing or wrong.
     """
     path = folder / MANIFEST
-    check_regular(path, "")
-    if path.stat().st_size > _LARGEST:
-        raise StoreError(f"{path}: {path.stat().st_size} bytes; a manifest has at most {_LARGEST}")
-    try:
-        content = read_json(path)
-    except InputError as error:
-        raise StoreError(f"{error}: {REMEDY}") from None
+    with with_remedy():
+        content = read_json(path, _LARGEST)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise StoreError(f"{path}: not a store of format {FORMAT!r}; give the folder of one")
     try:
@@ -60,23 +56,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return content
 
 
-def check_regular(path: Path, named: str = f", though {MANIFEST} names it") -> int:
-    """Size of a file, links followed.
-
-    Raises
-    ------
-    StoreError
-        If it is missing or no regular file.
-    """
+@contextlib.contextmanager
+def with_remedy() -> Iterator[None]:
+    """Say what to do about a file of a store that cannot be read."""
     try:
-        found = path.stat()
-    except FileNotFoundError:
-        raise StoreError(f"{path}: missing{named}: {REMEDY}") from None
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read ({error.strerror}): {REMEDY}") from None
-    if not path.is_file():
-        raise StoreError(f"{path}: no regular file: {REMEDY}")
-    return found.st_size
+        yield
+    except InputError as error:
+        raise StoreError(f"{error}: {REMEDY}") from None
 
 
 def _check(manifest: Mapping[str, Any]) -> None:

@@ -25,7 +25,6 @@ from anisotropy.errors import EmbeddingsError, InputError, StoreError, UsageErro
 from anisotropy.files import (
     fingerprint,
     intended_name,
-    read_json,
     replacing,
     sha256_file,
     write_json,
@@ -37,14 +36,17 @@ from anisotropy.spaces.manifest import (
     MANIFEST,
     REMEDY,
     SIDES,
-    check_regular,
     is_store_file,
     read_manifest,
     shard_name,
+    with_remedy,
 )
 from anisotropy.spaces.rows import as_rows
 from anisotropy.spaces.space import EmbeddingSpace, Qrels
 from anisotropy.spaces.unfinished import UNFINISHED, UnfinishedMark
+from anisotropy.untrusted.arrays import open_npy
+from anisotropy.untrusted.paths import check_file
+from anisotropy.untrusted.texts import read_json
 
 if TYPE_CHECKING:
     from anisotropy.collection import Collection
@@ -643,18 +645,13 @@ def _is_bad_id(name: str) -> bool:
 
 def _open_array(path: Path) -> np.ndarray:
     """Memory-map an array whose header agrees with its size."""
-    try:
-        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise StoreError(f"{path}: missing: {REMEDY}") from None
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
-        line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise StoreError(f"{path}: not a whole .npy array ({line}): {REMEDY}") from None
-    return array
+    with with_remedy():
+        return open_npy(path)
 
 
 def _check_file(path: Path, entry: dict[str, Any], verify: bool) -> None:
-    size = check_regular(path)
+    with with_remedy():
+        size = check_file(path)
     if size != entry["bytes"]:
         raise StoreError(
             f"{path}: {size} bytes; {MANIFEST} says {entry['bytes']}: cut short or swapped: "
