@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
@@ -41,6 +42,7 @@ def open(
     device: str = "auto",
     dtype: str = "float32",
     documents: int | None = None,
+    verify: bool = False,
 ) -> EmbeddingSpace:
     """Open a store as it is; encode a checkpoint, or find its vectors in the cache.
 
@@ -64,11 +66,14 @@ def open(
         Where and in what precision to encode.
     documents
         None for all, or how many random ones beside the judged.
+    verify
+        Compare every checksum of a store; of the cache, what is damaged is encoded again.
 
     Returns
     -------
     EmbeddingSpace
-        Vectors stay on disk, memory-mapped. In a notebook a bar shows how far encoding is.
+        Vectors stay on disk, memory-mapped. In a notebook a bar shows how far encoding is. What
+        another process is encoding is waited for, with a warning.
 
     Raises
     ------
@@ -85,6 +90,8 @@ def open(
         encode=EncodeOptions(documents=documents),
         label=label,
         progress=notebook_bars(),
+        tell=notebook_lines() or warnings.warn,
+        verify=verify,
     )
 
 

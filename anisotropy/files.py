@@ -44,7 +44,10 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
     durable
         That holds after a power failure too: content and name are on the disk on return.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if durable:
+            sync_folder(path.parent.parent)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
     temporary = Path(name)

@@ -12,11 +12,13 @@ from anisotropy.cli.options import (
     ENCODER_DEFAULTS,
     MEASURE_DEFAULTS,
     OUTPUT_DEFAULTS,
+    STORE_DEFAULTS,
     add_comparison_options,
     add_data_options,
     add_encoder_options,
     add_measure_options,
     add_output_options,
+    add_store_options,
     add_transform_options,
     resolve,
 )
@@ -32,6 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "transform": [],
     **DATA_DEFAULTS,
     **ENCODER_DEFAULTS,
+    **STORE_DEFAULTS,
     **MEASURE_DEFAULTS,
     **OUTPUT_DEFAULTS,
     "baseline": None,
@@ -53,6 +56,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_comparison_options(parser)
     add_data_options(parser)
+    add_store_options(parser)
     add_encoder_options(parser)
     add_measure_options(parser)
     add_transform_options(parser)
@@ -89,6 +93,8 @@ def run(given: dict[str, Any]) -> int:
             encode=encode,
             label=label,
             progress=jobs.progress_bars(options["quiet"]),
+            tell=jobs.teller(options["quiet"]),
+            verify=options["verify"],
         )
         for source, label in zip(sources, labels, strict=True)
     ]

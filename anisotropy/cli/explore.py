@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from anisotropy.cli.options import (
     DATA_DEFAULTS,
     ENCODER_DEFAULTS,
+    STORE_DEFAULTS,
     add_common_options,
     add_data_options,
     add_encoder_options,
+    add_store_options,
     resolve,
     write_config,
 )
@@ -26,6 +28,7 @@ DEFAULTS: dict[str, Any] = {
     "spaces": [],
     **DATA_DEFAULTS,
     **ENCODER_DEFAULTS,
+    **STORE_DEFAULTS,
     **{f"{side}_{name}": None for side in _SIDES for name in ("recipe", "tokenizer", "backbone")},
     "label_a": None,
     "label_b": None,
@@ -51,6 +54,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--on-mismatch", metavar="M", help="different ids: error (default) or intersect"
     )
     add_data_options(parser)
+    add_store_options(parser)
     add_encoder_options(parser, sides=True)
     group = parser.add_argument_group("page")
     group.add_argument("--points", type=int, metavar="N", help="points on a map (5000)")

@@ -123,8 +123,8 @@ def header(dim: int = 2, dtype: str = "float32") -> StoreHeader:
 
 def test_unfinished_is_visible_and_goes_on(tmp_path: Path) -> None:
     folder = tmp_path / "s"
-    writer = StoreWriter(folder, header())
-    writer.write_shard("queries", 0, np.ones((3, 2)))
+    with StoreWriter(folder, header()) as writer:
+        writer.write_shard("queries", 0, np.ones((3, 2)))
     assert is_store(folder)
     with pytest.raises(StoreError, match="unfinished; run the same encode again"):
         open_store(folder)
@@ -140,7 +140,7 @@ def test_unfinished_is_visible_and_goes_on(tmp_path: Path) -> None:
 
 
 def test_an_unfinished_store_of_something_else_is_refused(tmp_path: Path) -> None:
-    StoreWriter(tmp_path / "s", header())
+    StoreWriter(tmp_path / "s", header()).close()
     with pytest.raises(StoreError, match="unfinished store of something else"):
         StoreWriter(tmp_path / "s", header(dim=3))
 
@@ -158,20 +158,19 @@ def test_folders_in_use_are_refused(store: Path, tmp_path: Path) -> None:
 def test_values_that_cannot_be_stored_are_refused(
     tmp_path: Path, value: float, dtype: str
 ) -> None:
-    writer = StoreWriter(tmp_path / "s", header(dtype=dtype))
     with (
-        np.errstate(over="ignore"),
+        StoreWriter(tmp_path / "s", header(dtype=dtype)) as writer,
         pytest.raises(StoreError, match=r"NaN or infinite|does not fit"),
     ):
         writer.write_shard("queries", 0, np.full((1, 2), value))
 
 
-@pytest.mark.parametrize("name", ["a\nb", "", "a\rb"])
+@pytest.mark.parametrize("name", ["a\nb", "", "a\rb", "a\tb", "\ud800"])
 def test_ids_that_break_lines_are_refused(tmp_path: Path, name: str) -> None:
-    writer = StoreWriter(tmp_path / "s", header())
-    writer.write_shard("queries", 0, np.ones((1, 2)))
-    with pytest.raises(StoreError, match="ids are one a line"):
-        writer.finish_side("queries", [name], 1)
+    with StoreWriter(tmp_path / "s", header()) as writer:
+        writer.write_shard("queries", 0, np.ones((1, 2)))
+        with pytest.raises(StoreError, match="ids are one a line"):
+            writer.finish_side("queries", [name], 1)
 
 
 @pytest.mark.parametrize(
