@@ -59,6 +59,10 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
         temporary.replace(path)
         if durable:
             sync_folder(path.parent)
+    except OSError as error:
+        if error.filename is None:  # of a full disk: say which file did not fit
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -8,6 +8,7 @@ last whole shard, and the bytes are those of an uninterrupted run. See ``docs/st
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import importlib.metadata
 import shutil
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 
 #: Items a shard: what a kill loses, and how many texts are in memory at once.
 SHARD_ITEMS = 8192
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _VERSIONED = ("anisotropy", "numpy", "torch", "transformers", "sentence-transformers")
 
 
@@ -282,10 +284,11 @@ class StoreWriter:
         try:
             yield
         except OSError as error:
+            remedy = "make room" if error.errno in _NO_ROOM else "mend that"
             raise StoreError(
                 f"{path}: cannot be written ({error.strerror or error}); "
-                f"{len(self._mark.shards)} finished shards are kept: mend this (make room, or "
-                "give the right to write), then run the same again to go on"
+                f"{len(self._mark.shards)} finished shards are kept: {remedy}, then run the same "
+                "again to go on"
             ) from None
 
 
