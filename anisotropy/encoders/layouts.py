@@ -153,7 +153,8 @@ def _file(path: Path, origin: str) -> CheckpointFiles:
         return _archive(path, origin)
     if kind == "unknown":
         raise CheckpointError(
-            f"{origin}: neither torch weights, safetensors nor a zip of a checkpoint folder"
+            f"{origin}: neither a checkpoint (torch weights, safetensors, a zip of a checkpoint "
+            "folder) nor vectors of a layout that docs/dumps.md lists"
         )
     if b"question_model." in recognition.names_in(path):
         raise CheckpointError(f"{origin}: {recognition.DPR_MESSAGE}")
