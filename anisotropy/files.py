@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
@@ -14,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from anisotropy.errors import InputError, UsageError
+from anisotropy.errors import AnisotropyError, InputError, UsageError
 
 CACHE_VARIABLE = "ANISOTROPY_CACHE"
+#: What the system says where a write did not go through, which libraries quote in their own errors.
+_FAILED_WRITES = [os.strerror(n) for n in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO)]
 
 
 def cache_directory() -> Path:
@@ -41,6 +44,77 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path`, renamed to it when the block succeeds.
+
+    Raises
+    ------
+    InputError
+        If something is at `path` already, or a write fails: then nothing is left there.
+    """
+    check_new(path)
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
+            inside = Path(scratch) / "new"
+            inside.mkdir()
+            yield inside
+            for item in inside.rglob("*"):  # some libraries write files for their owner alone
+                item.chmod((0o777 if item.is_dir() else 0o666) & ~_umask())
+            inside.rename(path)
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Like `replacing`, where nothing may be at `path` yet.
+
+    Raises
+    ------
+    InputError
+        If something is at `path` already, or a write fails: then nothing is left there.
+    """
+    check_new(path)
+    with _writing(path), replacing(path) as temporary:
+        yield temporary
+
+
+def check_new(path: Path) -> None:
+    """Refuse a place that is in use; an empty folder is not.
+
+    Raises
+    ------
+    InputError
+        If it is.
+    """
+    if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
+        return
+    if path.exists() or path.is_symlink():
+        raise InputError(f"{path}: exists already; choose another name, or remove it first")
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turn a write that fails, a full disk among others, into one line."""
+    try:
+        yield
+    except AnisotropyError:
+        raise
+    except Exception as error:
+        if not isinstance(error, OSError) and not any(t in str(error) for t in _FAILED_WRITES):
+            raise
+        raise InputError(
+            f"{path}: could not be written ({_reason(error)}); nothing was left there"
+        ) from None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    known = [text for text in _FAILED_WRITES if text in str(error)]
+    return known[0] if known else _first_line(error)
 
 
 def _umask() -> int:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from anisotropy.collection import Document, Query
     from anisotropy.encoders.upstream import UpstreamModel
+    from anisotropy.encoders.weights import State
 
 Side = Literal["queries", "documents"]
 Tokens = Sequence[Sequence[int]]
@@ -169,19 +170,31 @@ class UpstreamEncoder(Encoder):
     def _loaded(self) -> UpstreamModel:
         if self._model is None:
             from anisotropy.encoders.devices import checked_device
-            from anisotropy.encoders.upstream import build_model
-            from anisotropy.encoders.weights import read_state_dict
 
             self.device = checked_device(self.device)
-            state = read_state_dict(self._weights)
-            model = build_model(state, read_config(self._config), self._weights)
-            self._check_vocabulary(model)
+            _, model = self.whole()
             if self.recipe.dtype == "bfloat16":
                 import torch
 
                 model.roberta.to(torch.bfloat16)
             self._model = model.requires_grad_(False).eval().to(self.device)
         return self._model
+
+    def whole(self) -> tuple[State, UpstreamModel]:
+        """Every tensor of the file, those without effect too, and the model of those it needs.
+
+        Raises
+        ------
+        CheckpointError
+            As for `load`.
+        """
+        from anisotropy.encoders.upstream import build_model
+        from anisotropy.encoders.weights import read_state_dict
+
+        state = read_state_dict(self._weights)
+        model = build_model(state, read_config(self._config), self._weights)
+        self._check_vocabulary(model)
+        return state, model
 
     def _check_vocabulary(self, model: UpstreamModel) -> None:
         rows = model.config["vocab_size"]
