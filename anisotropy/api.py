@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from anisotropy.collection import Collection
+    from anisotropy.conversion import Conversion
     from anisotropy.explorer import Explorer
     from anisotropy.projection.maps import Method
     from anisotropy.results import Curve, Results
@@ -96,6 +97,46 @@ def _collection_for(
     if data is None or (data == "docstrings" and is_store(Path(source))):
         return None
     return open_collection(data, split=split, progress=notebook_lines())
+
+
+def convert(
+    source: str | Path,
+    to: str,
+    out: str | Path,
+    *,
+    recipe: str | None = None,
+    tokenizer: str | None = None,
+    backbone: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Conversion:
+    """Write a checkpoint, or embeddings, in another layout, whole or not at all.
+
+    Parameters
+    ----------
+    source
+        A checkpoint or hub id; or a store.
+    to
+        ``sentence-transformers`` or ``upstream`` for a checkpoint; ``store``, ``parquet`` or
+        ``npz`` for embeddings.
+    out
+        New folder (``npz``: new file).
+    recipe, tokenizer, backbone, overrides
+        As for :func:`open`.
+
+    Returns
+    -------
+    Conversion
+        ``.path``, and ``.notes``: what the layout does not hold, a sentence each.
+
+    Raises
+    ------
+    AnisotropyError
+        One line that says what is wrong and what to do.
+    """
+    from anisotropy import conversion
+
+    options = EncoderOptions(recipe, tokenizer, backbone, dict(overrides or {}))
+    return conversion.convert(source, to, out, encoder=options)
 
 
 def compare(
@@ -348,4 +389,4 @@ def _collection(spaces: Sequence[EmbeddingSpace]) -> Collection | None:
     return next((s.collection for s in spaces if s.collection is not None), None)
 
 
-__all__ = ["analyze", "compare", "explore", "negative_probability", "open", "project"]
+__all__ = ["analyze", "compare", "convert", "explore", "negative_probability", "open", "project"]

@@ -18,7 +18,7 @@ import numpy as np
 from anisotropy.errors import AnisotropyError, InputError, UsageError
 
 CACHE_VARIABLE = "ANISOTROPY_CACHE"
-#: What the system says where a write did not go through, which libraries quote in their own errors.
+#: What the system says of a write that failed, which libraries quote in errors of their own.
 _FAILED_WRITES = [os.strerror(n) for n in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO)]
 
 

@@ -30,6 +30,7 @@ ORDER = (
     "measures",
     "transforms",
     "opening",
+    "conversion",
     "comparison",
     "projection",
     "plots",

@@ -165,11 +165,17 @@ def _norm_place(encoder: Encoder) -> Path:
 
 def _in_order(state: State, needed: State) -> list[str]:
     """Return names in the order in which upstream's class has them."""
-    others = [name for name in state if name not in needed]
+    others = sorted((name for name in state if name not in needed), key=_weight_first)
     body = [name for name in needed if name.startswith(BACKBONE)]
+    body.insert(1, body.pop(body.index(BACKBONE + PLACES)))  # transformers 2.3.0 has it second
     poolers = [name for name in others if "pooler." in name]
     rest = [name for name in others if name not in poolers]
     return [*body, *poolers, *rest, *(name for name in needed if name not in body)]
+
+
+def _weight_first(name: str) -> tuple[str, bool]:
+    module, _, leaf = name.rpartition(".")
+    return module, leaf != "weight"
 
 
 def _recipe(found: Recipe, lowercase: bool, limit: int) -> Recipe:

@@ -17,6 +17,7 @@ import torch
 from anisotropy.encoders.encoder import Encoder, UpstreamEncoder
 from anisotropy.encoders.recipe import Recipe
 from anisotropy.encoders.weights import State
+from anisotropy.errors import CheckpointError
 from anisotropy.files import dump_json, read_json, write_json, write_text
 
 #: Tensors that no module has a place for, under upstream's names.
@@ -90,7 +91,10 @@ def _write_upstream(encoder: UpstreamEncoder, folder: Path) -> tuple[str, ...]:
     from anisotropy.encoders.modules import quiet
     from anisotropy.encoders.upstream_modules import check_expressible, upstream_modules
 
-    check_expressible(encoder.recipe)
+    try:
+        check_expressible(encoder.recipe)
+    except CheckpointError as error:
+        raise CheckpointError(f"{encoder.files.origin}: {error}") from None
     state, model = encoder.whole()
     unused, pooler = _without_place(state, model.state_dict())
     with quiet():
@@ -179,8 +183,7 @@ def _write_modules(encoder: Encoder, folder: Path) -> tuple[str, ...]:
     with one_line(encoder.files.origin), quiet():
         whole = _settled(model, encoder)
         whole.save(str(folder), create_model_card=False)
-        if _dropped_pooler(whole):
-            _say_no_pooler(folder)
+        _say_dropped_poolers(folder, whole)
     write_loose(folder, recipe, "lowercase", "temperature")
     notes = [_fields_note(recipe)]
     if recipe.lowercase and recipe.tokenization != "upstream":
@@ -189,7 +192,7 @@ def _write_modules(encoder: Encoder, folder: Path) -> tuple[str, ...]:
 
 
 def _settled(model: Any, encoder: Encoder) -> Any:
-    """Return a model with what the recipe says besides its modules: unit length, lengths, prompts."""
+    """Return a model with what its recipe adds to its modules: unit length, lengths, prompts."""
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.base.modules import Normalize
 
@@ -215,11 +218,15 @@ def _settled(model: Any, encoder: Encoder) -> Any:
     )
 
 
-def _dropped_pooler(whole: Any) -> bool:
-    """Whether the backbone could have a pooler and the file held none."""
-    backbone = getattr(whole[0], "auto_model", None)
-    could = "add_pooling_layer" in inspect.signature(type(backbone).__init__).parameters
-    return could and backbone.pooler is None
+def _say_dropped_poolers(folder: Path, whole: Any) -> None:
+    """Say it of every backbone that could have a pooler and whose file holds none."""
+    from anisotropy.encoders.modules import file_names
+
+    backbones = [m.auto_model for m in whole.modules() if hasattr(m, "auto_model")]
+    could = ["add_pooling_layer" in inspect.signature(type(b)).parameters for b in backbones]
+    for settings in folder.rglob(_SETTINGS) if could and all(could) else ():
+        if not any("pooler." in name for name in file_names(settings.parent)):
+            _say_no_pooler(settings.parent)
 
 
 def _set_lengths(module: Any, recipe: Recipe) -> None:

@@ -1,7 +1,7 @@
 """Write a checkpoint as ANCE and DANCE write theirs, so that their programs load it.
 
-``config.json`` as transformers 2.3.0 writes it, ``pytorch_model.bin`` in the serialization of torch
-1.4, the five tokenizer files; the recipe goes along in ``recipe.json``, which upstream ignores.
+``config.json`` as transformers 2.3.0 writes it, ``pytorch_model.bin`` in the serialization of
+torch 1.4, the five tokenizer files; ``recipe.json``, which upstream ignores, goes along.
 """
 
 from __future__ import annotations
@@ -120,7 +120,10 @@ def _write_weights(folder: Path, state: State) -> list[str]:
     widened = [name for name, tensor in kept.items() if tensor.dtype != torch.float32]
     # a clone: of a view, torch would save the whole of what it is a view of
     tensors = OrderedDict(
-        (name, tensor.detach().to("cpu", torch.float32).clone(memory_format=torch.contiguous_format))
+        (
+            name,
+            tensor.detach().to("cpu", torch.float32).clone(memory_format=torch.contiguous_format),
+        )
         for name, tensor in kept.items()
     )
     path = folder / "pytorch_model.bin"
@@ -147,8 +150,8 @@ def _notes(recipe: Recipe, state: State, widened: list[str]) -> tuple[str, ...]:
         notes.append(f"upstream's code does not follow the recipe in: {named}")
     if recipe.normalize and recipe.document_layernorm:
         notes.append(
-            "upstream's code leaves the LayerNorm out of documents under L2; this recipe does not: "
-            "its vectors of documents will be others"
+            "upstream's code leaves the LayerNorm out of documents under L2 and this recipe does "
+            "not: its vectors of documents are others"
         )
     dim = int(state["embeddingHead.weight"].shape[0])
     if dim != UPSTREAM_DIM:

@@ -78,13 +78,14 @@ def upstream_modules(
             document_length=recipe.max_document_length,
         )
     head = model.embeddingHead
-    dense = Dense(
-        head.in_features,
-        head.out_features,
-        activation_function=torch.nn.Identity(),
-        init_weight=head.weight.detach().clone(),
-        init_bias=head.bias.detach().clone(),
-    )
+    with torch.random.fork_rng(devices=[]):  # Dense draws weights, which are replaced
+        dense = Dense(
+            head.in_features,
+            head.out_features,
+            activation_function=torch.nn.Identity(),
+            init_weight=head.weight.detach().clone(),
+            init_bias=head.bias.detach().clone(),
+        )
     pooling = Pooling(head.in_features, recipe.pooling)
     return SentenceTransformer(
         modules=[backbone, pooling, dense, *_ending(model, recipe)],

@@ -29,6 +29,8 @@ MANIFEST = "manifest.json"
 UNFINISHED = "unfinished.json"
 #: Folder of each side; training queries and their judgments are the pool of negatives.
 SIDES = ("queries", "documents", "training-queries")
+#: Rows a shard of a space that is saved.
+SHARD_ROWS = 2**16
 _VERSIONED = ("anisotropy", "numpy", "torch", "transformers", "sentence-transformers")
 
 
@@ -350,7 +352,7 @@ class _Side:
 
 
 def save_space(space: EmbeddingSpace, folder: str | Path) -> None:
-    """Write a space that is in memory as a store.
+    """Write a space as a store, a shard in memory at a time.
 
     Raises
     ------
@@ -388,8 +390,10 @@ def _save_side(
     chunks: np.ndarray | None = None,
     padding: np.ndarray | None = None,
 ) -> None:
-    writer.write_shard(side, 0, np.asarray(rows))
-    writer.finish_side(side, ids, 1, chunks, padding)
+    starts = range(0, max(len(rows), 1), SHARD_ROWS)
+    for number, start in enumerate(starts):
+        writer.write_shard(side, number, np.asarray(rows[start : start + SHARD_ROWS]))
+    writer.finish_side(side, ids, len(starts), chunks, padding)
 
 
 def _check_ids(ids: Sequence[str], side: str) -> None:
