@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from anisotropy import workflow
 from anisotropy.errors import UsageError
-from anisotropy.opening import EncoderOptions, distinct_labels, open_space
+from anisotropy.opening import EncoderOptions, distinct_labels, holds_vectors, open_space
 from anisotropy.progress import notebook_bars, notebook_job, notebook_lines
 from anisotropy.spaces import EmbeddingSpace
-from anisotropy.spaces.store import is_store
+from anisotropy.spaces.dumps.base import DumpOptions
 from anisotropy.workflow import AnalysisOptions, Settings
 
 if TYPE_CHECKING:
@@ -42,15 +42,23 @@ def open(
     device: str = "auto",
     dtype: str = "float32",
     documents: int | None = None,
+    queries: str | Path | None = None,
+    ids: str | Path | None = None,
+    query_ids: str | Path | None = None,
+    qrels: str | Path | None = None,
+    offsets: str | Path | None = None,
+    scale: float | None = None,
+    field: str | None = None,
 ) -> EmbeddingSpace:
-    """Open a store as it is; encode a checkpoint, or find its vectors in the cache.
+    """Open a store or a dump as it is; encode a checkpoint, or find its vectors in the cache.
 
     Parameters
     ----------
     source
-        A store, checkpoint folder, zip or file, or a hub id ``org/name``.
+        A store, a dump of vectors, checkpoint folder, zip or file, or a hub id ``org/name``.
     data
-        Collection to encode: ``docstrings``, a BEIR or MS MARCO folder, ``irds:<id>``.
+        Collection to encode: ``docstrings``, a BEIR or MS MARCO folder, ``irds:<id>``. Of a dump:
+        where judgments and texts come from; ``docstrings`` is then none.
     recipe
         Name or file of the recipe; None resolves it from the checkpoint.
     split
@@ -65,6 +73,10 @@ def open(
         Where and in what precision to encode.
     documents
         None for all, or how many random ones beside the judged.
+    queries, ids, query_ids, qrels, offsets, scale, field
+        Of a dump, what its files do not say: vectors of the queries, ids in row order, judgments,
+        upstream's maps from ids to offsets, the scale of int8 values, and the column, array or
+        key that holds the vectors. How vectors are compared: ``overrides={"similarity": "dot"}``.
 
     Returns
     -------
@@ -84,9 +96,18 @@ def open(
         _collection_for(source, data, split),
         encoder=options,
         encode=EncodeOptions(documents=documents),
+        dump=_dump_options(queries, ids, query_ids, qrels, offsets, scale=scale, field=field),
         label=label,
         progress=notebook_bars(),
     )
+
+
+def _dump_options(
+    *files: str | Path | None, scale: float | None, field: str | None
+) -> DumpOptions:
+    """Options about a dump; `files` are its queries, ids, query_ids, qrels and offsets."""
+    queries, ids, query_ids, qrels, offsets = (f if f is None else Path(f) for f in files)
+    return DumpOptions(queries, ids, query_ids, qrels, offsets, scale=scale, field=field)
 
 
 def _collection_for(
@@ -94,7 +115,7 @@ def _collection_for(
 ) -> Collection | None:
     from anisotropy.collection import open_collection
 
-    if data is None or (data == "docstrings" and is_store(Path(source))):
+    if data is None or (data == "docstrings" and holds_vectors(source)):
         return None
     return open_collection(data, split=split, progress=notebook_lines())
 
@@ -108,19 +129,26 @@ def convert(
     tokenizer: str | None = None,
     backbone: str | None = None,
     overrides: Mapping[str, Any] | None = None,
+    queries: str | Path | None = None,
+    ids: str | Path | None = None,
+    query_ids: str | Path | None = None,
+    qrels: str | Path | None = None,
+    offsets: str | Path | None = None,
+    scale: float | None = None,
+    field: str | None = None,
 ) -> Conversion:
     """Write a checkpoint, or embeddings, in another layout, whole or not at all.
 
     Parameters
     ----------
     source
-        A checkpoint or hub id; or a store.
+        A checkpoint or hub id; or a store, or a dump of vectors.
     to
         ``sentence-transformers`` or ``upstream`` for a checkpoint; ``store``, ``parquet`` or
         ``npz`` for embeddings.
     out
         New folder (``npz``: new file).
-    recipe, tokenizer, backbone, overrides
+    recipe, tokenizer, backbone, overrides, queries, ids, query_ids, qrels, offsets, scale, field
         As for :func:`open`.
 
     Returns
@@ -136,7 +164,8 @@ def convert(
     from anisotropy import conversion
 
     options = EncoderOptions(recipe, tokenizer, backbone, dict(overrides or {}))
-    return conversion.convert(source, to, out, encoder=options)
+    dump = _dump_options(queries, ids, query_ids, qrels, offsets, scale=scale, field=field)
+    return conversion.convert(source, to, out, encoder=options, dump=dump)
 
 
 def compare(

@@ -7,8 +7,13 @@ from pathlib import Path
 
 from anisotropy.errors import UsageError, one_of
 from anisotropy.files import check_new
-from anisotropy.opening import EncoderOptions, open_space
-from anisotropy.spaces.store import is_store
+from anisotropy.opening import (
+    EncoderOptions,
+    holds_vectors,
+    open_space,
+    refuse_dump_options,
+)
+from anisotropy.spaces.dumps.base import DumpOptions
 
 CHECKPOINT_LAYOUTS = ("sentence-transformers", "upstream")
 SPACE_LAYOUTS = ("store", "parquet", "npz")
@@ -34,14 +39,19 @@ class Conversion:
 
 
 def convert(
-    source: str | Path, to: str, out: str | Path, *, encoder: EncoderOptions | None = None
+    source: str | Path,
+    to: str,
+    out: str | Path,
+    *,
+    encoder: EncoderOptions | None = None,
+    dump: DumpOptions | None = None,
 ) -> Conversion:
     """Write a checkpoint, or embeddings, in another layout, whole or not at all.
 
     Parameters
     ----------
     source
-        A checkpoint of any readable layout or a hub id; or a store.
+        A checkpoint of any readable layout or a hub id; or a store, or a dump of vectors.
     to
         ``sentence-transformers`` or ``upstream`` for a checkpoint; ``store``, ``parquet`` or
         ``npz`` for embeddings.
@@ -49,6 +59,8 @@ def convert(
         New folder (``npz``: new file).
     encoder
         How to read a checkpoint.
+    dump
+        What the files of a dump do not say.
 
     Raises
     ------
@@ -61,15 +73,20 @@ def convert(
     if to not in CHECKPOINT_LAYOUTS + SPACE_LAYOUTS:
         raise UsageError(f"layout: {one_of(to, CHECKPOINT_LAYOUTS + SPACE_LAYOUTS)}")
     check_new(Path(out))
-    if is_store(Path(source)):
-        notes = _convert_space(source, to, out, encoder)
+    if holds_vectors(source):
+        notes = _convert_space(source, to, out, encoder, dump)
     else:
+        refuse_dump_options(source, dump)
         notes = _convert_checkpoint(source, to, out, encoder)
     return Conversion(Path(out), to, notes)
 
 
 def _convert_space(
-    source: str | Path, to: str, out: str | Path, encoder: EncoderOptions | None
+    source: str | Path,
+    to: str,
+    out: str | Path,
+    encoder: EncoderOptions | None,
+    dump: DumpOptions | None,
 ) -> tuple[str, ...]:
     from anisotropy.spaces.exporting import convert_space
 
@@ -78,7 +95,8 @@ def _convert_space(
             f"{source}: embeddings, and {to} is a layout of checkpoints; allowed: "
             f"{', '.join(SPACE_LAYOUTS)}"
         )
-    return convert_space(open_space(source, encoder=encoder), to, out)
+    space = open_space(source, encoder=encoder, dump=dump)
+    return convert_space(space, to, out)
 
 
 def _convert_checkpoint(

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from anisotropy.errors import AnisotropyError, InputError, UsageError
+from anisotropy.untrusted.texts import read_json as read_json
 
 CACHE_VARIABLE = "ANISOTROPY_CACHE"
 #: What the system says of a write that failed, which libraries quote in errors of their own.
@@ -114,7 +115,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     known = [text for text in _FAILED_WRITES if text in str(error)]
-    return known[0] if known else _first_line(error)
+    return known[0] if known else (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _umask() -> int:
@@ -137,24 +138,6 @@ def write_json(path: Path, value: Any) -> None:
 def dump_json(value: Any, indent: int | None = None) -> str:
     """JSON text of `value` with NumPy scalars, arrays and paths made plain."""
     return json.dumps(_plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read or is not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not readable as JSON ({_first_line(error)})") from None
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _plain(value: Any) -> Any:

@@ -6,16 +6,29 @@ import argparse
 import sys
 from typing import Any
 
-from anisotropy.cli.options import RECIPE_DEFAULTS, add_common_options, add_recipe_options, resolve
+from anisotropy.cli.options import (
+    DUMP_DEFAULTS,
+    RECIPE_DEFAULTS,
+    add_common_options,
+    add_dump_options,
+    add_recipe_options,
+    resolve,
+)
 from anisotropy.errors import UsageError
 
 SUMMARY = "write a checkpoint or embeddings in another layout, for the tools that read it"
-DEFAULTS: dict[str, Any] = {"source": None, "to": None, "out": None, **RECIPE_DEFAULTS}
+DEFAULTS: dict[str, Any] = {
+    "source": None,
+    "to": None,
+    "out": None,
+    **RECIPE_DEFAULTS,
+    **DUMP_DEFAULTS,
+}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    parser.add_argument("source", nargs="?", metavar="X", help="checkpoint, hub id or store")
+    parser.add_argument("source", nargs="?", metavar="X", help="checkpoint, hub id, store or dump")
     parser.add_argument(
         "--to",
         metavar="LAYOUT",
@@ -23,6 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", metavar="Y", help="new folder (npz: new file)")
     add_recipe_options(parser)
+    add_dump_options(parser)
     add_common_options(parser)
 
 
@@ -30,12 +44,18 @@ def run(given: dict[str, Any]) -> int:
     """Convert; what the layout does not hold is said on stderr."""
     options = resolve(given, DEFAULTS)
     if not (options["source"] and options["to"] and options["out"]):
-        raise UsageError("convert needs a checkpoint or store, --to LAYOUT and --out Y")
+        raise UsageError("convert needs a checkpoint, store or dump, --to LAYOUT and --out Y")
     from anisotropy.cli import jobs
     from anisotropy.conversion import convert
 
     encoder = jobs.encoder_options({**options, "device": "cpu", "dtype": "float32"})
-    done = convert(options["source"], options["to"], options["out"], encoder=encoder)
+    done = convert(
+        options["source"],
+        options["to"],
+        options["out"],
+        encoder=encoder,
+        dump=jobs.dump_options(options),
+    )
     for note in done.notes if not options["quiet"] else ():
         print(f"note: {note}", file=sys.stderr)
     print(done.path)

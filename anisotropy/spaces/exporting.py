@@ -249,7 +249,9 @@ def _add_array(archive: zipfile.ZipFile, name: str, blocks: Any, shape: tuple[in
 
 
 def _notes(space: EmbeddingSpace, layout: str) -> tuple[str, ...]:
-    notes = []
+    notes = [str(doubt) for doubt in space.recipe.get("doubts", ())]
+    if space.query_texts is not None or space.doc_texts is not None:
+        notes.append("texts are not kept: embeddings, ids and judgments are")
     if layout != "store" and any(np.dtype(s.rows.dtype).itemsize < 4 for s in sides_of(space)):
         notes.append("float16 is written as float32, which loses nothing")
     if layout == "npz" and _judgments(space):
