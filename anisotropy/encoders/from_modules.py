@@ -23,6 +23,8 @@ from anisotropy.encoders.upstream_modules import BACKBONE, PLACES
 from anisotropy.encoders.weights import State, read_state_dict
 from anisotropy.errors import CheckpointError
 
+_BODY = ["Transformer", "Pooling", "Dense"]
+_ENDINGS = (["LayerNorm"], ["LayerNorm", "Normalize"], ["Router"])
 #: Texts on which other tokenizers differ from upstream's.
 _PROBES = (
     "The  Apple\tfalls ",
@@ -57,10 +59,10 @@ def upstream_parts(encoder: Encoder) -> tuple[State, Recipe, UpstreamTokenizer, 
     CheckpointError
         If it is a model of other parts; the message says which.
     """
-    folder, origin = encoder.files.folder, encoder.files.origin
+    origin = encoder.files.origin
     if encoder.files.layout != "sentence-transformers":
         raise _refusal(origin, f"it is a plain {encoder.files.layout} model without that head")
-    _check_parts(encoder)
+    folder = _check_parts(encoder)
     tokenizer, lowercase = _tokenizer(folder, origin)
     config = _config(folder)
     state = _state(folder, encoder)
@@ -79,14 +81,16 @@ def _refusal(origin: str, reason: str) -> CheckpointError:
     )
 
 
-def _check_parts(encoder: Encoder) -> None:
+def _check_parts(encoder: Encoder) -> Path:
+    """Refuse other modules; returns the folder of the backbone."""
     recipe, origin = encoder.recipe, encoder.files.origin
     kinds = [kind for kind, _ in module_kinds(encoder.files.folder)]
-    if recipe.head != "linear_layernorm" or kinds[:3] != ["Transformer", "Pooling", "Dense"]:
+    if recipe.head != "linear_layernorm" or kinds[:3] != _BODY or kinds[3:] not in _ENDINGS:
         raise _refusal(origin, f"its modules are {', '.join(kinds)}")
     if recipe.pooling != "cls":
         raise _refusal(origin, f"its pooling is {recipe.pooling}")
-    config = read_table(_place(encoder, 0) / "config.json")
+    folder = _place(encoder, 0)
+    config = read_table(folder / "config.json")
     model_type = config.get("model_type")
     kind = config.get("position_embedding_type", "absolute")
     if model_type != "bert" or kind != "absolute":
@@ -95,6 +99,7 @@ def _check_parts(encoder: Encoder) -> None:
             f"its backbone is of type {model_type!r}, and only a RoBERTa that convert wrote as a "
             "BERT counts positions as upstream does",
         )
+    return folder
 
 
 def _place(encoder: Encoder, number: int) -> Path:
@@ -132,7 +137,8 @@ def _state(folder: Path, encoder: Encoder) -> State:
     state: State = {}
     for name, tensor in _weights(folder).items():
         state[BACKBONE + name.removeprefix("bert.")] = tensor
-    kept = read_state_dict(folder / UNUSED_FILE) if (folder / UNUSED_FILE).is_file() else {}
+    unused = encoder.files.folder / UNUSED_FILE
+    kept = read_state_dict(unused) if unused.is_file() else {}
     places = state.get(BACKBONE + PLACES)
     if places is None or places.ndim != 2:
         raise _refusal(encoder.files.origin, "its backbone has no position embeddings")
@@ -145,7 +151,7 @@ def _state(folder: Path, encoder: Encoder) -> State:
     state |= _weights(_norm_place(encoder))
     clash = set(kept) & set(state)
     if clash:
-        raise CheckpointError(f"{folder / UNUSED_FILE}: {min(clash)} is in the modules already")
+        raise CheckpointError(f"{unused}: {min(clash)} is in the modules already")
     return {name: t for name, t in {**state, **kept}.items() if not name.endswith("position_ids")}
 
 

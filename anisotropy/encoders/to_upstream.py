@@ -7,7 +7,6 @@ torch 1.4, the five tokenizer files; ``recipe.json``, which upstream ignores, go
 from __future__ import annotations
 
 import json
-import shutil
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +17,6 @@ import torch
 from anisotropy.encoders.configuration import CONFIG_DEFAULTS, CONFIG_SIZES, read_table
 from anisotropy.encoders.encoder import Encoder, UpstreamEncoder
 from anisotropy.encoders.recipe import Recipe
-from anisotropy.encoders.tokenization import UpstreamTokenizer
 from anisotropy.encoders.weights import State
 from anisotropy.files import write_json
 
@@ -35,13 +33,6 @@ _CONFIG: dict[str, Any] = {
     "torchscript": False,
     "use_bfloat16": False,
 }
-_TOKENIZER_FILES = (
-    "vocab.json",
-    "merges.txt",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "tokenizer_config.json",
-)
 _CLASS_KEYS = ("roberta.pooler.dense", "classifier.dense", "classifier.out_proj")
 #: Recipe part -> what upstream's code does, whatever the checkpoint.
 _FIXED: dict[str, Any] = {
@@ -88,7 +79,7 @@ def write_upstream(encoder: Encoder, folder: Path) -> tuple[str, ...]:
         given = {}
     _write_config(folder, config, given, state)
     widened = _write_weights(folder, state)
-    _write_tokenizer(folder, tokenizer, encoder)
+    tokenizer.write(folder)
     write_json(folder / "recipe.json", recipe.without_doubts().as_dict())
     return _notes(recipe, state, widened)
 
@@ -129,18 +120,6 @@ def _write_weights(folder: Path, state: State) -> list[str]:
     path = folder / "pytorch_model.bin"
     torch.save(tensors, path, _use_new_zipfile_serialization=False)
     return widened
-
-
-def _write_tokenizer(folder: Path, tokenizer: UpstreamTokenizer, encoder: Encoder) -> None:
-    """Write the five tokenizer files; those that lie beside the checkpoint's are copied."""
-    tokenizer.write(folder)
-    found = encoder.files.tokenizer
-    if len(found) != 2:
-        return
-    for name in _TOKENIZER_FILES:
-        beside = found[0].parent / name
-        if beside.is_file():
-            shutil.copyfile(beside, folder / name)
 
 
 def _notes(recipe: Recipe, state: State, widened: list[str]) -> tuple[str, ...]:

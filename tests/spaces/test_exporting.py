@@ -41,7 +41,7 @@ def make(dtype: Any = np.float32, chunks: bool = False, **options: Any) -> Embed
         "label": "tiny",
         "fingerprint": "f00d",
         "step": 7,
-        "collection_info": {"name": "words"},
+        "collection_info": {"name": "words", "documents_option": "9"},
     }
     pool = EmbeddingSpace(
         queries[:2] * 2, rows, query_ids=["t0", "t\N{GREEK SMALL LETTER ALPHA}"],
@@ -138,6 +138,7 @@ def test_a_store_in_shards_is_the_same_space(
     assert isinstance(found.documents, ShardedRows)
     np.testing.assert_array_equal(np.asarray(found.documents), space.documents)
     assert found.counts == space.counts
+    assert found.collection_info == {"name": "words", "documents_option": "9"}
     assert found.qrels == {query: grades for query, grades in QRELS.items() if grades}
     assert (found.label, found.step, found.recipe) == (space.label, 7, {
         **space.recipe, "similarity": "dot", "temperature": 0.5
