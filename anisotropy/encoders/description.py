@@ -6,13 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from anisotropy.encoders.configuration import CONFIG_SIZES, read_table
-from anisotropy.encoders.layouts import (
-    UPSTREAM_LAYOUTS,
-    CheckpointFiles,
-    recognize,
-    require,
-)
+from anisotropy.encoders.completion import is_single, recognize, require
+from anisotropy.encoders.configuration import CONFIG_SIZES, read_config, read_table
+from anisotropy.encoders.layouts import COMPLETED_LAYOUTS, CheckpointFiles
 from anisotropy.encoders.recipe import CHOICES, Recipe
 from anisotropy.encoders.resolution import resolve
 from anisotropy.errors import AnisotropyError, CheckpointError, UsageError, one_of
@@ -73,13 +69,13 @@ def describe_files(
         "layout": files.layout,
         "folder": str(files.folder),
         "files": _files(files),
-        "found": dict(files.sources) if files.layout in UPSTREAM_LAYOUTS else {},
+        "found": dict(files.sources) if files.layout in COMPLETED_LAYOUTS else {},
         "readings": [reading.as_dict() for reading in readings],
         "doubts": list(dict.fromkeys(doubt for r in readings for doubt in r.doubts)),
         "config": _config(files, problems),
     }
-    if files.layout in UPSTREAM_LAYOUTS:
-        description.update(_upstream(files, problems))
+    if files.layout in COMPLETED_LAYOUTS:
+        description.update(_own(files, problems))
     else:
         from anisotropy.encoders.modules_recipe import describe_modules
 
@@ -89,7 +85,7 @@ def describe_files(
 
 
 def _files(files: CheckpointFiles) -> list[dict[str, Any]]:
-    if files.layout == "state_dict":
+    if files.weights is not None and is_single(files):
         named = [files.weights, files.config, files.arguments, files.recipe, *files.tokenizer]
         paths = [path for path in named if path is not None]
     else:
@@ -114,30 +110,45 @@ def _config(files: CheckpointFiles, problems: list[str]) -> dict[str, Any]:
     return {key: values[key] for key in shown if key in values}
 
 
-def _upstream(files: CheckpointFiles, problems: list[str]) -> dict[str, Any]:
-    from anisotropy.encoders.opening import open_tokenizer_of
-    from anisotropy.encoders.weights import infer_shapes, read_state_dict
+def _own(files: CheckpointFiles, problems: list[str]) -> dict[str, Any]:
+    """Tensors of a checkpoint that our own modules encode."""
+    from anisotropy.encoders.keys import infer_shapes
 
     empty: dict[str, Any] = {"keys": {}, "parameters": {}, "assumed": {}}
     if files.weights is None:
         return empty
     try:
-        state = read_state_dict(files.weights)
+        state = _state(files)
     except AnisotropyError as error:
         problems.append(str(error))
         return empty
     _attempt(lambda: require(files), problems)
     if files.tokenizer:
-        _attempt(lambda: open_tokenizer_of(files), problems)
+        _attempt(lambda: _open_tokenizer(files), problems)
     total = sum(tensor.numel() for tensor in state.values())
-    described = {
-        "keys": {},
-        "parameters": {"total": total},
-        "assumed": infer_shapes(state) if files.config is None else {},
-    }
-    if files.config is not None:
-        _attempt(lambda: described.update(_keys(files, state, problems)), problems)
+    assumed = infer_shapes(state) if files.config is None else {}
+    described = {**empty, "parameters": {"total": total}, "assumed": assumed}
+    _attempt(lambda: described.update(_keys(files, state, assumed, problems)), problems)
     return described
+
+
+def _state(files: CheckpointFiles) -> Any:
+    if files.layout == "dpr":
+        from anisotropy.encoders.dpr import read_dpr_state
+
+        return read_dpr_state(files)
+    from anisotropy.encoders.weights import read_state_dict
+
+    return read_state_dict(files.weights or Path())
+
+
+def _open_tokenizer(files: CheckpointFiles) -> None:
+    from anisotropy.encoders.opening import open_tokenizer_of, open_wordpiece_of
+
+    if files.layout == "dpr":
+        open_wordpiece_of(files)
+    else:
+        open_tokenizer_of(files)
 
 
 def _attempt(action: Any, problems: list[str]) -> None:
@@ -147,26 +158,31 @@ def _attempt(action: Any, problems: list[str]) -> None:
         problems.append(str(error))
 
 
-def _keys(files: CheckpointFiles, state: Any, problems: list[str]) -> dict[str, Any]:
-    from anisotropy.encoders.configuration import read_config
-    from anisotropy.encoders.upstream import report_keys
-    from anisotropy.encoders.weights import check_finite
+def _keys(
+    files: CheckpointFiles, state: Any, assumed: Mapping[str, int], problems: list[str]
+) -> dict[str, Any]:
+    """Each tensor of the file against what the encoder needs, by its configuration or shapes."""
+    from anisotropy.encoders.keys import check_finite
 
-    if files.config is None or files.weights is None:
+    if files.config is None and not set(assumed) >= set(CONFIG_SIZES):
         return {}
-    report = report_keys(state, read_config(files.config), files.weights)
+    origin = str(files.weights) if files.context is None else files.origin
+    report = _report(files, state, assumed)
     if problem := report.problem():
-        problems.append(f"{files.weights}: {problem}")
-    _attempt(lambda: check_finite(state, report.used, files.weights or Path()), problems)
+        problems.append(f"{origin}: {problem}")
+    _attempt(lambda: check_finite(state, report.used, origin), problems)
     total = sum(tensor.numel() for tensor in state.values())
     used = sum(state[key].numel() for key in report.used)
-    return {
-        "keys": {
-            "used": list(report.used),
-            "unused": list(report.unused),
-            "unexpected": list(report.unexpected),
-            "missing": list(report.missing),
-            "mismatched": dict(report.mismatched),
-        },
-        "parameters": {"total": total, "used": used},
-    }
+    return {"keys": report.as_dict(), "parameters": {"total": total, "used": used}}
+
+
+def _report(files: CheckpointFiles, state: Any, assumed: Mapping[str, int]) -> Any:
+    shapes = {**assumed, "num_attention_heads": 1}  # no shape depends on it
+    if files.layout == "dpr":
+        from anisotropy.encoders.dpr import dpr_config, report_dpr_keys
+
+        return report_dpr_keys(state, dpr_config(files) if files.config else shapes, files.origin)
+    from anisotropy.encoders.upstream import report_keys
+
+    config = read_config(files.config) if files.config else shapes
+    return report_keys(state, config, files.weights or Path())

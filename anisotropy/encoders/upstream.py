@@ -15,18 +15,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from anisotropy.encoders.completion import recognize
 from anisotropy.encoders.configuration import CONFIG_DEFAULTS, checked_config, read_config
-from anisotropy.encoders.layouts import UPSTREAM_LAYOUTS, CheckpointFiles, recognize
-from anisotropy.encoders.recipe import Recipe
-from anisotropy.encoders.weights import (
+from anisotropy.encoders.keys import (
     KeyReport,
     State,
     assumed_text,
     check_finite,
     compare_keys,
     infer_shapes,
-    read_state_dict,
+    needed_shapes,
 )
+from anisotropy.encoders.layouts import UPSTREAM_LAYOUTS, CheckpointFiles
+from anisotropy.encoders.recipe import Recipe
+from anisotropy.encoders.weights import read_state_dict
 from anisotropy.errors import CheckpointError, UsageError, one_of
 
 FIRST_POSITION = 2  # RoBERTa: padding id + 1
@@ -262,11 +264,6 @@ def _restore_buffers(model: UpstreamModel) -> None:
     places = torch.arange(model.config["max_position_embeddings"]).expand((1, -1))
     embeddings.position_ids = places
     embeddings.token_type_ids = torch.zeros_like(places)
-
-
-def needed_shapes(model: nn.Module) -> dict[str, torch.Size]:
-    """Tensor name -> shape of everything that must be in the file."""
-    return {key: tensor.shape for key, tensor in model.state_dict().items()}
 
 
 def load_model(source: str | Path, **options: Any) -> tuple[UpstreamModel, dict[str, Any]]:

@@ -248,6 +248,11 @@ def open_trainable(
     overrides = {part: length for part, length in lengths.items() if length}
     encoder = open_encoder(source, overrides=overrides)
     recipe = encoder.recipe
+    if encoder.files.layout == "dpr":
+        raise CheckpointError(
+            f"{source}: a DPR bi-encoder, which is read but not trained; allowed to train: "
+            "upstream's ANCE and DANCE layout, sentence-transformers or transformers models"
+        )
     _check_trainable(recipe, str(source))
     if not isinstance(encoder, UpstreamEncoder):
         return ModulesTrainable(*load_headed(encoder.files, recipe, layers=layers))
