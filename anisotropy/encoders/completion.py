@@ -184,11 +184,11 @@ def _missing_text(files: CheckpointFiles) -> str:
 
 def _shapes_text(files: CheckpointFiles) -> str:
     from anisotropy.encoders.keys import assumed_text, infer_shapes
-    from anisotropy.encoders.weights import read_state_dict
+    from anisotropy.encoders.weights import read_entries
 
     if files.weights is None:
         return ""
     try:
-        return assumed_text(infer_shapes(read_state_dict(files.weights)))
+        return assumed_text(infer_shapes(read_entries(files.weights)))
     except InputError as error:
         return str(error)

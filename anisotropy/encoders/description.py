@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anisotropy.encoders.completion import is_single, recognize, require
 from anisotropy.encoders.configuration import CONFIG_SIZES, read_config, read_table
@@ -12,6 +13,9 @@ from anisotropy.encoders.layouts import COMPLETED_LAYOUTS, CheckpointFiles
 from anisotropy.encoders.recipe import CHOICES, Recipe
 from anisotropy.encoders.resolution import resolve
 from anisotropy.errors import AnisotropyError, CheckpointError, UsageError, one_of
+
+if TYPE_CHECKING:
+    from anisotropy.encoders.keys import Entries, KeyReport
 
 
 def describe(
@@ -118,28 +122,30 @@ def _own(files: CheckpointFiles, problems: list[str]) -> dict[str, Any]:
     if files.weights is None:
         return empty
     try:
-        state = _state(files)
+        entries = _entries(files)
     except AnisotropyError as error:
         problems.append(str(error))
         return empty
     _attempt(lambda: require(files), problems)
     if files.tokenizer:
         _attempt(lambda: _open_tokenizer(files), problems)
-    total = sum(tensor.numel() for tensor in state.values())
-    assumed = infer_shapes(state) if files.config is None else {}
-    described = {**empty, "parameters": {"total": total}, "assumed": assumed}
-    _attempt(lambda: described.update(_keys(files, state, assumed, problems)), problems)
+    config = _backbone_config(files, problems)
+    assumed = infer_shapes(entries) if config is None else {}
+    described = {**empty, "assumed": assumed}
+    _attempt(
+        lambda: described.update(_keys(files, entries, config or assumed, problems)), problems
+    )
     return described
 
 
-def _state(files: CheckpointFiles) -> Any:
+def _entries(files: CheckpointFiles) -> Entries:
     if files.layout == "dpr":
-        from anisotropy.encoders.dpr import read_dpr_state
+        from anisotropy.encoders.dpr import read_dpr_entries
 
-        return read_dpr_state(files)
-    from anisotropy.encoders.weights import read_state_dict
+        return read_dpr_entries(files)
+    from anisotropy.encoders.weights import read_entries
 
-    return read_state_dict(files.weights or Path())
+    return read_entries(files.weights or Path())
 
 
 def _open_tokenizer(files: CheckpointFiles) -> None:
@@ -158,31 +164,48 @@ def _attempt(action: Any, problems: list[str]) -> None:
         problems.append(str(error))
 
 
+def _backbone_config(files: CheckpointFiles, problems: list[str]) -> dict[str, Any] | None:
+    """Configuration of the backbone; None where there is none, or none that is usable."""
+    if files.config is None:
+        return None
+    try:
+        if files.layout == "dpr":
+            from anisotropy.encoders.dpr import dpr_config
+
+            return dpr_config(files)
+        return read_config(files.config)
+    except AnisotropyError as error:
+        problems.append(str(error))
+        return None
+
+
 def _keys(
-    files: CheckpointFiles, state: Any, assumed: Mapping[str, int], problems: list[str]
+    files: CheckpointFiles, entries: Entries, config: Mapping[str, Any], problems: list[str]
 ) -> dict[str, Any]:
     """Each tensor of the file against what the encoder needs, by its configuration or shapes."""
-    from anisotropy.encoders.keys import check_finite
+    from anisotropy.encoders.weights import check_finite, tensor_of
 
-    if files.config is None and not set(assumed) >= set(CONFIG_SIZES):
-        return {}
     origin = str(files.weights) if files.context is None else files.origin
-    report = _report(files, state, assumed)
+    report = _report(files, entries, config)
     if problem := report.problem():
         problems.append(f"{origin}: {problem}")
-    _attempt(lambda: check_finite(state, report.used, origin), problems)
-    total = sum(tensor.numel() for tensor in state.values())
-    used = sum(state[key].numel() for key in report.used)
-    return {"keys": report.as_dict(), "parameters": {"total": total, "used": used}}
+    used = {key: tensor_of(entries[key]) for key in report.used}
+    _attempt(lambda: check_finite(used, used, origin), problems)
+    sizes = {key: math.prod(entry.shape) for key, entry in entries.items()}
+    parameters = {"total": sum(sizes.values()), "used": sum(sizes[key] for key in report.used)}
+    return {"keys": report.as_dict(), "parameters": parameters}
 
 
-def _report(files: CheckpointFiles, state: Any, assumed: Mapping[str, int]) -> Any:
-    shapes = {**assumed, "num_attention_heads": 1}  # no shape depends on it
+def _report(files: CheckpointFiles, entries: Entries, config: Mapping[str, Any]) -> KeyReport:
+    if not set(config) >= set(CONFIG_SIZES) - {"num_attention_heads"}:
+        from anisotropy.encoders.keys import compare_keys
+
+        return compare_keys(entries, {})  # the names of no encoder that is read
+    config = {**config, "num_attention_heads": 1}  # no shape depends on it
     if files.layout == "dpr":
-        from anisotropy.encoders.dpr import dpr_config, report_dpr_keys
+        from anisotropy.encoders.dpr import report_dpr_keys
 
-        return report_dpr_keys(state, dpr_config(files) if files.config else shapes, files.origin)
+        return report_dpr_keys(entries, config, files.origin)
     from anisotropy.encoders.upstream import report_keys
 
-    config = read_config(files.config) if files.config else shapes
-    return report_keys(state, config, files.weights or Path())
+    return report_keys(entries, config, files.weights or Path())

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anisotropy.encoders.configuration import BERT_DEFAULTS, checked_config, read_config
-from anisotropy.encoders.keys import KeyReport, State, check_finite, compare_keys, needed_shapes
+from anisotropy.encoders.keys import Entries, KeyReport, compare_keys, needed_shapes
 from anisotropy.encoders.layouts import CheckpointFiles
 from anisotropy.encoders.recipe import Recipe
-from anisotropy.encoders.weights import read_state_dict
+from anisotropy.encoders.weights import State, check_finite, read_entries, tensor_of
 from anisotropy.errors import CheckpointError
 
 _MODELS = {"queries": "question_model", "documents": "ctx_model"}
@@ -80,7 +80,12 @@ class DprModel(nn.Module):
 
 
 def read_dpr_state(files: CheckpointFiles) -> State:
-    """Read both encoders' tensors under upstream's names.
+    """Read both encoders' tensors under upstream's names; see `read_dpr_entries`."""
+    return {key: tensor_of(entry) for key, entry in read_dpr_entries(files).items()}
+
+
+def read_dpr_entries(files: CheckpointFiles) -> Entries:
+    """Find both encoders' tensors under upstream's names.
 
     Raises
     ------
@@ -90,10 +95,10 @@ def read_dpr_state(files: CheckpointFiles) -> State:
     if files.weights is None:
         raise CheckpointError(f"{files.origin}: the weights are missing")
     if files.context is None:
-        return read_state_dict(files.weights)
-    found: State = {}
+        return read_entries(files.weights)
+    found: Entries = {}
     for path in (files.weights, files.context):
-        found |= {_upstream_name(key): tensor for key, tensor in read_state_dict(path).items()}
+        found |= {_upstream_name(key): entry for key, entry in read_entries(path).items()}
     return found
 
 
@@ -147,7 +152,7 @@ def build_dpr(state: State, config: Mapping[str, Any], origin: str) -> DprModel:
     return model.requires_grad_(False).eval()
 
 
-def report_dpr_keys(state: State, config: Mapping[str, Any], origin: str) -> KeyReport:
+def report_dpr_keys(state: Entries, config: Mapping[str, Any], origin: str) -> KeyReport:
     """Sort the tensors of a file against what both encoders of this configuration need."""
     return compare_keys(state, needed_shapes(_meta_model(config, origin)))
 

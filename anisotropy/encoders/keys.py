@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from anisotropy.errors import CheckpointError
+from anisotropy.untrusted.tensors import TensorEntry
 
-State = dict[str, torch.Tensor]
+Entries = dict[str, TensorEntry]
+Shape = tuple[int, ...]
 HEAD_KEYS = ("embeddingHead.weight", "embeddingHead.bias", "norm.weight", "norm.bias")
 #: Where files keep the state dict: Lightning and plain loops, transformers, DPR.
 WRAPPERS = ("state_dict", "model_state_dict", "model", "model_dict")
@@ -74,7 +74,7 @@ def few(names: list[str], shown: int = 4) -> str:
     return ", ".join(names[:shown]) + more
 
 
-def unwrapped(raw: Any, origin: str) -> State:
+def unwrapped(raw: Any, origin: str) -> Entries:
     """Return the state dict in what a file holds: bare, or under one of `WRAPPERS`.
 
     Raises
@@ -97,11 +97,11 @@ def _is_state(value: Any) -> bool:
     return (
         isinstance(value, Mapping)
         and bool(value)
-        and all(isinstance(item, torch.Tensor) for item in value.values())
+        and all(isinstance(item, TensorEntry) for item in value.values())
     )
 
 
-def cleaned(state: Mapping[str, torch.Tensor], origin: str) -> State:
+def cleaned(state: Mapping[str, TensorEntry], origin: str) -> Entries:
     """Return a state dict under the names its encoder has.
 
     What stands before the one encoder in it (``module.``, ``model.``, ``model.encoder.``, ...)
@@ -113,7 +113,7 @@ def cleaned(state: Mapping[str, torch.Tensor], origin: str) -> State:
         If there are several encoders, or two tensors come to the same name.
     """
     prefix = _prefix(state, origin)
-    found: State = {}
+    found: Entries = {}
     for key, tensor in state.items():
         name = key.removeprefix(prefix).replace("gamma", "weight").replace("beta", "bias")
         if name in found:
@@ -144,12 +144,12 @@ def _shared(keys: list[str]) -> str:
     return found
 
 
-def needed_shapes(model: torch.nn.Module) -> dict[str, torch.Size]:
+def needed_shapes(model: Any) -> dict[str, Shape]:
     """Tensor name -> shape of everything that must be in the file."""
-    return {key: tensor.shape for key, tensor in model.state_dict().items()}
+    return {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
 
 
-def compare_keys(state: Mapping[str, Any], needed: Mapping[str, Any]) -> KeyReport:
+def compare_keys(state: Mapping[str, Any], needed: Mapping[str, Shape]) -> KeyReport:
     """Sort the keys of a file against the shapes an encoder needs."""
     unused = [key for key in state if key not in needed and _UNUSED.match(key)]
     return KeyReport(
@@ -158,18 +158,11 @@ def compare_keys(state: Mapping[str, Any], needed: Mapping[str, Any]) -> KeyRepo
         unexpected=tuple(key for key in state if key not in needed and key not in unused),
         missing=tuple(key for key in needed if key not in state),
         mismatched={
-            key: f"got {tuple(state[key].shape)}, needs {tuple(shape)}"
+            key: f"got {tuple(state[key].shape)}, needs {shape}"
             for key, shape in needed.items()
-            if key in state and tuple(state[key].shape) != tuple(shape)
+            if key in state and tuple(state[key].shape) != shape
         },
     )
-
-
-def check_finite(state: State, keys: Iterable[str], origin: object) -> None:
-    """Refuse NaN and infinities in the tensors that are used."""
-    for key in keys:
-        if not bool(torch.isfinite(state[key]).all()):
-            raise CheckpointError(f"{origin}: NaN or infinity in {key}")
 
 
 def infer_shapes(state: Mapping[str, Any]) -> dict[str, int]:

@@ -1,16 +1,19 @@
-"""Files of weights: read without executing anything, and handed to `keys` for what is in them."""
+"""Files of weights: read without executing anything; `keys` says what their tensors are."""
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from anisotropy.encoders.keys import State, cleaned, unwrapped
-from anisotropy.encoders.recognition import is_safetensors
-from anisotropy.errors import CheckpointError
+from anisotropy.encoders.keys import Entries, cleaned, unwrapped
+from anisotropy.errors import CheckpointError, InputError
+from anisotropy.untrusted.tensors import TensorEntry, is_safetensors, read_safetensors, read_torch
+
+State = dict[str, torch.Tensor]
 
 
 def read_state_dict(path: Path) -> State:
@@ -23,41 +26,44 @@ def read_state_dict(path: Path) -> State:
     CheckpointError
         If the file is truncated, is not such a file, or holds something else.
     """
-    return cleaned(unwrapped(read_content(path), str(path)), str(path))
+    return {key: tensor_of(entry) for key, entry in read_entries(path).items()}
 
 
-def read_content(path: Path) -> Any:
-    """Read what a safetensors or torch file holds: tensors in plain containers.
+def read_entries(path: Path) -> Entries:
+    """As `read_state_dict`, with the tensors' places instead of the tensors.
 
     Raises
     ------
     CheckpointError
-        If the file is truncated, is not such a file, or names classes that are not tensors.
+        If the file is truncated, is not such a file, or holds something else.
     """
-    return _load_safetensors(path) if is_safetensors(path) else _load_torch(path)
+    return cleaned(unwrapped(read_content(path), str(path)), str(path))
 
 
-def _load_safetensors(path: Path) -> Any:
-    from safetensors.torch import load_file
+def read_content(path: Path) -> Any:
+    """Read what a safetensors or torch file holds: plain containers with tensors' places.
 
+    Raises
+    ------
+    CheckpointError
+        If the file is truncated, is not such a file, or names more than tensors.
+    """
     try:
-        return load_file(path)
-    except Exception as error:  # truncated, or a header that lies
-        raise CheckpointError(f"{path}: not readable as safetensors ({_line(error)})") from None
+        return read_safetensors(path)[0] if is_safetensors(path) else read_torch(path)
+    except InputError as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        raise CheckpointError(f"{path}: not readable as weights ({reason})") from None
 
 
-def _load_torch(path: Path) -> Any:
-    try:
-        # an open file: given a path, torch would judge it by its suffix
-        with warnings.catch_warnings(), path.open("rb") as file:
-            warnings.simplefilter("ignore")
-            return torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # truncated, foreign, or naming classes that are not tensors
-        text = "it holds more than tensors" if "eights only load failed" in str(error) else ""
-        raise CheckpointError(
-            f"{path}: not readable as torch weights ({text or _line(error)})"
-        ) from None
+def tensor_of(entry: TensorEntry) -> torch.Tensor:
+    """The tensor at a place in a file, mapped into memory where the machine can do that."""
+    array = np.require(entry.array(), requirements=["ALIGNED", "WRITEABLE"])
+    tensor = torch.from_numpy(array)
+    return tensor.view(torch.bfloat16) if entry.dtype == "bfloat16" else tensor
 
 
-def _line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:200]
+def check_finite(state: State, keys: Iterable[str], origin: object) -> None:
+    """Refuse NaN and infinities in the tensors that are used."""
+    for key in keys:
+        if not bool(torch.isfinite(state[key]).all()):
+            raise CheckpointError(f"{origin}: NaN or infinity in {key}")

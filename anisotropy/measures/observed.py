@@ -7,8 +7,6 @@ Ids are those of the collection, or row numbers of a preprocessed folder that a 
 
 from __future__ import annotations
 
-import io
-import pickle
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,13 +16,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from anisotropy.collection.lines import BadLine, broken, read_lines, shown
-from anisotropy.encoders.safe_pickle import RestrictedUnpickler
-from anisotropy.errors import CollectionError, UsageError, one_of
+from anisotropy.errors import CollectionError, InputError, UsageError, one_of
 from anisotropy.files import read_json
 from anisotropy.measures.blind_draws import blind_lists
 from anisotropy.measures.mining import ANCHORS, ROLES
 from anisotropy.measures.unevenness import PREFIX, STATISTICS, largest
 from anisotropy.statistics import null_z, simulated_null
+from anisotropy.untrusted.arrays import open_npy
+from anisotropy.untrusted.pickles import load
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -281,19 +280,16 @@ def _read_offsets(path: Path, role: str) -> Mapping[Any, int] | Sequence[Any]:
     if path.suffix == ".json":
         return _ids_in_json(path, role)
     try:
-        if path.stat().st_size > _LARGEST_MAP:
-            raise CollectionError(f"{path}: larger than {_LARGEST_MAP} bytes; not read")
         if path.suffix == ".npy":
-            rows = np.load(path, allow_pickle=False)
+            rows = open_npy(path)
             if rows.ndim != 1:
                 raise CollectionError(f"{path}: shape {rows.shape}; needed: one id a row")
             return list(rows.tolist())
-        named = RestrictedUnpickler(io.BytesIO(path.read_bytes()), {}).load()
-    except OSError as error:
-        raise CollectionError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (pickle.UnpicklingError, ValueError, EOFError, IndexError, KeyError, TypeError,
-            AttributeError, ImportError, MemoryError) as error:  # fmt: skip
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        named = load(path, {}, largest=_LARGEST_MAP)
+    except CollectionError:
+        raise
+    except InputError as error:
+        reason = str(error).removeprefix(f"{path}: ")
         raise CollectionError(f"{path}: not readable as a map of offsets ({reason})") from None
     if not isinstance(named, dict) or not all(type(row) is int for row in named.values()):
         raise CollectionError(f"{path}: holds no map from ids to row numbers")

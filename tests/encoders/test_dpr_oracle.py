@@ -12,7 +12,8 @@ import pytest
 from anisotropy.collection import Document, Query
 from anisotropy.encoders import Encoder, open_encoder
 from anisotropy.encoders.wordpiece import WordPieceTokenizer
-from tests.encoders.test_oracle import PLAIN, UNIT, embedding_cache, report, unpickled
+from anisotropy.untrusted.arrays import open_pickled
+from tests.encoders.test_oracle import PLAIN, UNIT, embedding_cache, report
 
 pytestmark = pytest.mark.oracle
 
@@ -118,7 +119,7 @@ def test_caches(oracle: Path, cache: str) -> None:
 def ranks(folder: Path, name: str, step: str, kind: str) -> np.ndarray:
     paths = sorted(folder.glob(f"{name}_{step}__{kind}_p__data_obj_*"))
     assert len(paths) == 2, paths
-    return np.concatenate([np.load(p) if p.suffix == ".npy" else unpickled(p) for p in paths])
+    return np.concatenate([np.load(p) if p.suffix == ".npy" else open_pickled(p) for p in paths])
 
 
 ANCE_SETS = {"query": "train-query", "dev_query": "trivia-test-query"}  # written over NQ's
