@@ -40,7 +40,8 @@ def describe(
         ``layout``, ``label``, ``source``, ``folder``, ``files`` (name and bytes), ``found``
         (where tokenizer and backbone came from), ``readings`` (recipes with sources), ``doubts``,
         ``config``, ``keys`` (used, unused, unexpected, missing, mismatched), ``parameters``
-        (total, used), ``assumed`` (from shapes), ``problems`` (what forbids encoding; empty if
+        (total, used), ``beside`` (what the file holds beside the state dict), ``assumed`` (from
+        shapes), ``problems`` (what forbids encoding; empty if
         nothing does).
 
     Raises
@@ -73,7 +74,7 @@ def describe_files(
         "layout": files.layout,
         "folder": str(files.folder),
         "files": _files(files),
-        "found": dict(files.sources) if files.layout in COMPLETED_LAYOUTS else {},
+        "found": _found(files) if files.layout in COMPLETED_LAYOUTS else {},
         "readings": [reading.as_dict() for reading in readings],
         "doubts": list(dict.fromkeys(doubt for r in readings for doubt in r.doubts)),
         "config": _config(files, problems),
@@ -86,6 +87,15 @@ def describe_files(
         description.update(describe_modules(files, problems))
     description["problems"] = list(dict.fromkeys(problems))
     return description
+
+
+def _found(files: CheckpointFiles) -> dict[str, str]:
+    """Where tokenizer and backbone configuration came from."""
+    there = {"tokenizer": bool(files.tokenizer), "backbone": files.config is not None}
+    return {
+        name: text if there.get(name, True) else "not found"
+        for name, text in files.sources.items()
+    }
 
 
 def _files(files: CheckpointFiles) -> list[dict[str, Any]]:
@@ -131,7 +141,7 @@ def _own(files: CheckpointFiles, problems: list[str]) -> dict[str, Any]:
         _attempt(lambda: _open_tokenizer(files), problems)
     config = _backbone_config(files, problems)
     assumed = infer_shapes(entries) if config is None else {}
-    described = {**empty, "assumed": assumed}
+    described = {**empty, "assumed": assumed, "beside": _beside(files)}
     _attempt(
         lambda: described.update(_keys(files, entries, config or assumed, problems)), problems
     )
@@ -146,6 +156,14 @@ def _entries(files: CheckpointFiles) -> Entries:
     from anisotropy.encoders.weights import read_entries
 
     return read_entries(files.weights or Path())
+
+
+def _beside(files: CheckpointFiles) -> list[str]:
+    """What a file holds beside its state dict, numbers with their value."""
+    from anisotropy.encoders.keys import beside_state
+    from anisotropy.encoders.weights import read_content
+
+    return beside_state(read_content(files.weights or Path()))
 
 
 def _open_tokenizer(files: CheckpointFiles) -> None:

@@ -93,6 +93,18 @@ def unwrapped(raw: Any, origin: str) -> Entries:
     return dict(raw)
 
 
+def beside_state(raw: Any) -> list[str]:
+    """Names of what a file holds beside its state dict, numbers with their value."""
+    if not isinstance(raw, Mapping) or _is_state(raw):
+        return []
+    used = next((name for name in WRAPPERS if _is_state(raw.get(name))), None)
+    return [
+        f"{name} {value}" if isinstance(value, int | float) else str(name)
+        for name, value in raw.items()
+        if name != used
+    ]
+
+
 def _is_state(value: Any) -> bool:
     return (
         isinstance(value, Mapping)

@@ -9,14 +9,12 @@ from pathlib import Path
 
 from anisotropy.encoders import archives, hub, recognition
 from anisotropy.encoders.configuration import read_table
-from anisotropy.encoders.series import few_names, steps_in
+from anisotropy.encoders.series import SHARDED, WEIGHTS, few_names, find_series
 from anisotropy.errors import CheckpointError
 
 UPSTREAM_LAYOUTS = ("upstream", "state_dict")
 #: Layouts whose tokenizer and backbone may come from elsewhere; the others bring their own.
 COMPLETED_LAYOUTS = (*UPSTREAM_LAYOUTS, "dpr")
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-_SHARDED = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 _SUFFIXES = (".ckpt", ".pt", ".pth", ".bin", ".cp", ".safetensors", ".zip")
 _HEAD = b"embeddingHead"
 #: What transformers calls the two halves of DPR.
@@ -125,7 +123,7 @@ def _folder(folder: Path, origin: str) -> CheckpointFiles:
         )
     if "modules.json" in names:
         return dataclasses.replace(files, layout="sentence-transformers")
-    sharded = any(name in names for name in _SHARDED)
+    sharded = any(name in names for name in SHARDED)
     if weights is None and not sharded:
         pair = _dpr_pair(folder, files)
         if pair is None:
@@ -137,9 +135,13 @@ def _folder(folder: Path, origin: str) -> CheckpointFiles:
 
 
 def _no_weights(folder: Path) -> str:
-    steps = [path.name for path in steps_in(folder)]
-    if steps:
-        return f"a training folder with {few_names(steps)}; name one, for example {steps[-1]}"
+    series = find_series(folder)
+    if series is not None:
+        names = [path.name for path in series.complete]
+        what = f"a training folder with {few_names(names)}" if names else "a training folder"
+        skipped = "; ".join(f"{name} is not complete" for name in series.skipped)
+        chosen = f"; name one, for example {series.complete[-1]}" if names else ""
+        return "; ".join(filter(None, [what, skipped])) + chosen
     known = ", ".join(WEIGHTS)
     return f"no checkpoint in this folder (no {known} or modules.json)"
 

@@ -105,7 +105,7 @@ def _dpr_recipe(
             f"recipe {name}: for ANCE and DANCE; {files.origin} is a DPR bi-encoder: allowed: "
             "dpr, with --normalize for L2"
         )
-    source = "what DPR bi-encoders are" if name is None else f"option --recipe {option}"
+    source = "DPR bi-encoders" if name is None else f"option --recipe {option}"
     base = named_recipe("dpr", source)
     recipe = base
     if files.recipe is not None:

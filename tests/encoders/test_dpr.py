@@ -304,9 +304,11 @@ def test_a_description(released: Path, backbone: Path, state: State) -> None:
     assert set(keys["unused"]) == {key for key in state if ".pooler." in key}
     assert not keys["missing"]
     assert not keys["unexpected"]
+    assert found["beside"][2:] == ["offset 20", "epoch 0", "encoder_params"]
     assert found["parameters"]["total"] == sum(tensor.numel() for tensor in state.values())
     bare = describe_checkpoint(released)
     assert bare["keys"] == keys
+    assert bare["found"] == {"tokenizer": "not found", "backbone": "not found"}
     assert bare["assumed"]["type_vocab_size"] == 2
     assert "--backbone" in bare["problems"][0]
 

@@ -290,7 +290,7 @@ def test_places_without_a_checkpoint(tmp_path: Path, upstream: Path) -> None:
     (tmp_path / "run" / "checkpoint-20").mkdir(parents=True)
     (tmp_path / "run" / "log").write_text("x")
     one_line(
-        lambda: open_encoder(tmp_path / "run"), "a training folder with checkpoint-20; name one"
+        lambda: open_encoder(tmp_path / "run"), "training folder; checkpoint-20 is not complete"
     )
     for data, text in (
         (b"", "neither torch weights"),
