@@ -129,7 +129,7 @@ def holds_vectors(source: str | Path) -> bool:
 
 #: Not part of a label.
 _SUFFIXES = (
-    *(".ckpt", ".pt", ".pth", ".bin", ".zip", ".npy", ".npz", ".parquet", ".arrow"),
+    *(".ckpt", ".cp", ".pt", ".pth", ".bin", ".zip", ".npy", ".npz", ".parquet", ".arrow"),
     *(".faiss", ".index", ".pkl", ".pickle", ".safetensors", ".jsonl"),
 )
 
@@ -139,6 +139,45 @@ def default_label(source: str | Path) -> str:
     name = Path(str(source).rstrip("/"))
     stem = name.stem if name.suffix in _SUFFIXES else name.name
     return f"{name.parent.name}/{stem}" if stem.startswith("checkpoint-") else stem
+
+
+def expand(sources: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Put the checkpoints of a training folder in its place.
+
+    Parameters
+    ----------
+    sources
+        As named by a user.
+
+    Returns
+    -------
+    tuple of two lists
+        The sources, each training folder replaced by its complete ``checkpoint-<step>`` in
+        numeric order; a line on everything in such a folder that is left out.
+
+    Raises
+    ------
+    InputError
+        If a training folder has no complete checkpoint.
+    """
+    from anisotropy.encoders.series import find_series, is_checkpoint, steps_in
+
+    found: list[str] = []
+    notices: list[str] = []
+    for source in sources:
+        folder = Path(source)
+        series = find_series(folder) if folder.is_dir() else None
+        if series is not None:
+            notices += series.notices()
+            if not series.complete:
+                raise InputError(f"{source}: no complete checkpoint in it: {notices[-1]}")
+        elif (inside := len(steps_in(folder))) and is_checkpoint(folder):
+            notices.append(
+                f"{source}: a checkpoint itself, so the {inside} in it are left out; name them "
+                f"({folder}/checkpoint-*) for the series"
+            )
+        found += [source] if series is None else map(str, series.complete)
+    return found, notices
 
 
 def distinct_labels(labels: list[str]) -> list[str]:
