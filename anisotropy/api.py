@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from anisotropy import workflow
 from anisotropy.errors import UsageError
-from anisotropy.opening import EncoderOptions, distinct_labels, open_space
+from anisotropy.opening import EncoderOptions, distinct_labels, holds_vectors, open_space
 from anisotropy.progress import notebook_bars, notebook_job, notebook_lines
 from anisotropy.spaces import EmbeddingSpace
-from anisotropy.spaces.store import is_store
 from anisotropy.workflow import AnalysisOptions, Settings
 
 if TYPE_CHECKING:
@@ -41,15 +40,23 @@ def open(
     device: str = "auto",
     dtype: str = "float32",
     documents: int | None = None,
+    queries: str | Path | None = None,
+    ids: str | Path | None = None,
+    query_ids: str | Path | None = None,
+    qrels: str | Path | None = None,
+    offsets: str | Path | None = None,
+    scale: float | None = None,
+    field: str | None = None,
 ) -> EmbeddingSpace:
-    """Open a store as it is; encode a checkpoint, or find its vectors in the cache.
+    """Open a store or a dump as it is; encode a checkpoint, or find its vectors in the cache.
 
     Parameters
     ----------
     source
-        A store, checkpoint folder, zip or file, or a hub id ``org/name``.
+        A store, a dump of vectors, checkpoint folder, zip or file, or a hub id ``org/name``.
     data
-        Collection to encode: ``docstrings``, a BEIR or MS MARCO folder, ``irds:<id>``.
+        Collection to encode: ``docstrings``, a BEIR or MS MARCO folder, ``irds:<id>``. Of a dump:
+        where judgments and texts come from; ``docstrings`` is then none.
     recipe
         Name or file of the recipe; None resolves it from the checkpoint.
     split
@@ -64,6 +71,10 @@ def open(
         Where and in what precision to encode.
     documents
         None for all, or how many random ones beside the judged.
+    queries, ids, query_ids, qrels, offsets, scale, field
+        Of a dump, what its files do not say: vectors of the queries, ids in row order, judgments,
+        upstream's maps from ids to offsets, the scale of int8 values, and the column, array or
+        key that holds the vectors. How vectors are compared: ``overrides={"similarity": "dot"}``.
 
     Returns
     -------
@@ -75,6 +86,7 @@ def open(
     AnisotropyError
         One line that says what is wrong and what to do.
     """
+    from anisotropy.spaces.dumps.base import DumpOptions
     from anisotropy.spaces.encoding import EncodeOptions
 
     options = EncoderOptions(recipe, tokenizer, backbone, dict(overrides or {}), device, dtype)
@@ -83,9 +95,22 @@ def open(
         _collection_for(source, data, split),
         encoder=options,
         encode=EncodeOptions(documents=documents),
+        dump=DumpOptions(
+            queries=_path(queries),
+            ids=_path(ids),
+            query_ids=_path(query_ids),
+            qrels=_path(qrels),
+            offsets=_path(offsets),
+            scale=scale,
+            field=field,
+        ),
         label=label,
         progress=notebook_bars(),
     )
+
+
+def _path(value: str | Path | None) -> Path | None:
+    return None if value is None else Path(value)
 
 
 def _collection_for(
@@ -93,7 +118,7 @@ def _collection_for(
 ) -> Collection | None:
     from anisotropy.collection import open_collection
 
-    if data is None or (data == "docstrings" and is_store(Path(source))):
+    if data is None or (data == "docstrings" and holds_vectors(source)):
         return None
     return open_collection(data, split=split, progress=notebook_lines())
 

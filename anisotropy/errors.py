@@ -18,8 +18,9 @@ A message is one line: what was got, what is allowed, what to do.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class AnisotropyError(Exception):
@@ -57,6 +58,15 @@ class StoreError(InputError):
 
 class EmbeddingsError(InputError):
     """Arrays of embeddings, their ids or their shapes do not fit together."""
+
+
+@contextlib.contextmanager
+def told_as(kind: type[InputError]) -> Iterator[None]:
+    """Raise errors about files, met inside the block, as the kind that its caller promises."""
+    try:
+        yield
+    except InputError as error:
+        raise error if isinstance(error, kind) else kind(str(error)) from None
 
 
 class NotComparable(AnisotropyError):

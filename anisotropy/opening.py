@@ -1,4 +1,4 @@
-"""From what a user names (checkpoint, store, hub id) to an open space, encoding what is needed.
+"""From what a user names (checkpoint, store, dump, hub id) to an open space, encoding as needed.
 
 Stores of encoded checkpoints are cached under fingerprints of checkpoint, recipe and
 collection: the same comparison twice encodes once.
@@ -6,6 +6,7 @@ collection: the same comparison twice encodes once.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from anisotropy.errors import InputError, NotComparable, UsageError
 from anisotropy.files import cache_directory
 from anisotropy.progress import Progress, ProgressFactory
+from anisotropy.spaces.dumps.base import DumpOptions
+from anisotropy.spaces.dumps.opening import is_dump, open_dump
 from anisotropy.spaces.store import MANIFEST, check_target, is_store, open_store
 
 if TYPE_CHECKING:
@@ -73,19 +76,23 @@ def open_space(
     *,
     encoder: EncoderOptions | None = None,
     encode: EncodeOptions | None = None,
+    dump: DumpOptions | None = None,
     label: str | None = None,
     progress: ProgressFactory | None = None,
 ) -> EmbeddingSpace:
-    """Open a store as it is; encode a checkpoint, or find it in the cache.
+    """Open a store or a dump as it is; encode a checkpoint, or find it in the cache.
 
     Parameters
     ----------
     source
-        A store, a checkpoint folder, zip or file, or a hub id.
+        A store, a dump, a checkpoint folder, zip or file, or a hub id.
     collection
-        What to encode; needed for checkpoints. A store uses it for its texts if it is the same.
+        What to encode; needed for checkpoints. A store uses it for its texts if it is the same;
+        a dump takes judgments and texts from it.
     encoder, encode
         How to read and how to encode.
+    dump
+        What the files of a dump do not say.
     label
         Name in tables; default: the name of the source without its suffix.
     progress
@@ -102,8 +109,12 @@ def open_space(
     """
     path = Path(source)
     if is_store(path):
+        _refuse_dump_options(source, dump)
         space = _open_whole_store(path, collection, encoder, encode)
+    elif is_dump(path):
+        space = _open_dump(path, collection, encoder, encode, dump)
     else:
+        _refuse_dump_options(source, dump)
         report = progress(label or default_label(source)) if progress else None
         space = _open_checkpoint(source, collection, encoder, encode, report)
         space.label = default_label(source)
@@ -111,10 +122,22 @@ def open_space(
     return space
 
 
+def holds_vectors(source: str | Path) -> bool:
+    """Whether a source is a store or a dump, which needs no collection to be opened."""
+    return is_store(Path(source)) or is_dump(Path(source))
+
+
+#: Not part of a label.
+_SUFFIXES = (
+    *(".ckpt", ".pt", ".pth", ".bin", ".zip", ".npy", ".npz", ".parquet", ".arrow"),
+    *(".faiss", ".index", ".pkl", ".pickle", ".safetensors", ".jsonl"),
+)
+
+
 def default_label(source: str | Path) -> str:
     """``ance`` for ``runs/ance.ckpt``; a bare ``checkpoint-20`` is preceded by its folder."""
     name = Path(str(source).rstrip("/"))
-    stem = name.stem if name.suffix in {".ckpt", ".pt", ".pth", ".bin", ".zip"} else name.name
+    stem = name.stem if name.suffix in _SUFFIXES else name.name
     return f"{name.parent.name}/{stem}" if stem.startswith("checkpoint-") else stem
 
 
@@ -160,6 +183,35 @@ def _open_whole_store(
         if one is not None and known:
             one.collection = collection
     return space
+
+
+def _open_dump(
+    path: Path,
+    collection: Collection | None,
+    encoder: EncoderOptions | None,
+    encode: EncodeOptions | None,
+    options: DumpOptions | None,
+) -> EmbeddingSpace:
+    overrides = dict(encoder.overrides) if encoder is not None else {}
+    similarity = overrides.pop("similarity", None)
+    if encoder is not None and dataclasses.replace(encoder, overrides=overrides).changes_vectors:
+        raise UsageError(
+            f"{path}: a dump has its vectors; of the recipe only --similarity is for dumps"
+        )
+    if encode is not None and encode.documents is not None:
+        raise UsageError(f"{path}: a dump has its documents; --documents is for checkpoints")
+    options = dataclasses.replace(options or DumpOptions(), similarity=similarity)
+    return open_dump(path, options, collection=collection)
+
+
+def _refuse_dump_options(source: str | Path, dump: DumpOptions | None) -> None:
+    """Options about a dump say something wrong where there is none."""
+    given = (
+        [] if dump is None else [name for name, value in vars(dump).items() if value is not None]
+    )
+    if given:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(f"{source}: is no dump of vectors; {names}: for dumps")
 
 
 def _open_checkpoint(

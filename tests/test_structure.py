@@ -17,6 +17,7 @@ PACKAGE = Path(anisotropy.__file__).parent
 ORDER = (
     "errors",
     "files",
+    "untrusted",
     "progress",
     "records",
     "results",

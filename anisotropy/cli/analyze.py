@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from anisotropy.cli.options import (
     DATA_DEFAULTS,
+    DUMP_DEFAULTS,
     ENCODER_DEFAULTS,
     MEASURE_DEFAULTS,
     OUTPUT_DEFAULTS,
     add_comparison_options,
     add_data_options,
+    add_dump_options,
     add_encoder_options,
     add_measure_options,
     add_output_options,
@@ -31,6 +33,7 @@ DEFAULTS: dict[str, Any] = {
     "spaces": [],
     "transform": [],
     **DATA_DEFAULTS,
+    **DUMP_DEFAULTS,
     **ENCODER_DEFAULTS,
     **MEASURE_DEFAULTS,
     **OUTPUT_DEFAULTS,
@@ -46,7 +49,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "spaces",
         nargs="*",
         metavar="X",
-        help="checkpoints, stores or hub ids; a folder of checkpoint-<step> gives the series",
+        help="checkpoints, stores, dumps or hub ids; a folder of checkpoint-<step> is a series",
     )
     parser.add_argument(
         "--baseline", metavar="LABEL", help="test every other space against this one"
@@ -54,6 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_comparison_options(parser)
     add_data_options(parser)
     add_encoder_options(parser)
+    add_dump_options(parser)
     add_measure_options(parser)
     add_transform_options(parser)
     add_output_options(parser)
@@ -64,11 +68,11 @@ def run(given: dict[str, Any]) -> int:
     options = resolve(given, DEFAULTS)
     sources = [path for source in options["spaces"] for path in _series(source)]
     if not sources:
-        raise UsageError("analyze needs one or more checkpoints, stores or hub ids")
+        raise UsageError("analyze needs one or more checkpoints, stores, dumps or hub ids")
     from anisotropy import workflow
     from anisotropy.cli import jobs
     from anisotropy.gates import check_gates, parse_gates
-    from anisotropy.opening import default_label, distinct_labels, open_space
+    from anisotropy.opening import default_label, distinct_labels
 
     jobs.check_format(options)
     gates = parse_gates(options["fail_if"])
@@ -82,14 +86,7 @@ def run(given: dict[str, Any]) -> int:
     jobs.prepare_out(folder)
     collection = jobs.open_data(options, sources)
     opened = [
-        open_space(
-            source,
-            collection,
-            encoder=jobs.encoder_options(options),
-            encode=encode,
-            label=label,
-            progress=jobs.progress_bars(options["quiet"]),
-        )
+        jobs.open_side(options, source, None, label, collection, encode)
         for source, label in zip(sources, labels, strict=True)
     ]
     spaces = [space for one in opened for space in (one, *_after(one, interventions))]

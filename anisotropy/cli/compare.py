@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from anisotropy.cli.options import (
     DATA_DEFAULTS,
+    DUMP_DEFAULTS,
     ENCODER_DEFAULTS,
     MEASURE_DEFAULTS,
     OUTPUT_DEFAULTS,
     add_comparison_options,
     add_data_options,
+    add_dump_options,
     add_encoder_options,
     add_measure_options,
     add_output_options,
     add_transform_options,
     resolve,
+    sided_dump_defaults,
 )
 from anisotropy.errors import UsageError
 
@@ -31,6 +34,8 @@ DEFAULTS: dict[str, Any] = {
     "a": None,
     "b": None,
     **DATA_DEFAULTS,
+    **DUMP_DEFAULTS,
+    **sided_dump_defaults(),
     **ENCODER_DEFAULTS,
     **MEASURE_DEFAULTS,
     **OUTPUT_DEFAULTS,
@@ -46,7 +51,7 @@ DEFAULTS: dict[str, Any] = {
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     parser.add_argument(
-        "--a", nargs="+", metavar="X", help="checkpoint, store or hub id; several are seeds"
+        "--a", nargs="+", metavar="X", help="checkpoint, store, dump or hub id; several are seeds"
     )
     parser.add_argument("--b", nargs="+", metavar="Y", help="what to compare it with")
     parser.add_argument("--label-a", metavar="NAME", help="name of A in tables and figures")
@@ -54,6 +59,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_comparison_options(parser)
     add_data_options(parser)
     add_encoder_options(parser, sides=True)
+    add_dump_options(parser, sides=True)
     add_measure_options(parser)
     add_transform_options(parser, sides=True)
     add_output_options(parser)
@@ -64,7 +70,7 @@ def run(given: dict[str, Any]) -> int:
     options = resolve(given, DEFAULTS)
     sources = {side: _listed(options[side]) for side in ("a", "b")}
     if not sources["a"] or not sources["b"]:
-        raise UsageError("compare needs --a X and --b Y: two checkpoints, stores or hub ids")
+        raise UsageError("compare needs --a X and --b Y: checkpoints, stores, dumps or hub ids")
     from anisotropy import workflow
     from anisotropy.cli import jobs
     from anisotropy.comparison import check_seeds

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from anisotropy.cli.options import (
     DATA_DEFAULTS,
+    DUMP_DEFAULTS,
     ENCODER_DEFAULTS,
     add_common_options,
     add_data_options,
+    add_dump_options,
     add_encoder_options,
     resolve,
+    sided_dump_defaults,
     write_config,
 )
 from anisotropy.errors import UsageError
@@ -25,6 +28,8 @@ _SIDES = ("a", "b")
 DEFAULTS: dict[str, Any] = {
     "spaces": [],
     **DATA_DEFAULTS,
+    **DUMP_DEFAULTS,
+    **sided_dump_defaults(),
     **ENCODER_DEFAULTS,
     **{f"{side}_{name}": None for side in _SIDES for name in ("recipe", "tokenizer", "backbone")},
     "label_a": None,
@@ -43,7 +48,10 @@ DEFAULTS: dict[str, Any] = {
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     parser.add_argument(
-        "spaces", nargs="*", metavar="X", help="A, or A and B: checkpoints, stores or hub ids"
+        "spaces",
+        nargs="*",
+        metavar="X",
+        help="A, or A and B: checkpoints, stores, dumps or hub ids",
     )
     parser.add_argument("--label-a", metavar="NAME", help="name of A on the page")
     parser.add_argument("--label-b", metavar="NAME", help="name of B")
@@ -52,6 +60,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_data_options(parser)
     add_encoder_options(parser, sides=True)
+    add_dump_options(parser, sides=True)
     group = parser.add_argument_group("page")
     group.add_argument("--points", type=int, metavar="N", help="points on a map (5000)")
     group.add_argument("--neighbors", type=int, metavar="K", help="documents a query (20)")
@@ -71,7 +80,7 @@ def run(given: dict[str, Any]) -> int:
     sources = options["spaces"]
     if not 1 <= len(sources) <= 2:
         raise UsageError(
-            f"explore needs one or two checkpoints, stores or hub ids; got {len(sources)}"
+            f"explore needs one or two checkpoints, stores, dumps or hub ids; got {len(sources)}"
         )
     from anisotropy.cli import jobs
     from anisotropy.explorer import build, write_page

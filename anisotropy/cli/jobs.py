@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from anisotropy.opening import EncoderOptions
     from anisotropy.results import Results
     from anisotropy.spaces import EmbeddingSpace
+    from anisotropy.spaces.dumps.base import DumpOptions
     from anisotropy.spaces.encoding import EncodeOptions
     from anisotropy.transforms import Transform
     from anisotropy.workflow import AnalysisOptions
@@ -42,12 +43,12 @@ def slug(names: Sequence[str]) -> str:
 def open_side(
     options: dict[str, Any],
     source: str,
-    side: str,
+    side: str | None,
     label: str,
     collection: Collection | None,
     encode: EncodeOptions,
 ) -> EmbeddingSpace:
-    """Open or encode a space of side ``a`` or ``b`` as the options of that side say."""
+    """Open or encode a space as the options say; of side ``a`` or ``b``, as those of that side."""
     from anisotropy.opening import open_space
 
     return open_space(
@@ -55,6 +56,7 @@ def open_side(
         collection,
         encoder=encoder_options(options, side),
         encode=encode,
+        dump=dump_options(options, side),
         label=label,
         progress=progress_bars(options["quiet"]),
     )
@@ -63,14 +65,14 @@ def open_side(
 def open_data(options: dict[str, Any], sources: Sequence[str]) -> Collection | None:
     """The collection that ``--data`` and ``--split`` name.
 
-    Without ``--data`` it is ``docstrings`` where there is a checkpoint to encode; stores alone
-    need none. What was decided is put down in `options`.
+    Without ``--data`` it is ``docstrings`` where there is a checkpoint to encode; stores and dumps
+    alone need none. What was decided is put down in `options`.
     """
     from anisotropy.collection import open_collection
-    from anisotropy.spaces.store import is_store
+    from anisotropy.opening import holds_vectors
 
     if options["data"] is None:
-        if all(is_store(Path(source)) for source in sources):
+        if all(map(holds_vectors, sources)):
             return None
         options["data"] = "docstrings"
     return open_collection(
@@ -92,17 +94,37 @@ def encoder_options(options: Mapping[str, Any], side: str | None = None) -> Enco
     """How to read a checkpoint; ``--a-recipe`` and so on go before ``--recipe``."""
     from anisotropy.opening import EncoderOptions
 
-    def of_side(name: str) -> Any:
-        own = options.get(f"{side}_{name}") if side else None
-        return own if own is not None else options[name]
-
     return EncoderOptions(
-        recipe=of_side("recipe"),
-        tokenizer=of_side("tokenizer"),
-        backbone=of_side("backbone"),
+        recipe=_of_side(options, "recipe", side),
+        tokenizer=_of_side(options, "tokenizer", side),
+        backbone=_of_side(options, "backbone", side),
         overrides=recipe_overrides(options),
         device=options["device"],
         dtype=options["dtype"],
+    )
+
+
+def _of_side(options: Mapping[str, Any], name: str, side: str | None) -> Any:
+    own = options.get(f"{side}_{name}") if side else None
+    return own if own is not None else options[name]
+
+
+def dump_options(options: Mapping[str, Any], side: str | None = None) -> DumpOptions:
+    """What the files of a dump do not say; ``--a-queries`` and so on go before ``--queries``."""
+    from anisotropy.spaces.dumps.base import DumpOptions
+
+    def path(name: str) -> Path | None:
+        value = options["qrels"] if name == "qrels" else _of_side(options, name, side)
+        return None if value is None else Path(value)
+
+    return DumpOptions(
+        queries=path("queries"),
+        ids=path("ids"),
+        query_ids=path("query_ids"),
+        qrels=path("qrels"),
+        offsets=path("offsets"),
+        scale=_of_side(options, "scale", side),
+        field=_of_side(options, "field", side),
     )
 
 

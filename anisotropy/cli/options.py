@@ -29,7 +29,10 @@ FORMATS = ("table", "json", "csv", "latex", "markdown")
 _TYPES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("batch_size", "seed", "max_query_length", "max_document_length"), (int,)),
     **dict.fromkeys(("normalize", "quiet", "verify", "exact", "controls"), (bool,)),
-    **dict.fromkeys(("temperature", "perplexity", "relative_error"), (int, float)),
+    **dict.fromkeys(
+        ("temperature", "perplexity", "relative_error", "scale", "a_scale", "b_scale"),
+        (int, float),
+    ),
     "relevance_level": (int,),
     **dict.fromkeys(("sample", "points", "neighbors"), (int,)),
     "documents": (int, str),
@@ -49,6 +52,16 @@ ENCODER_DEFAULTS: dict[str, Any] = {
     "dtype": "float32",
     "store_dtype": "float32",
 }
+#: What the files of a dump do not say, option -> (placeholder, help).
+_DUMP = {
+    "queries": ("FILE", "vectors of the queries, where a dump has documents alone"),
+    "ids": ("FILE", "ids of the vectors in their order: .txt, .tsv (id, tab, text), .npy, .json"),
+    "query_ids": ("FILE", "ids of the query vectors"),
+    "offsets": ("PATH", "upstream's maps from ids to offsets: pid2offset.pickle, or its folder"),
+    "scale": ("S", "what int8 values are multiplied by"),
+    "field": ("NAME", "column, array or key that holds the vectors"),
+}
+DUMP_DEFAULTS: dict[str, Any] = {**dict.fromkeys(_DUMP), "qrels": None}
 MEASURE_DEFAULTS: dict[str, Any] = {
     "measures": "default",
     "projection": "tsne",
@@ -68,7 +81,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--data",
         metavar="D",
-        help="docstrings (default), a BEIR folder, an MS MARCO folder, or irds:<id>",
+        help="docstrings (default), a BEIR, MS MARCO or preprocessed folder, or irds:<id>",
     )
     group.add_argument("--split", metavar="S", help="split to evaluate (default: dev, else test)")
     group.add_argument(
@@ -102,6 +115,24 @@ def add_encoder_options(parser: argparse.ArgumentParser, sides: bool = False) ->
     group.add_argument("--batch-size", type=int, metavar="N", help="tokens a batch")
     group.add_argument("--dtype", metavar="T", help="computation: float32 (default) or bfloat16")
     group.add_argument("--store-dtype", metavar="T", help="stored: float32 (default) or float16")
+
+
+def add_dump_options(parser: argparse.ArgumentParser, sides: bool = False) -> None:
+    """What the files of a dump do not say; with `sides`, also ``--a-…`` and ``--b-…``."""
+    group = parser.add_argument_group("vectors of other programs")
+    for name, (metavar, text) in _DUMP.items():
+        kind = float if name == "scale" else str
+        option = name.replace("_", "-")
+        group.add_argument(f"--{option}", type=kind, metavar=metavar, help=text)
+        for side in ("a", "b") if sides else ():
+            text = f"the same, only {side}"
+            group.add_argument(f"--{side}-{option}", type=kind, metavar=metavar, help=text)
+    group.add_argument("--qrels", metavar="FILE", help="judgments, where --data gives none")
+
+
+def sided_dump_defaults() -> dict[str, Any]:
+    """No value for each option about a dump that one side can have alone."""
+    return {f"{side}_{name}": None for side in ("a", "b") for name in _DUMP}
 
 
 def add_measure_options(parser: argparse.ArgumentParser) -> None:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import stat
 import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from anisotropy.errors import CheckpointError
+from anisotropy.errors import CheckpointError, told_as
 from anisotropy.files import cache_directory, sha256_file
+from anisotropy.untrusted.zips import check_growth, opened_zip
 
-MAX_MEMBERS = 10_000
-MAX_BYTES = 64 * 2**30
-MAX_RATIO = 100  # weights hardly shrink; far more is a zip bomb
-SMALL = 64 * 2**20  # below this no ratio is dangerous
 _SKIPPED = ("optimizer.pt", "scheduler.pt")
 
 
@@ -33,45 +29,11 @@ def unpack(path: Path) -> Path:
     target = cache_directory() / "checkpoints" / sha256_file(path)[:16]
     if target.is_dir():
         return target
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = _checked_members(archive, path)
-            root = _checkpoint_root(members, path)
-            chosen = [m for m in members if _parent(m) == root and _name(m) not in _SKIPPED]
-            return _write(archive, chosen, target)
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise CheckpointError(f"{path}: corrupt or unreadable zip file ({reason})") from None
-    except zipfile.zlib.error as error:  # type: ignore[attr-defined]
-        raise CheckpointError(f"{path}: corrupt zip file ({error})") from None
-
-
-def _checked_members(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
-    members = archive.infolist()
-    total = sum(member.file_size for member in members)
-    packed = sum(member.compress_size for member in members)
-    if len(members) > MAX_MEMBERS or total > MAX_BYTES:
-        raise CheckpointError(f"{path}: too large ({len(members)} members, {total} bytes)")
-    if total > SMALL and total > MAX_RATIO * max(packed, 1):
-        raise CheckpointError(
-            f"{path}: unpacks to {total} bytes from {packed}, more than {MAX_RATIO} times; refused"
-        )
-    for member in members:
-        _check_member(member, path)
-    return [member for member in members if not member.is_dir() and not _is_clutter(member)]
-
-
-def _check_member(member: zipfile.ZipInfo, path: Path) -> None:
-    name = member.filename
-    pure = PurePosixPath(name)
-    outside = pure.is_absolute() or ".." in pure.parts or "\\" in name or name[1:2] == ":"
-    if outside or "\0" in member.orig_filename:
-        raise CheckpointError(f"{path}: member {name!r} lies outside the archive; refused")
-    kind = stat.S_IFMT(member.external_attr >> 16)
-    if kind and not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
-        raise CheckpointError(f"{path}: member {name!r} is a link or a special file; refused")
-    if member.flag_bits & 1:
-        raise CheckpointError(f"{path}: member {name!r} is encrypted; unpack it yourself")
+    with told_as(CheckpointError), opened_zip(path) as archive:
+        members = [member for member in check_growth(archive, path) if not _is_clutter(member)]
+        root = _checkpoint_root(members, path)
+        chosen = [m for m in members if _parent(m) == root and _name(m) not in _SKIPPED]
+        return _write(archive, chosen, target)
 
 
 def _is_clutter(member: zipfile.ZipInfo) -> bool:

@@ -15,8 +15,9 @@ from anisotropy.encoders.layouts import CheckpointFiles
 from anisotropy.encoders.modules_recipe import module_kinds, route_table
 from anisotropy.encoders.modules_text import TASKS, ModulesText
 from anisotropy.encoders.recipe import Recipe
-from anisotropy.errors import AnisotropyError, CheckpointError, UsageError
+from anisotropy.errors import AnisotropyError, CheckpointError, UsageError, told_as
 from anisotropy.files import fingerprint, sha256_file
+from anisotropy.untrusted.tensors import read_safetensors
 
 if TYPE_CHECKING:
     from anisotropy.collection import Document, Query
@@ -295,12 +296,12 @@ def _tails(name: str) -> list[str]:
 
 def file_names(folder: Path) -> set[str]:
     """Names of the tensors in the weights files of a folder."""
-    from anisotropy.encoders.recognition import safetensors_header
     from anisotropy.encoders.weights import read_state_dict
 
     names: set[str] = set()
     for path in folder.glob("*.safetensors"):
-        names |= set(safetensors_header(path))
+        with told_as(CheckpointError):
+            names |= set(read_safetensors(path)[0])
     if not names:
         for path in folder.glob("pytorch_model*.bin"):
             names |= set(read_state_dict(path))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from anisotropy.encoders import recognition
 from anisotropy.encoders.configuration import read_table
 from anisotropy.encoders.layouts import CheckpointFiles
 from anisotropy.encoders.recipe import CHOICES, PARTS, POOLINGS, Recipe
-from anisotropy.errors import CheckpointError, InputError, UsageError, one_of
+from anisotropy.errors import CheckpointError, InputError, UsageError, one_of, told_as
 from anisotropy.files import read_json
+from anisotropy.untrusted.tensors import read_safetensors
 
 FIXED = (
     "head",
@@ -286,9 +287,6 @@ def _parameters(folder: Path) -> int | None:
     total = 0
     paths = sorted(folder.rglob("*.safetensors"))
     for path in paths:
-        for entry in recognition.safetensors_header(path).values():
-            count = 1
-            for size in entry["shape"]:
-                count *= int(size)
-            total += count
+        with told_as(CheckpointError):
+            total += sum(math.prod(entry.shape) for entry in read_safetensors(path)[0].values())
     return total if paths else None

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from anisotropy.encoders.arguments import read_arguments
 from anisotropy.encoders.configuration import read_config, read_table
 from anisotropy.encoders.layouts import UPSTREAM_LAYOUTS, CheckpointFiles
 from anisotropy.encoders.recipe import (
@@ -20,7 +21,6 @@ from anisotropy.encoders.recipe import (
     load_recipe,
     named_recipe,
 )
-from anisotropy.encoders.safe_pickle import read_arguments
 from anisotropy.errors import CheckpointError, UsageError
 
 _FIRST_POSITION = 2

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from anisotropy.encoders.recognition import DPR_MESSAGE, is_safetensors
-from anisotropy.errors import CheckpointError
+from anisotropy.encoders.recognition import DPR_MESSAGE
+from anisotropy.errors import CheckpointError, InputError
+from anisotropy.untrusted.tensors import TensorEntry, is_safetensors, read_safetensors, read_torch
 
 State = dict[str, torch.Tensor]
+Entries = dict[str, TensorEntry]
 HEAD_KEYS = ("embeddingHead.weight", "embeddingHead.bias", "norm.weight", "norm.bias")
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 PREFIXES = ("module.", "model.")
@@ -70,37 +72,27 @@ def read_state_dict(path: Path) -> State:
     CheckpointError
         If the file is truncated, is not such a file, or holds something else.
     """
-    raw = _load_safetensors(path) if is_safetensors(path) else _load_torch(path)
-    return _clean(_unwrap(raw, path), path)
+    state = _clean(_unwrap(_load(path), path), path)
+    return {key: tensor_of(entry) for key, entry in state.items()}
 
 
-def _load_safetensors(path: Path) -> Any:
-    from safetensors.torch import load_file
+def tensor_of(entry: TensorEntry) -> torch.Tensor:
+    """The tensor at a place in a file, mapped into memory where the machine can do that."""
+    array = np.require(entry.array(), requirements=["ALIGNED", "WRITEABLE"])
+    tensor = torch.from_numpy(array)
+    return tensor.view(torch.bfloat16) if entry.dtype == "bfloat16" else tensor
 
+
+def _load(path: Path) -> Any:
+    """Content of a weights file with its tensors' places."""
     try:
-        return load_file(path)
-    except Exception as error:  # truncated, or a header that lies
-        raise CheckpointError(f"{path}: not readable as safetensors ({_line(error)})") from None
+        return read_safetensors(path)[0] if is_safetensors(path) else read_torch(path)
+    except InputError as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        raise CheckpointError(f"{path}: not readable as weights ({reason})") from None
 
 
-def _load_torch(path: Path) -> Any:
-    try:
-        # an open file: given a path, torch would judge it by its suffix
-        with warnings.catch_warnings(), path.open("rb") as file:
-            warnings.simplefilter("ignore")
-            return torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # truncated, foreign, or naming classes that are not tensors
-        text = "it holds more than tensors" if "eights only load failed" in str(error) else ""
-        raise CheckpointError(
-            f"{path}: not readable as torch weights ({text or _line(error)})"
-        ) from None
-
-
-def _line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:200]
-
-
-def _unwrap(raw: Any, path: Path) -> State:
+def _unwrap(raw: Any, path: Path) -> Entries:
     if isinstance(raw, Mapping) and not _is_state(raw):
         if "model_dict" in raw:
             raise CheckpointError(f"{path}: {DPR_MESSAGE}")
@@ -118,17 +110,17 @@ def _is_state(value: Any) -> bool:
     return (
         isinstance(value, Mapping)
         and bool(value)
-        and all(isinstance(item, torch.Tensor) for item in value.values())
+        and all(isinstance(item, TensorEntry) for item in value.values())
     )
 
 
-def _clean(state: State, path: Path) -> State:
+def _clean(state: Entries, path: Path) -> Entries:
     for prefix in PREFIXES * 2:
         if all(key.startswith(prefix) for key in state):
             state = {key.removeprefix(prefix): tensor for key, tensor in state.items()}
     if any(key.startswith(("question_model.", "ctx_model.")) for key in state):
         raise CheckpointError(f"{path}: {DPR_MESSAGE}")
-    found: State = {}
+    found: Entries = {}
     for key, tensor in state.items():
         name = key.replace("gamma", "weight").replace("beta", "bias")
         if name in found:

@@ -6,8 +6,6 @@ collection, or row numbers of a preprocessed folder that a map turns back.
 
 from __future__ import annotations
 
-import io
-import pickle
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,8 +16,7 @@ import numpy as np
 
 from anisotropy.collection.lines import broken, shown
 from anisotropy.collection.negative_files import OFFSETS, drawn_lines, negatives_file
-from anisotropy.encoders.safe_pickle import RestrictedUnpickler
-from anisotropy.errors import CollectionError, UsageError, one_of
+from anisotropy.errors import CollectionError, InputError, UsageError, one_of
 from anisotropy.files import read_json
 from anisotropy.measures.base import make
 from anisotropy.measures.blind_draws import blind_lists
@@ -28,6 +25,8 @@ from anisotropy.measures.negative_curves import TEXT, sorted_columns
 from anisotropy.measures.unevenness import OBSERVED, PREFIX, STATISTICS, largest
 from anisotropy.results import Curve, Measurement, Withheld
 from anisotropy.statistics import null_z, simulated_null
+from anisotropy.untrusted.arrays import open_npy
+from anisotropy.untrusted.pickles import load
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -376,19 +375,16 @@ def _read_offsets(path: Path, role: str) -> Mapping[Any, int] | Sequence[Any]:
     if path.suffix == ".json":
         return _ids_in_json(path, role)
     try:
-        if path.stat().st_size > _LARGEST_MAP:
-            raise CollectionError(f"{path}: larger than {_LARGEST_MAP} bytes; not read")
         if path.suffix == ".npy":
-            rows = np.load(path, allow_pickle=False)
+            rows = open_npy(path)
             if rows.ndim != 1:
                 raise CollectionError(f"{path}: shape {rows.shape}; needed: one id a row")
             return list(rows.tolist())
-        named = RestrictedUnpickler(io.BytesIO(path.read_bytes()), {}).load()
-    except OSError as error:
-        raise CollectionError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (pickle.UnpicklingError, ValueError, EOFError, IndexError, KeyError, TypeError,
-            AttributeError, ImportError, MemoryError) as error:  # fmt: skip
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        named = load(path, {}, largest=_LARGEST_MAP)
+    except CollectionError:
+        raise
+    except InputError as error:
+        reason = str(error).removeprefix(f"{path}: ")
         raise CollectionError(f"{path}: not readable as a map of offsets ({reason})") from None
     if not isinstance(named, dict) or not all(type(row) is int for row in named.values()):
         raise CollectionError(f"{path}: holds no map from ids to row numbers")

@@ -79,3 +79,99 @@ class ShardedRows:
 def as_rows(shards: Sequence[np.ndarray]) -> np.ndarray | ShardedRows:
     """The one array, or several read as one."""
     return shards[0] if len(shards) == 1 else ShardedRows(shards)
+
+
+class LazyRows:
+    """Base of read-only rows that are computed when they are asked for.
+
+    A subclass says which rows of `base` are wanted and what becomes of them.
+    """
+
+    ndim = 2
+
+    def __init__(self, base: Any, rows: int, dtype: Any) -> None:
+        self.base = base
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self.shape = (rows, int(base.shape[1]))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[row] for row in range(len(self)))
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        if isinstance(key, tuple):
+            rows, columns = key
+            return self[rows][..., columns]
+        if isinstance(key, int | np.integer):
+            row: np.ndarray = self._take(np.array([range(len(self))[int(key)]]))[0]
+            return row
+        if isinstance(key, slice):
+            return self._slice(key)
+        index = np.asarray(key)
+        index = np.flatnonzero(index) if index.dtype == bool else index
+        if index.size and (index.min() < -len(self) or index.max() >= len(self)):
+            raise IndexError(f"row {int(index.max())} of {len(self)}")
+        return self._take(np.where(index < 0, index + len(self), index).astype(np.int64))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        whole = self[:]
+        return whole if dtype is None else whole.astype(dtype, copy=False)
+
+    def _slice(self, key: slice) -> np.ndarray:
+        return self._take(np.arange(*key.indices(len(self))))
+
+    def _take(self, index: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
+
+class ReorderedRows(LazyRows):
+    """Rows of another array in another order, none of them copied until asked for.
+
+    Parameters
+    ----------
+    base
+        Shape (n, dim).
+    order
+        Shape (rows,), which row of `base` stands at each place.
+    """
+
+    def __init__(self, base: Any, order: np.ndarray) -> None:
+        super().__init__(base, len(order), base.dtype)
+        self._order = order
+
+    def _take(self, index: np.ndarray) -> np.ndarray:
+        taken: np.ndarray = np.asarray(self.base[self._order[index]])
+        return taken
+
+
+class ConvertedRows(LazyRows):
+    """Rows stored in numbers that NumPy has no arithmetic for, as float32.
+
+    Parameters
+    ----------
+    base
+        Shape (n, dim): bfloat16 as uint16, or whole numbers of 8 bits.
+    scale
+        None for bfloat16; else a number, or an array of shape (dim,), that values are multiplied
+        by.
+    shift
+        Added after that.
+    """
+
+    def __init__(self, base: Any, scale: Any = None, shift: Any = 0.0) -> None:
+        super().__init__(base, len(base), np.float32)
+        self._scale, self._shift = scale, shift
+
+    def _slice(self, key: slice) -> np.ndarray:
+        return self._converted(np.asarray(self.base[key]))
+
+    def _take(self, index: np.ndarray) -> np.ndarray:
+        return self._converted(np.asarray(self.base[index]))
+
+    def _converted(self, rows: np.ndarray) -> np.ndarray:
+        if self._scale is None:
+            return (rows.astype(np.uint32) << 16).view(np.float32)
+        scaled: np.ndarray = rows.astype(np.float32) * np.float32(self._scale) + self._shift
+        return scaled.astype(np.float32)

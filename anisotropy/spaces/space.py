@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from anisotropy.errors import EmbeddingsError, UsageError, one_of
-from anisotropy.spaces.rows import ShardedRows
+from anisotropy.spaces.rows import LazyRows, ShardedRows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -294,7 +294,7 @@ class EmbeddingSpace:
 
 def _rows(array: Any, side: str, label: str) -> Any:
     """`array` as rows of finite floating-point numbers, not copied where it is already that."""
-    if not isinstance(array, ShardedRows):
+    if not isinstance(array, ShardedRows | LazyRows):
         array = _as_array(array, side, label)
     if array.ndim != 2 or array.shape[1] == 0:
         raise EmbeddingsError(

@@ -10,6 +10,7 @@ import pytest
 from anisotropy.encoders import archives, open_encoder
 from anisotropy.errors import CheckpointError
 from anisotropy.files import cache_directory
+from anisotropy.untrusted import zips
 
 Write = Callable[[zipfile.ZipFile], None]
 
@@ -60,11 +61,11 @@ def test_bombs(tmp_path: Path, upstream: Path, monkeypatch: pytest.MonkeyPatch) 
     bomb = archive(
         tmp_path / "z", lambda z: z.writestr("a b (c)/zeros.bin", bytes(2**25)), upstream
     )
-    monkeypatch.setattr(archives, "SMALL", 2**20)
+    monkeypatch.setattr(zips, "SMALL", 2**20)
     refused(bomb, "more than 100 times; refused")
-    monkeypatch.setattr(archives, "MAX_BYTES", 2**20)
+    monkeypatch.setattr(zips, "MAX_BYTES", 2**20)
     refused(bomb, "too large")
-    monkeypatch.setattr(archives, "MAX_MEMBERS", 3)
+    monkeypatch.setattr(zips, "MAX_MEMBERS", 3)
     refused(archive(tmp_path / "y", lambda z: None, upstream), "too large")
 
 

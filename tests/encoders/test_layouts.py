@@ -233,8 +233,8 @@ def test_truncated_weights(copy: Copy, state: State, form: str, share: float) ->
     else:
         torch.save(state, path, _use_new_zipfile_serialization=form == "zip")
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    one_line(lambda: open_encoder(folder).load(), "not readable|corrupt or truncated")
-    one_line(lambda: open_encoder(path).load(), "not readable|corrupt or truncated")
+    one_line(lambda: open_encoder(folder).load(), "not readable|corrupt or|cut short|damaged")
+    one_line(lambda: open_encoder(path).load(), "not readable|corrupt or|cut short|damaged")
 
 
 def test_missing_files(copy: Copy) -> None:
@@ -293,9 +293,9 @@ def test_places_without_a_checkpoint(tmp_path: Path, upstream: Path) -> None:
     for data, text in (
         (b"", "neither torch weights"),
         (b"hello world, no weights here", "neither torch weights"),
-        (b"\x80\x02.", "not readable as torch weights"),
+        (b"\x80\x02.", "not readable as weights"),
         (b"PK\x03\x04", "corrupt or truncated zip file"),
-        (b"\x09" + bytes(7) + b"{", "not readable as safetensors|damaged"),
+        (b"\x09" + bytes(7) + b"{", "not readable as weights|damaged"),
     ):
         (tmp_path / "file").write_bytes(data)
         one_line(
@@ -334,7 +334,7 @@ def test_hostile_weights_run_nothing(copy: Copy, tmp_path: Path, legacy: bool) -
         folder / "pytorch_model.bin",
         _use_new_zipfile_serialization=not legacy,
     )
-    one_line(lambda: open_encoder(folder).load(), "it holds more than tensors")
+    one_line(lambda: open_encoder(folder).load(), "which is not read")
     assert not mark.exists()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 
 from anisotropy.collection import Document, Query
 from anisotropy.encoders import Encoder, open_encoder, open_tokenizer
-from anisotropy.encoders.safe_pickle import RestrictedUnpickler
+from anisotropy.untrusted.arrays import open_pickled
 
 pytestmark = pytest.mark.oracle
 
@@ -54,25 +54,6 @@ def embedding_cache(path: Path) -> tuple[list[list[int]], list[list[int]]]:
     return ids, padding
 
 
-def array_globals() -> dict[tuple[str, str], Callable[..., Any]]:
-    def reconstruct(kind: Any, shape: Any, code: Any) -> Any:
-        assert kind is np.ndarray
-        return np.ndarray.__new__(np.ndarray, shape, code)
-
-    found: dict[tuple[str, str], Callable[..., Any]] = {
-        ("numpy", "ndarray"): np.ndarray,
-        ("numpy", "dtype"): np.dtype,
-    }
-    for module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-        found[module, "_reconstruct"] = reconstruct
-    return found
-
-
-def unpickled(path: Path) -> Any:
-    with path.open("rb") as file:
-        return RestrictedUnpickler(file, array_globals()).load()
-
-
 def read_documents(raw: Path) -> dict[int, Document]:
     name = {"doc": "msmarco-docs.tsv", "passage": "collection.tsv", "custom": "docs.tsv"}[raw.name]
     found = {}
@@ -110,7 +91,7 @@ def query_sets(folder: Path, kind: str) -> Iterator[tuple[Path, dict[int, int]]]
         own += sorted(folder.glob(f"{path.name.removesuffix('-query')}_qid2offset.pickle"))
         named = QUERY_MAPS.get((kind, path.name))
         source = own[0] if own else folder.parent / f"{named}_qid2offset.pickle"
-        yield path, unpickled(source)
+        yield path, open_pickled(source)
 
 
 def report(name: str, got: np.ndarray, wanted: np.ndarray, tolerance: float) -> None:
@@ -142,7 +123,7 @@ def test_every_roberta_cache(oracle: Path, name: str) -> None:
     }
     encoder = open_encoder(oracle / "checkpoints" / "roberta", recipe=recipe, overrides=overrides)
     pad = encoder.recipe.pad_token_id
-    offsets = unpickled(folder / "pid2offset.pickle")
+    offsets = open_pickled(folder / "pid2offset.pickle")
     documents = in_order(offsets, read_documents(raw))
     ids, padding = embedding_cache(folder / "passages")
     assert encoder.tokenize("documents", documents) == ids
@@ -228,7 +209,7 @@ def test_both_readings_of_the_checkpoint_without_its_arguments(
 def ranks(folder: Path, name: str, kind: str) -> np.ndarray:
     paths = sorted(folder.glob(f"{name}_20__{kind}_p__data_obj_*"))
     assert len(paths) == 2
-    parts = [np.load(p) if p.suffix == ".npy" else unpickled(p) for p in paths]
+    parts = [np.load(p) if p.suffix == ".npy" else open_pickled(p) for p in paths]
     return np.concatenate(parts)
 
 

@@ -1,0 +1,1 @@
+"""Embeddings that other programs wrote, opened as spaces without encoding."""

@@ -1,0 +1,98 @@
+"""Files with an id a row, in the many forms in which they lie beside vectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from anisotropy.errors import InputError
+from anisotropy.untrusted.arrays import open_npy
+from anisotropy.untrusted.paths import check_file
+from anisotropy.untrusted.texts import read_json
+
+_LARGEST = 8 * 2**30
+
+
+def read_ids(path: Path) -> tuple[list[str], list[str] | None]:
+    """Ids in row order, and their texts where the file has them.
+
+    Parameters
+    ----------
+    path
+        ``.npy`` (one dimension, numbers or text), ``.json`` (a list), ``.tsv`` (id, tab, text),
+        or a file with one id a line.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or a line has not the form; the message names file and line.
+    """
+    if path.suffix == ".npy":
+        return _from_array(path), None
+    if path.suffix == ".json":
+        return as_ids(read_json(path), path), None
+    lines = read_id_lines(path)
+    if path.suffix != ".tsv":
+        return lines, None
+    pairs = [line.split("\t", 1) for line in lines]
+    texts = [pair[1] for pair in pairs if len(pair) == 2]
+    return [pair[0] for pair in pairs], texts if len(texts) == len(pairs) else None
+
+
+def read_id_lines(path: Path) -> list[str]:
+    """Lines of a UTF-8 file without their ends, blank ones included: a line a row.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or is not UTF-8.
+    """
+    size = check_file(path)
+    if size > _LARGEST:
+        raise InputError(f"{path}: {size} bytes; allowed for a file of ids: {_LARGEST}")
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise InputError(f"{path}, line {line}: not UTF-8") from None
+    lines = text.split("\n")
+    if lines and not lines[-1]:
+        lines.pop()
+    return [line.removesuffix("\r") for line in lines]
+
+
+def _from_array(path: Path) -> list[str]:
+    array = open_npy(path)
+    if array.ndim != 1 or array.dtype.kind not in "iuUS":
+        raise InputError(
+            f"{path}: {array.dtype} of shape {array.shape}; needed: one id a row, numbers or text"
+        )
+    return array_ids(array)
+
+
+def array_ids(array: Any) -> list[str]:
+    """Ids in a one-dimensional array of whole numbers or text, as text."""
+    if array.dtype.kind == "S":
+        return [value.decode("utf-8", "replace") for value in array.tolist()]
+    return [str(value) for value in array.tolist()]
+
+
+def as_ids(values: Any, path: Path) -> list[str]:
+    """Ids in a list of texts and whole numbers.
+
+    Raises
+    ------
+    InputError
+        If it is no list, or holds anything else; the message names the row.
+    """
+    if not isinstance(values, list | tuple):
+        raise InputError(f"{path}: ids are a {type(values).__name__}; needed: a list")
+    for row, value in enumerate(values):
+        if type(value) not in (str, int):
+            raise InputError(
+                f"{path}: id of row {row} is a {type(value).__name__}; needed: text or a whole "
+                "number"
+            )
+    return [str(value) for value in values]

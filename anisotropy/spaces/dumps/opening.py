@@ -1,0 +1,222 @@
+"""From the files of a dump to its space: which layout, which side, which judgments."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from anisotropy.errors import EmbeddingsError, InputError, told_as
+from anisotropy.spaces.dumps.base import DumpOptions, Judged, Vectors, check_ids, space_of
+from anisotropy.spaces.dumps.ids import read_ids
+from anisotropy.spaces.rows import as_rows
+from anisotropy.spaces.space import EmbeddingSpace
+
+if TYPE_CHECKING:
+    from anisotropy.collection import Collection
+
+#: Modules of this package, the most particular first; each has ``find(path)`` and
+#: ``read(path, options)``.
+LAYOUTS: tuple[str, ...] = ()
+#: What a file of a side is called, in a folder that holds both.
+_NAMES = {
+    "queries": re.compile(r"(queries|query|topics)(?![a-z])", re.IGNORECASE),
+    "documents": re.compile(r"(documents?|docs?|corpus|passages?)(?![a-z])", re.IGNORECASE),
+}
+
+
+class Layout(Protocol):
+    """A module that reads one layout."""
+
+    def find(self, path: Path) -> bool:
+        """Whether a file or folder has this layout, by its content."""
+
+    def read(self, path: Path, options: DumpOptions) -> Vectors:
+        """The vectors in it."""
+
+
+@cache
+def _layouts() -> list[Layout]:
+    return [
+        cast(Layout, importlib.import_module(f"anisotropy.spaces.dumps.{name}"))
+        for name in LAYOUTS
+    ]
+
+
+def layout_of(path: Path) -> Layout | None:
+    """The layout of a file or folder with the vectors of one side."""
+    return next((one for one in _layouts() if one.find(path)), None)
+
+
+def is_dump(path: Path) -> bool:
+    """Whether a path is a dump of vectors: of one side, or a folder that holds both."""
+    if not path.exists():
+        return False
+    return layout_of(path) is not None or bool(_sides_in(path))
+
+
+def _sides_in(folder: Path) -> dict[str, list[Path]]:
+    """Files and folders of vectors by the side that their names say; shards in numeric order."""
+    if not folder.is_dir():
+        return {}
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir(), key=_numeric):
+        side = side_of(path.name)
+        if side is not None and layout_of(path) is not None:
+            found.setdefault(side, []).append(path)
+    return found
+
+
+def side_of(name: str) -> str | None:
+    """``queries`` or ``documents`` where the beginning of a name says it."""
+    return next((side for side, pattern in _NAMES.items() if pattern.match(name)), None)
+
+
+def _numeric(path: Path) -> list[Any]:
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]
+
+
+def open_dump(
+    path: Path,
+    options: DumpOptions | None = None,
+    *,
+    collection: Collection | None = None,
+    label: str = "",
+) -> EmbeddingSpace:
+    """Open a dump as a space; nothing is encoded, and large files stay on disk.
+
+    Parameters
+    ----------
+    path
+        A file or folder of one of the layouts, or a folder with files of both sides, called
+        ``queries…`` and ``documents…`` (``corpus…``, ``passages…``).
+    options
+        What its files do not say.
+    collection
+        Where judgments and texts come from, by the ids of the dump.
+    label
+        Name in tables; default: of the file.
+
+    Raises
+    ------
+    EmbeddingsError
+        If it cannot be read, or ids and vectors do not fit; the message names the file.
+    CollectionError
+        If judgments cannot be read.
+    """
+    options = options or DumpOptions()
+    with told_as(EmbeddingsError):
+        queries, documents = _sides(path, options)
+    judged = Judged(_judgments(options, collection))
+    about: dict[str, Any] = {}
+    if collection is not None:
+        about = {
+            "collection": collection if documents is not None else None,
+            "collection_info": {
+                "name": collection.name,
+                "note": collection.note,
+                "split": collection.split,
+            },
+        }
+        queries = _with_texts(queries, collection)
+    return space_of(
+        queries, documents, label=label or path.stem, judged=judged, options=options, **about
+    )
+
+
+def _sides(path: Path, options: DumpOptions) -> tuple[Vectors | None, Vectors | None]:
+    inside = {} if layout_of(path) is not None else _sides_in(path)
+    if inside:
+        sides = {side: _joined(paths, options) for side, paths in inside.items()}
+    else:
+        sides = {side_of(path.name) or "documents": read_vectors(path, options)}
+    if options.queries is not None:
+        if "documents" not in sides:  # a name that says queries, used for documents
+            sides = {"documents": sides.pop("queries")}
+        sides["queries"] = read_vectors(options.queries, options)
+    given = {"documents": options.ids, "queries": options.query_ids}
+    if set(sides) == {"queries"} and options.query_ids is None:
+        given["queries"] = options.ids
+    found = {side: _with_ids(vectors, given[side]) for side, vectors in sides.items()}
+    return found.get("queries"), found.get("documents")
+
+
+def read_vectors(path: Path, options: DumpOptions) -> Vectors:
+    """Vectors of one side from a file or folder of any layout.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it cannot be read.
+    """
+    layout = layout_of(path)
+    if layout is None:
+        state = "no vectors of a known layout" if path.exists() else "no such file or folder"
+        raise InputError(f"{path}: {state}; docs/dumps.md lists what is read")
+    return layout.read(path, options)
+
+
+def _joined(paths: Sequence[Path], options: DumpOptions) -> Vectors:
+    """One side from its shards."""
+    parts = [read_vectors(path, options) for path in paths]
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+    for path, part in zip(paths, parts, strict=True):
+        same = (part.layout, part.rows.shape[1:], part.rows.dtype)
+        if same != (first.layout, first.rows.shape[1:], first.rows.dtype):
+            raise InputError(
+                f"{path}: {part.layout}, {part.rows.shape[1]} dimensions, {part.rows.dtype}; "
+                f"{paths[0].name} has {first.layout}, {first.rows.shape[1]}, {first.rows.dtype}: "
+                "shards of one side must agree"
+            )
+    stated = [part.ids is not None for part in parts]
+    if any(stated) and not all(stated):
+        path = paths[stated.index(False)]
+        raise InputError(f"{path}: has no ids, though other shards of its side have")
+    return Vectors(
+        str(paths[0].parent),
+        as_rows([part.rows for part in parts]),
+        _concatenated([part.ids for part in parts]),
+        _concatenated([part.texts for part in parts]),
+        first.similarity,
+        layout=first.layout,
+        warnings=tuple(line for part in parts for line in part.warnings),
+    )
+
+
+def _concatenated(lists: Sequence[list[str] | None]) -> list[str] | None:
+    known = [one for one in lists if one is not None]
+    return [item for one in known for item in one] if len(known) == len(lists) else None
+
+
+def _with_ids(vectors: Vectors, path: Path | None) -> Vectors:
+    if path is None:
+        return vectors
+    ids, texts = read_ids(path)
+    check_ids(ids, len(vectors.rows), str(path))
+    return dataclasses.replace(vectors, ids=ids, texts=texts or vectors.texts)
+
+
+def _judgments(
+    options: DumpOptions, collection: Collection | None
+) -> Mapping[str, Mapping[str, int]]:
+    from anisotropy.collection.judgments import read_judgments
+
+    if options.qrels is not None:
+        return read_judgments(options.qrels).qrels
+    return collection.qrels() if collection is not None else {}
+
+
+def _with_texts(queries: Vectors | None, collection: Collection) -> Vectors | None:
+    """Query texts of the collection, where it knows every query of the dump."""
+    if queries is None or queries.texts is not None or queries.ids is None:
+        return queries
+    known = {query.query_id: query.text for query in collection.queries()}
+    if not all(name in known for name in queries.ids):
+        return queries
+    return dataclasses.replace(queries, texts=[known[name] for name in queries.ids])

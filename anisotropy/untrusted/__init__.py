@@ -1,0 +1,1 @@
+"""Files from elsewhere: read without executing anything, sizes checked before memory is taken."""
