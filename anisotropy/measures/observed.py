@@ -151,7 +151,7 @@ class MeasuredNegatives:
 
 
 def measure_negatives(
-    label: str, observed: Sequence[ObservedNegatives], *, seed: int = 0, headline: bool = False
+    label: str, observed: Sequence[ObservedNegatives], *, seed: int = 0
 ) -> MeasuredNegatives:
     """Rows and curves of observed distributions.
 
@@ -163,8 +163,11 @@ def measure_negatives(
         One a role.
     seed
         Of the simulated nulls.
-    headline
-        Whether the divergence from evenness opens the report: where nothing else is there.
+
+    Returns
+    -------
+    MeasuredNegatives
+        The divergence from evenness opens the report.
     """
     found = MeasuredNegatives()
     for one in observed:
@@ -178,7 +181,7 @@ def measure_negatives(
                 Measurement(
                     label, one.role, "negatives", one.identity(name), ON, row["value"],
                     n=len(one.ids), null_mean=row["null_mean"], null_sd=row["null_sd"],
-                    null_p=row["null_p"], headline=headline and name == "kl",
+                    null_p=row["null_p"], headline=name == "kl",
                 )
             )  # fmt: skip
         found.curves += _curves(label, one)

@@ -352,7 +352,7 @@ def _negatives(facts: RankedFacts, measure: Measure) -> Estimate:
         raise Impossible("a run does not say the temperature; use law=softmax_standardized")
     if law != "uniform" and facts.run.scores is None:
         raise Impossible("the run has ranks and no scores")
-    return estimate_negatives(facts, found, _law(measure), measure)
+    return estimate_negatives(facts, found, _law(measure), measure, facts.decisive)
 
 
 def _law(measure: Measure) -> Law:

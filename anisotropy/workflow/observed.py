@@ -90,7 +90,7 @@ def analyze_negatives(
     for label, path in sources.items():
         tell(say, f"counting {label}")
         observed = _observed(path, None, offsets)
-        measured.append(measure_negatives(label, observed, seed=options.seed, headline=True))
+        measured.append(measure_negatives(label, observed, seed=options.seed))
         about.append({"label": label, **_entry(observed)})
         warnings += [_items_text(one) for one in observed if offsets is None]
     results = gather_measured(measured, about, options, config)

@@ -72,7 +72,9 @@ def negative_probability(facts: Facts, measure: Measure, side: str, on: str) -> 
     return estimate_negatives(facts.mining, found, law_of(facts.mining, measure), measure)
 
 
-def estimate_negatives(pool: Pool, found: Mined, law: Law, measure: Measure) -> Estimate:
+def estimate_negatives(
+    pool: Pool, found: Mined, law: Law, measure: Measure, decisive: int | None = None
+) -> Estimate:
     """Statistic of the probabilities that lists give their items.
 
     Parameters
@@ -83,6 +85,8 @@ def estimate_negatives(pool: Pool, found: Mined, law: Law, measure: Measure) -> 
         The lists, and how anchors draw from them.
     measure
         Names the statistic, role, center and whether items are kept.
+    decisive
+        Depth that decides; default: that for a pool of so many items.
 
     Raises
     ------
@@ -113,7 +117,7 @@ def estimate_negatives(pool: Pool, found: Mined, law: Law, measure: Measure) -> 
         null_mean=mean,
         null_sd=sd,
         null_p=null_p,
-        notes=_notes(found, measure),
+        notes=_notes(found, measure, decisive or depth_for(found.n)),
     )
 
 
@@ -130,13 +134,12 @@ def _estimate(
     return OF_ENTROPY[name](most, found.n), "corrected"
 
 
-def _notes(found: Mined, measure: Measure) -> tuple[str, ...]:
+def _notes(found: Mined, measure: Measure, decisive: int) -> tuple[str, ...]:
     """One line a role where k is too large a part of the pool."""
     k, role = measure.whole("k"), measure.word("role")
     share = k / found.n
     if measure.word("center") != "none" or share <= LARGEST_SHARE:
         return ()
-    decisive = depth_for(found.n)
     return (
         f"negative sampling, role={role}, k={k}: k is {share:.1%} of the pool of {found.n} and "
         f"saturates it (largest Gini {largest('gini', found.n, k):.3f}, KL "
