@@ -16,8 +16,10 @@ _PUBLIC = {
     "EmbeddingSpace": "anisotropy.spaces",
     "Results": "anisotropy.results",
     "analyze": "anisotropy.api",
+    "analyze_runs": "anisotropy.api",
     "collection": "anisotropy.collection",
     "compare": "anisotropy.api",
+    "compare_runs": "anisotropy.api",
     "encoders": "anisotropy.encoders",
     "errors": "anisotropy.errors",
     "explore": "anisotropy.api",
@@ -29,6 +31,7 @@ _PUBLIC = {
     "open_collection": "anisotropy.collection",
     "plots": "anisotropy.plots",
     "project": "anisotropy.api",
+    "read_run": "anisotropy.collection.runs",
     "reproduce": "anisotropy.reproduction",
     "training": "anisotropy.training",
     "transform": "anisotropy.transforms",
@@ -41,8 +44,10 @@ __all__ = [
     "Results",
     "__version__",
     "analyze",
+    "analyze_runs",
     "collection",
     "compare",
+    "compare_runs",
     "encoders",
     "errors",
     "explore",
@@ -54,6 +59,7 @@ __all__ = [
     "open_collection",
     "plots",
     "project",
+    "read_run",
     "reproduce",
     "training",
     "transform",
@@ -70,8 +76,18 @@ if TYPE_CHECKING:
         training,
         transforms,
     )
-    from anisotropy.api import analyze, compare, explore, negative_probability, open, project
+    from anisotropy.api import (
+        analyze,
+        analyze_runs,
+        compare,
+        compare_runs,
+        explore,
+        negative_probability,
+        open,
+        project,
+    )
     from anisotropy.collection import open_collection
+    from anisotropy.collection.runs import read_run
     from anisotropy.errors import AnisotropyError
     from anisotropy.measures import observed_negatives
     from anisotropy.reproduction import reproduce

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 RUN, NEGATIVES = "run", "negatives"
 _WORDS = {RUN: "a run", NEGATIVES: "a file of negatives"}
-_SUFFIXES = (".gz", ".trec", ".run", ".res", ".tsv", ".txt")
 #: Options that say something of embeddings, with the value that says nothing.
 _OF_EMBEDDINGS: dict[str, Any] = {
     **{name: value for name, value in ENCODER_DEFAULTS.items() if value is None},
@@ -70,17 +69,10 @@ def check_options(options: Mapping[str, Any], kind: str | None) -> None:
             raise UsageError(f"{option}: is for {what}; what is given here is {is_what}")
 
 
-def label_of(source: str | Path) -> str:
-    """Name of the file without what only says how it is written."""
-    name = Path(str(source).rstrip("/")).name
-    while (suffix := Path(name).suffix) in _SUFFIXES and suffix:
-        name = name.removesuffix(suffix)
-    return name
-
-
 def analyze(options: dict[str, Any], sources: Sequence[str], kind: str) -> tuple[Results, str]:
     """Measure runs or files of negatives; the results, and the name of their folder."""
     from anisotropy.cli import jobs
+    from anisotropy.collection.runs import label_of
     from anisotropy.opening import distinct_labels
     from anisotropy.workflow import observed, ranking
 
@@ -105,6 +97,7 @@ def analyze(options: dict[str, Any], sources: Sequence[str], kind: str) -> tuple
 def compare(options: dict[str, Any], sources: Mapping[str, Sequence[str]]) -> Results:
     """Compare runs of two sides."""
     from anisotropy.cli import jobs
+    from anisotropy.collection.runs import label_of
     from anisotropy.opening import distinct_labels, side_names
     from anisotropy.workflow import ranking
 
@@ -153,6 +146,7 @@ def _sets(sources: Sequence[str], say: Any) -> dict[str, Path]:
         negatives_file,
         set_file,
     )
+    from anisotropy.collection.runs import label_of
     from anisotropy.opening import distinct_labels
     from anisotropy.workflow.job import tell
 

@@ -24,8 +24,11 @@ from anisotropy.files import fingerprint, sha256_file
 
 ORDERS = ("scores", "ranks")
 TREC, MSMARCO = "TREC (query, Q0, document, rank, score, tag)", "MS MARCO (query, document, rank)"
+_SUFFIXES = (".gz", ".trec", ".run", ".res", ".tsv", ".txt")
 _LARGEST_RANK = 2**31 - 1
-_LARGEST_SCORE = float(np.finfo(np.float32).max)
+_LARGEST_SCORE = 3.4028236e38
+#: What faiss gives where it is asked for more than there is; upstream writes it with the last id.
+_FILLER = -3.402823e38
 #: Files of negatives hold three columns as well: their names say what they are.
 _NO_RUNS = ("ann_training_data_", "ann_grouped_training_data_", "ann_ndcg_")
 
@@ -109,6 +112,14 @@ def is_run(path: str | Path) -> bool:
     return columns != 3 or found[0][2] in (0, 1)
 
 
+def label_of(source: str | Path) -> str:
+    """Name of a file without what only says how it is written."""
+    name = Path(str(source).rstrip("/")).name
+    while (suffix := Path(name).suffix) in _SUFFIXES:
+        name = name.removesuffix(suffix)
+    return name
+
+
 def read_run(path: str | Path, order: str = "scores") -> Run:
     """Read a TREC run, or one of MS MARCO (query, document, rank), plain or gzip.
 
@@ -131,7 +142,7 @@ def read_run(path: str | Path, order: str = "scores") -> Run:
     path = Path(path)
     queries: dict[str, int] = {}
     documents: dict[str, int] = {}
-    columns, entries = _read(path, queries, documents)
+    columns, fillers, entries = _read(path, queries, documents)
     names = list(documents)
     scored = columns != 3
     chosen = order if scored else "ranks"
@@ -139,7 +150,10 @@ def read_run(path: str | Path, order: str = "scores") -> Run:
     by_score = _by_score(entries, names) if scored else by_rank
     placed = by_score if chosen == "scores" else by_rank
     kept, repeated = _first_of_each(entries, placed, len(names))
-    found = [*_repeats(path.name, entries, repeated, list(queries), names)]
+    found = [
+        *_fillers(path.name, fillers),
+        *_repeats(path.name, entries, repeated, list(queries), names),
+    ]
     if scored:
         found += _disagreement(path.name, entries, by_rank, by_score, list(queries), chosen)
     entries = _Entries(*(column[kept] for column in entries))
@@ -159,8 +173,10 @@ def _fields(text: str) -> list[str]:
     return parts if len(parts) <= 6 else parts[:6]
 
 
-def _read(path: Path, queries: dict[str, int], documents: dict[str, int]) -> tuple[int, _Entries]:
-    columns = 0
+def _read(
+    path: Path, queries: dict[str, int], documents: dict[str, int]
+) -> tuple[int, int, _Entries]:
+    columns = fillers = 0
     found = [array(kind) for kind in "qqqdq"]
     for line in read_lines(path):
         try:
@@ -168,6 +184,9 @@ def _read(path: Path, queries: dict[str, int], documents: dict[str, int]) -> tup
             query, document, rank, score = _entry(line, columns)
         except BadLine as problem:
             raise broken(path, line.number, problem) from None
+        if score <= _FILLER:
+            fillers += 1
+            continue
         row = (
             queries.setdefault(query, len(queries)),
             documents.setdefault(document, len(documents)),
@@ -179,7 +198,7 @@ def _read(path: Path, queries: dict[str, int], documents: dict[str, int]) -> tup
             column.append(value)  # type: ignore[arg-type]
     if not queries:
         raise CollectionError(f"{path}: no lines in it; needed: a run, {TREC} or {MSMARCO}")
-    return columns, _Entries(*map(np.array, found))
+    return columns, fillers, _Entries(*map(np.array, found))
 
 
 def _entry(line: Line, columns: int) -> tuple[str, str, int, float]:
@@ -230,6 +249,14 @@ def _first_of_each(
     first = np.zeros(len(pair), dtype=bool)
     first[np.unique(pair, return_index=True)[1]] = True
     return order[first], order[~first]
+
+
+def _fillers(name: str, count: int) -> Iterator[str]:
+    if count:
+        yield (
+            f"{name}: {count} lines have the lowest number there is as their score, as a search "
+            "writes it where it was asked for more than there was; left out"
+        )
 
 
 def _repeats(

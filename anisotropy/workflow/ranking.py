@@ -168,6 +168,7 @@ def _measure(
     judgments = [
         judged_for(run, judged.qrels, dual=judged.dual, where=judged.name) for run in runs.values()
     ]
+    _check_level(judged, options.relevance_level)
     items = _items(runs, judgments, judged)
     common = min(run.depth for run in runs.values())
     chosen = list(options.measures) if options.measures is not None else None
@@ -180,6 +181,16 @@ def _measure(
         )  # fmt: skip
         found.append(measure_run(facts, chosen))
     return found
+
+
+def _check_level(judged: Judged, level: int) -> None:
+    """Without a positive a run says nothing at all."""
+    highest = max((max(own.values()) for own in judged.qrels.values() if own), default=0)
+    if highest < level:
+        raise UsageError(
+            f"{judged.name}: no judgment of grade {level} or above (highest: {highest}); "
+            "--relevance-level says what is relevant"
+        )
 
 
 def _items(
