@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from anisotropy.errors import InputError, UsageError
+from anisotropy.errors import UsageError
+from anisotropy.untrusted.texts import read_json as read_json
 
 CACHE_VARIABLE = "ANISOTROPY_CACHE"
 
@@ -63,24 +64,6 @@ def write_json(path: Path, value: Any) -> None:
 def dump_json(value: Any, indent: int | None = None) -> str:
     """JSON text of `value` with NumPy scalars, arrays and paths made plain."""
     return json.dumps(_plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read or is not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not readable as JSON ({_first_line(error)})") from None
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _plain(value: Any) -> Any:

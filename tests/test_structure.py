@@ -16,8 +16,8 @@ PACKAGE = Path(anisotropy.__file__).parent
 #: A room imports, at the top of its modules, only from rooms above its own.
 ORDER = (
     "errors",
-    "files",
     "untrusted",
+    "files",
     "progress",
     "records",
     "results",
