@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from anisotropy.collection.lines import BadLine, Line, broken, read_lines
 from anisotropy.errors import CollectionError
-from anisotropy.files import read_json
+from anisotropy.untrusted.texts import read_json
 
 Name = int | str
 DATA, GROUPED, MARK = "ann_training_data_", "ann_grouped_training_data_", "ann_ndcg_"
@@ -26,6 +26,7 @@ PARTS = ("pos_q_group", "pos_d_group", "neg_D_group", "neg_Q_group")
 #: Embeddings beside the sets: the folder is a dump first.
 _DUMP = "*__emb_p__*"
 _COLUMN = {"documents": 2, "queries": 3}
+_LARGEST_MARK = 2**20
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
@@ -95,7 +96,7 @@ def read_mark(folder: Path, number: int) -> dict[str, Any]:
     CollectionError, InputError
         If it is no table in JSON.
     """
-    values = read_json(folder / f"{MARK}{number}")
+    values = read_json(folder / f"{MARK}{number}", _LARGEST_MARK)
     if not isinstance(values, dict):
         raise CollectionError(f"{folder / f'{MARK}{number}'}: needed: a table")
     return values

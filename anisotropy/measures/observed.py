@@ -17,7 +17,6 @@ import numpy as np
 from anisotropy.collection.lines import broken, shown
 from anisotropy.collection.negative_files import OFFSETS, drawn_lines, negatives_file
 from anisotropy.errors import CollectionError, InputError, UsageError, one_of
-from anisotropy.files import read_json
 from anisotropy.measures.base import make
 from anisotropy.measures.blind_draws import blind_lists
 from anisotropy.measures.mining import ANCHORS, ROLES
@@ -27,6 +26,7 @@ from anisotropy.results import Curve, Measurement, Withheld
 from anisotropy.statistics import null_z, simulated_null
 from anisotropy.untrusted.arrays import open_npy
 from anisotropy.untrusted.pickles import load
+from anisotropy.untrusted.texts import read_json
 
 if TYPE_CHECKING:
     import pandas as pd
