@@ -23,6 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "out": None,
     **RECIPE_DEFAULTS,
     **DUMP_DEFAULTS,
+    "split": None,
 }
 
 
@@ -37,6 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="Y", help="new folder (npz: new file)")
     add_recipe_options(parser)
     add_dump_options(parser)
+    parser.add_argument("--split", metavar="S", help="queries of an upstream dump (default: dev)")
     add_common_options(parser)
 
 
