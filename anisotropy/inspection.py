@@ -1,4 +1,4 @@
-"""What a thing is: a checkpoint, a store, a results folder or a collection. Encodes nothing."""
+"""What a thing is: a checkpoint, a store, a dump, a results folder or a collection."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 
 from anisotropy.errors import AnisotropyError, CheckpointError, CollectionError
 from anisotropy.opening import EncoderOptions
+from anisotropy.spaces.dumps import upstream
 from anisotropy.spaces.store import is_store, open_store, read_manifest
 
 
 def describe(
     thing: str | Path, *, encoder: EncoderOptions | None = None, verify: bool = False
 ) -> dict[str, Any]:
-    """Describe a checkpoint, store or collection.
+    """Describe a checkpoint, store, dump of ANCE or DANCE, or collection; encodes nothing.
 
     Parameters
     ----------
@@ -38,6 +39,8 @@ def describe(
     path = Path(thing)
     if path.is_dir() and is_store(path):
         return _store(path, verify)
+    if upstream.find(path):
+        return {"kind": "dump", **upstream.describe(path)}
     try:
         return {"kind": "collection", **_collection(thing)}
     except CollectionError as no_collection:
