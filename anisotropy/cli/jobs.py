@@ -138,7 +138,7 @@ def dump_options(options: Mapping[str, Any], side: str | None = None) -> DumpOpt
         offsets=path("offsets"),
         scale=_of_side(options, "scale", side),
         field=_of_side(options, "field", side),
-        split=options["split"],
+        split=options.get("split"),
     )
 
 

@@ -21,6 +21,7 @@ from anisotropy.encoders.folders import step_in
 from anisotropy.encoders.layouts import CheckpointFiles
 from anisotropy.encoders.recipe import Recipe
 from anisotropy.encoders.texts import valid_text
+from anisotropy.encoders.token_lists import given_tokens, have_tokens
 from anisotropy.encoders.wordpiece import WordPieceTokenizer
 from anisotropy.errors import CheckpointError
 from anisotropy.files import fingerprint, sha256_file
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 class DprEncoder(Encoder):
     """DPR bi-encoders: a model for questions, a model for contexts."""
+
+    takes_tokens = True
 
     def __init__(
         self,
@@ -104,6 +107,9 @@ class DprEncoder(Encoder):
         """Token ids of each item, special tokens included, cut to the recipe's length."""
         recipe = self.recipe
         limit = recipe.max_length(side)
+        if have_tokens(items):
+            frame = self.tokenizer.frame
+            return given_tokens(items, frame, limit, pairs=side == "documents")
         if side == "queries" or "title" not in recipe.fields:
             return self.tokenizer.encode(self.texts(side, items), limit, recipe.lowercase)
         titles = [recipe.document_prompt + valid_text(item.title) for item in items]  # type: ignore[union-attr]

@@ -52,6 +52,11 @@ class WordPieceTokenizer:
         return cls(pieces, str(path))
 
     @property
+    def frame(self) -> tuple[int, int]:
+        """Ids of ``[CLS]`` and ``[SEP]``, with which every text begins and ends."""
+        return self.vocabulary["[CLS]"], self.vocabulary["[SEP]"]
+
+    @property
     def size(self) -> int:
         """One more than the largest id."""
         return max(self.vocabulary.values()) + 1
