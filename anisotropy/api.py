@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
@@ -49,6 +50,7 @@ def open(
     offsets: str | Path | None = None,
     scale: float | None = None,
     field: str | None = None,
+    verify: bool = False,
 ) -> EmbeddingSpace:
     """Open a store or a dump as it is; encode a checkpoint, or find its vectors in the cache.
 
@@ -77,11 +79,14 @@ def open(
         Of a dump, what its files do not say: vectors of the queries, ids in row order, judgments,
         upstream's maps from ids to offsets, the scale of int8 values, and the column, array or
         key that holds the vectors. How vectors are compared: ``overrides={"similarity": "dot"}``.
+    verify
+        Compare every checksum of a store; of the cache, what is damaged is encoded again.
 
     Returns
     -------
     EmbeddingSpace
-        Vectors stay on disk, memory-mapped. In a notebook a bar shows how far encoding is.
+        Vectors stay on disk, memory-mapped. In a notebook a bar shows how far encoding is. What
+        another process is encoding is waited for, with a warning.
 
     Raises
     ------
@@ -96,18 +101,24 @@ def open(
         _collection_for(source, data, split),
         encoder=options,
         encode=EncodeOptions(documents=documents),
-        dump=_dump_options(queries, ids, query_ids, qrels, offsets, scale=scale, field=field),
+        dump=_dump_options(
+            queries, ids, query_ids, qrels, offsets, scale=scale, field=field, split=split
+        ),
         label=label,
         progress=notebook_bars(),
+        tell=notebook_lines() or warnings.warn,
+        verify=verify,
     )
 
 
 def _dump_options(
-    *files: str | Path | None, scale: float | None, field: str | None
+    *files: str | Path | None, scale: float | None, field: str | None, split: str | None
 ) -> DumpOptions:
     """Options about a dump; `files` are its queries, ids, query_ids, qrels and offsets."""
     queries, ids, query_ids, qrels, offsets = (f if f is None else Path(f) for f in files)
-    return DumpOptions(queries, ids, query_ids, qrels, offsets, scale=scale, field=field)
+    return DumpOptions(
+        queries, ids, query_ids, qrels, offsets, scale=scale, field=field, split=split
+    )
 
 
 def _collection_for(
@@ -136,6 +147,8 @@ def convert(
     offsets: str | Path | None = None,
     scale: float | None = None,
     field: str | None = None,
+    split: str | None = None,
+    verify: bool = False,
 ) -> Conversion:
     """Write a checkpoint, or embeddings, in another layout, whole or not at all.
 
@@ -148,8 +161,12 @@ def convert(
         ``npz`` for embeddings.
     out
         New folder (``npz``: new file).
-    recipe, tokenizer, backbone, overrides, queries, ids, query_ids, qrels, offsets, scale, field
-        As for :func:`open`.
+    recipe, tokenizer, backbone, overrides
+        How a checkpoint is read, as for :func:`open`.
+    queries, ids, query_ids, qrels, offsets, scale, field, split
+        What the files of a dump do not say, as for :func:`open`.
+    verify
+        Check every checksum of a store.
 
     Returns
     -------
@@ -164,8 +181,10 @@ def convert(
     from anisotropy import conversion
 
     options = EncoderOptions(recipe, tokenizer, backbone, dict(overrides or {}))
-    dump = _dump_options(queries, ids, query_ids, qrels, offsets, scale=scale, field=field)
-    return conversion.convert(source, to, out, encoder=options, dump=dump)
+    dump = _dump_options(
+        queries, ids, query_ids, qrels, offsets, scale=scale, field=field, split=split
+    )
+    return conversion.convert(source, to, out, encoder=options, dump=dump, verify=verify)
 
 
 def compare(

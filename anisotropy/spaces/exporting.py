@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from anisotropy.errors import EmbeddingsError, UsageError, one_of
+from anisotropy.errors import EmbeddingsError, StoreError, UsageError, one_of
 from anisotropy.files import check_new, dump_json, new_file, new_folder, write_text
 from anisotropy.spaces.space import EmbeddingSpace, Qrels
 from anisotropy.spaces.store import save_space
@@ -93,7 +93,7 @@ def convert_space(space: EmbeddingSpace, layout: str, target: str | Path) -> tup
         _write_npz(space, target)
     else:
         write: Callable[[EmbeddingSpace, Path], None] = (
-            save_space if layout == "store" else _write_parquet
+            _write_store if layout == "store" else _write_parquet
         )
         with new_folder(target) as folder:
             write(space, folder)
@@ -173,6 +173,15 @@ def _about(space: EmbeddingSpace) -> dict[str, Any]:
         "checkpoint": checkpoint,
         "collection": space.collection_info,
     }
+
+
+def _write_store(space: EmbeddingSpace, folder: Path) -> None:
+    try:
+        save_space(space, folder)
+    except StoreError as error:
+        if isinstance(error.__context__, OSError):  # here nothing is kept to go on with
+            raise error.__context__ from None
+        raise
 
 
 def _write_parquet(space: EmbeddingSpace, folder: Path) -> None:
