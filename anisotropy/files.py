@@ -20,12 +20,12 @@ from anisotropy.errors import AnisotropyError, InputError, UsageError
 from anisotropy.untrusted.texts import read_json as read_json
 
 CACHE_VARIABLE = "ANISOTROPY_CACHE"
-#: What the system says of a write that failed, which libraries quote in errors of their own.
-_FAILED_WRITES = [os.strerror(n) for n in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO)]
 #: Name of a file that `replacing` writes for another one.
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.[a-z0-9_]{8}", re.DOTALL)
 #: File systems that cannot sync a folder, which then need not be.
 _NO_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOTSUP}
+#: What the system says of a write that failed, which libraries quote in errors of their own.
+_FAILED_WRITES = [os.strerror(n) for n in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO)]
 
 
 def cache_directory() -> Path:
@@ -68,6 +68,32 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def intended_name(name: str) -> str | None:
+    """Name of the file for which `replacing` writes a temporary one; None for other names."""
+    found = _TEMPORARY.fullmatch(name)
+    return found["name"] if found else None
+
+
+def sync(path: Path) -> None:
+    """Wait until the content of a file is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the system can tell."""
+    if os.name == "nt":
+        return
+    try:
+        sync(path)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
 
 
 @contextlib.contextmanager
@@ -139,32 +165,6 @@ def _reason(error: Exception) -> str:
         return error.strerror
     known = [text for text in _FAILED_WRITES if text in str(error)]
     return known[0] if known else (str(error) or type(error).__name__).splitlines()[0]
-
-
-def intended_name(name: str) -> str | None:
-    """Name of the file for which `replacing` writes a temporary one; None for other names."""
-    found = _TEMPORARY.fullmatch(name)
-    return found["name"] if found else None
-
-
-def sync(path: Path) -> None:
-    """Wait until the content of a file is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def sync_folder(path: Path) -> None:
-    """Wait until the names in a folder are on the disk, where the system can tell."""
-    if os.name == "nt":
-        return
-    try:
-        sync(path)
-    except OSError as error:
-        if error.errno not in _NO_SYNC:
-            raise
 
 
 def _umask() -> int:

@@ -13,7 +13,6 @@ import torch
 
 from anisotropy.encoders.configuration import checked_config, read_table
 from anisotropy.encoders.encoder import Encoder
-from anisotropy.encoders.layouts import WEIGHTS
 from anisotropy.encoders.modules_recipe import module_kinds, route_table
 from anisotropy.encoders.recipe import Recipe, named_recipe
 from anisotropy.encoders.to_sentence_transformers import UNUSED_FILE, UNUSED_PLACES
@@ -23,6 +22,7 @@ from anisotropy.encoders.upstream_modules import BACKBONE, PLACES
 from anisotropy.encoders.weights import State, read_state_dict
 from anisotropy.errors import CheckpointError
 
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _BODY = ["Transformer", "Pooling", "Dense"]
 _ENDINGS = (["LayerNorm"], ["LayerNorm", "Normalize"], ["Router"])
 #: Texts on which other tokenizers differ from upstream's.
@@ -156,9 +156,9 @@ def _state(folder: Path, encoder: Encoder) -> State:
 
 
 def _weights(folder: Path) -> State:
-    path = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
+    path = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
     if path is None:
-        raise CheckpointError(f"{folder}: no weights ({' or '.join(WEIGHTS)})")
+        raise CheckpointError(f"{folder}: no weights ({' or '.join(_WEIGHTS)})")
     return read_state_dict(path)
 
 

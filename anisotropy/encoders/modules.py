@@ -297,7 +297,8 @@ def _tails(name: str) -> list[str]:
 
 def file_names(folder: Path) -> set[str]:
     """Names of the tensors in the weights files of a folder."""
-    from anisotropy.encoders.weights import read_state_dict
+    from anisotropy.encoders.keys import unwrapped
+    from anisotropy.encoders.weights import read_content
 
     names: set[str] = set()
     for path in folder.glob("*.safetensors"):
@@ -305,5 +306,5 @@ def file_names(folder: Path) -> set[str]:
             names |= set(read_safetensors(path)[0])
     if not names:
         for path in folder.glob("pytorch_model*.bin"):
-            names |= set(read_state_dict(path))
+            names |= set(unwrapped(read_content(path), str(path)))
     return {name.replace("gamma", "weight").replace("beta", "bias") for name in names}

@@ -6,6 +6,7 @@ reads, and in words in ``README.md``.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from typing import Any
 
 import torch
 
+from anisotropy.encoders.dpr_encoder import DprEncoder
 from anisotropy.encoders.encoder import Encoder, UpstreamEncoder
 from anisotropy.encoders.recipe import Recipe
 from anisotropy.encoders.weights import State
@@ -37,6 +39,16 @@ LOOSE = (
 )
 _POOLER = ("dense.weight", "dense.bias")
 _SETTINGS = "sentence_bert_config.json"
+_DPR_NOTES = (
+    "queries and documents have a model each: call encode_query and encode_document; plain "
+    "encode() is refused by the library unless it is told the task",
+    "fields of a document: the library gets one text; join them before (title, ' [SEP] ', text; "
+    "where there is no title the text begins with '[SEP] ')",
+    "what is too long is cut at its end; upstream cuts the longer of title and text, which is the "
+    "same unless the title takes more than half of the length",
+    "upstream takes one '?' off the end of a question; take it off before",
+    "a literal [PAD] in a text is masked by upstream and not by the library",
+)
 
 
 def write_sentence_transformers(encoder: Encoder, folder: Path) -> tuple[str, ...]:
@@ -61,6 +73,8 @@ def write_sentence_transformers(encoder: Encoder, folder: Path) -> tuple[str, ..
     """
     if isinstance(encoder, UpstreamEncoder):
         notes = _write_upstream(encoder, folder)
+    elif isinstance(encoder, DprEncoder):
+        notes = _write_dpr(encoder, folder)
     else:
         notes = _write_modules(encoder, folder)
     write_text(folder / "README.md", _readme(encoder, notes))
@@ -172,6 +186,25 @@ def _fields_note(recipe: Recipe) -> str:
     if recipe.max_document_characters:
         how += f", the first {recipe.max_document_characters} characters"
     return f"fields of a document: the library gets one text; join them before ({how})"
+
+
+def _write_dpr(encoder: DprEncoder, folder: Path) -> tuple[str, ...]:
+    from anisotropy.encoders.dpr_modules import dpr_modules
+    from anisotropy.encoders.modules import quiet
+
+    state, model = encoder.whole()
+    used = model.state_dict()
+    unused = {name: tensor for name, tensor in state.items() if name not in used}
+    with quiet():
+        whole = dpr_modules(model, encoder.tokenizer, encoder.recipe, unused)
+        whole.save(str(folder), create_model_card=False)
+    if not any(".pooler." in name for name in unused):
+        for settings in folder.rglob(_SETTINGS):
+            _say_no_pooler(settings.parent)
+    # tokenization and lower-casing are those of the modules' own tokenizers
+    own = dataclasses.replace(encoder.recipe, tokenization="tokenizer")
+    write_loose(folder, own, "drop_question_mark", "temperature")
+    return _DPR_NOTES
 
 
 def _write_modules(encoder: Encoder, folder: Path) -> tuple[str, ...]:

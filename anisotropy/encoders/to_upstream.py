@@ -18,6 +18,7 @@ from anisotropy.encoders.configuration import CONFIG_DEFAULTS, CONFIG_SIZES, rea
 from anisotropy.encoders.encoder import Encoder, UpstreamEncoder
 from anisotropy.encoders.recipe import Recipe
 from anisotropy.encoders.weights import State
+from anisotropy.errors import CheckpointError
 from anisotropy.files import write_json
 
 #: Output size that the ANCE and DANCE code gives its head, whatever the backbone.
@@ -72,6 +73,11 @@ def write_upstream(encoder: Encoder, folder: Path) -> tuple[str, ...]:
         state, model = encoder.whole()
         recipe, tokenizer, config = encoder.recipe, encoder.tokenizer, dict(model.config)
         given = read_table(encoder.files.config) if encoder.files.config else {}
+    elif encoder.files.layout == "dpr":
+        raise CheckpointError(
+            f"{encoder.files.origin}: a DPR bi-encoder, whose layout is another one; allowed: "
+            "sentence-transformers"
+        )
     else:
         from anisotropy.encoders.from_modules import upstream_parts
 

@@ -18,6 +18,7 @@ from anisotropy.encoders.library_tokenizer import fast_tokenizer
 from anisotropy.encoders.recipe import Recipe
 from anisotropy.encoders.tokenization import UpstreamTokenizer
 from anisotropy.encoders.upstream import FIRST_POSITION, UpstreamModel
+from anisotropy.encoders.weights import State
 from anisotropy.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -143,20 +144,35 @@ def _write_backbone(
     tokenizer: UpstreamTokenizer,
     pooler: Mapping[str, torch.Tensor] | None,
 ) -> None:
-    from transformers import BertConfig, BertModel
-
     state = {
         name.removeprefix(BACKBONE): tensor.detach().clone()
         for name, tensor in model.state_dict().items()
         if name.startswith(BACKBONE)
     }
-    state |= {f"pooler.{name}": tensor.clone() for name, tensor in (pooler or {}).items()}
+    state |= {f"pooler.{name}": tensor.float().clone() for name, tensor in (pooler or {}).items()}
     state[PLACES] = state[PLACES][FIRST_POSITION:].clone()
     values = {key: value for key, value in model.config.items() if key != "model_type"}
     values |= {"max_position_embeddings": len(state[PLACES]), "pad_token_id": 1}
     ends = {"bos_token_id": tokenizer.start, "eos_token_id": tokenizer.end}
-    config = BertConfig(**values | ends)
-    with torch.device("meta"):  # nothing is drawn: every tensor comes from `state`
-        bert = BertModel(config, add_pooling_layer=pooler is not None)
+    save_bert(folder, state, values | ends)
+
+
+def save_bert(folder: Path, state: State, values: Mapping[str, Any]) -> None:
+    """Write a BertModel folder; with a pooler where `state` has one, and nothing drawn at random.
+
+    Parameters
+    ----------
+    folder
+        Where.
+    state
+        Every tensor, by the names of BertModel.
+    values
+        Of its configuration.
+    """
+    from transformers import BertConfig, BertModel
+
+    pooler = any(name.startswith("pooler.") for name in state)
+    with torch.device("meta"):  # every tensor comes from `state`
+        bert = BertModel(BertConfig(**values), add_pooling_layer=pooler)
     bert.load_state_dict(state, strict=True, assign=True)
     bert.save_pretrained(folder)

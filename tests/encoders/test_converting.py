@@ -20,7 +20,7 @@ from anisotropy.encoders.converting import convert_checkpoint
 from anisotropy.encoders.texts import document_text, query_text
 from anisotropy.encoders.to_sentence_transformers import UNUSED_FILE
 from anisotropy.errors import AnisotropyError, CheckpointError, InputError, UsageError
-from tests.encoders import building
+from tests.encoders import building, building_dpr
 from tests.making import make_checkpoint, sentence
 from tests.tiny_modules import HIDDEN, build, routed, write_plain
 
@@ -374,6 +374,46 @@ def test_unused_tensors_are_not_read_as_the_models(upstream: Path, tmp_path: Pat
     assert described["parameters"]["total"] == used
     with pytest.raises(AnisotropyError, match="is in the modules already"):
         clash(tmp_path / "st", tmp_path / "up")
+
+
+def write_dpr(folder: Path, *without: str) -> dict[str, Any]:
+    """A tiny bi-encoder, and the options to read it."""
+    state = building_dpr.make_state()
+    kept = {name: t for name, t in state.items() if not any(part in name for part in without)}
+    building_dpr.write_backbone(folder)
+    building.save_legacy(building_dpr.contents(kept, "fp32"), folder / "nq.cp")
+    return {"source": folder / "nq.cp", "overrides": {"max_document_length": 20}}
+
+
+@pytest.mark.parametrize("l2", [False, True])
+@pytest.mark.parametrize("without", [(), ("pooler",)])
+def test_a_bi_encoder(tmp_path: Path, l2: bool, without: tuple[str, ...]) -> None:
+    options = write_dpr(tmp_path / "dpr", *without)
+    options["overrides"]["normalize"] = l2
+    before = open_encoder(**options)
+    notes = convert_checkpoint(before, "sentence-transformers", tmp_path / "st")
+    assert any("a model each" in note for note in notes)
+    after = open_encoder(tmp_path / "st")
+    queries = [
+        Query(str(n), text) for n, text in enumerate(["What is the river?", "", "BRIDGE ."])
+    ]
+    documents = [
+        Document(str(n), text, title)
+        for n, (title, text) in enumerate(
+            [("Market", "the copper engine " * 20), ("Bridge", ""), ("ab cd", "Is\tthe ÀÉ")]
+        )
+    ]
+    for side, items in (("queries", queries), ("documents", documents)):
+        tokens = before.tokenize(side, items)  # type: ignore[arg-type]
+        assert tokens == after.tokenize(side, items)  # type: ignore[arg-type]
+        (one,) = before.encode_tokens(side, tokens)  # type: ignore[arg-type]
+        (two,) = after.encode_tokens(side, tokens)  # type: ignore[arg-type]
+        np.testing.assert_allclose(two, one, atol=1e-6, rtol=1e-6)
+        route = {"queries": "query", "documents": "document"}[side]
+        stored = load_file(tmp_path / f"st/{route}_0_Transformer/model.safetensors")
+        assert any("pooler" in name for name in stored) == (not without)
+    with pytest.raises(CheckpointError, match="a DPR bi-encoder, whose layout is another one"):
+        convert_checkpoint(before, "upstream", tmp_path / "up")
 
 
 def clash(folder: Path, target: Path) -> None:

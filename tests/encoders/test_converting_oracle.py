@@ -18,6 +18,8 @@ from anisotropy.encoders.converting import convert_checkpoint
 from anisotropy.encoders.texts import document_text, query_text
 from tests.encoders import building
 from tests.encoders.test_converting import DOCUMENTS, HEADS, QUERIES, tensors, vectors
+from tests.encoders.test_dpr_oracle import dpr, passages, questions
+from tests.encoders.test_dpr_oracle import ranks as dpr_ranks
 from tests.encoders.test_oracle import PLAIN, UNIT, inputs, ranks, report
 from tests.making import make_checkpoint
 
@@ -96,6 +98,44 @@ def test_plain_sentence_transformers(
     dump = oracle / "dumps" / ("dance_firstp_l2_dual" if suffix else "dance_firstp_dot")
     for name, side in (("passage", "documents"), ("query", "queries")):
         compare_with_dump(dump, name, found[side], limit)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", ["", "_l2"])
+def test_plain_sentence_transformers_on_a_bi_encoder(
+    oracle: Path, tmp_path: Path, suffix: str
+) -> None:
+    convert_checkpoint(
+        dpr(oracle, normalize=bool(suffix)), "sentence-transformers", tmp_path / "st"
+    )
+    given = np.load(oracle / "model/dpr_inputs.npz")
+    documents = [f"{item.title} [SEP] {item.text}" for item in passages(oracle).values()]
+    queries = [query.text.removesuffix("?") for query in questions(oracle / "raw/dpr/nq-test.csv")]
+    sets = {"query_emb": ("queries", "query_ids"), "pos_body_emb": ("documents", "pos_ids")}
+    asked = {
+        "ids": {
+            output: (side, [[id for id in row if id] for row in given[ids].tolist()])
+            for output, (side, ids) in sets.items()
+        },
+        "cases": [],
+        "queries": queries,
+        "documents": documents,
+    }
+    (tmp_path / "asked.json").write_text(json.dumps(asked))
+    words = [str(tmp_path / name) for name in ("st", "asked.json", "out.npz")]
+    subprocess.run([sys.executable, "-c", STRANGER, *words], check=True, cwd=tmp_path)
+    found, limit = np.load(tmp_path / "out.npz"), UNIT if suffix else PLAIN
+    outputs = np.load(oracle / "model/dpr_outputs_dance.npz")
+    for output in sets:
+        report(f"bi-encoder {output}", found[output], outputs[output + suffix], limit)
+    if not suffix:
+        dump = oracle / "dumps/ance_head_dpr_npy"
+        wanted = dpr_ranks(dump, "passage", "0", "emb")
+        order = dpr_ranks(dump, "passage", "0", "embid").argsort()
+        lines = (oracle / "cache/ance_dpr_nq_L64/pid2offset").read_text().splitlines()
+        offsets = dict(map(int, line.split("\t")) for line in lines)
+        rows = [order[offsets[name]] for name in passages(oracle)]
+        report("bi-encoder, texts of a dump", found["documents"], wanted[rows], limit)
 
 
 def compare_with_dump(dump: Path, name: str, found: np.ndarray, limit: float) -> None:

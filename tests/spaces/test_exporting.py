@@ -20,6 +20,7 @@ from anisotropy.errors import EmbeddingsError, InputError, UsageError
 from anisotropy.opening import EncoderOptions
 from anisotropy.spaces import EmbeddingSpace
 from anisotropy.spaces.exporting import convert_space
+from anisotropy.spaces.rows import ShardedRows
 from anisotropy.spaces.store import open_store, save_space
 
 QRELS = {"q0": {"d0": 1, "d1": 2}, "q2": {"d3": 0}, "q1": {}}
@@ -128,6 +129,7 @@ def test_npz_is_read_without_pickle(tmp_path: Path, chunks: bool) -> None:
 def test_a_store_in_shards_is_the_same_space(tmp_path: Path, dtype: Any, chunks: bool) -> None:
     space = make(dtype, chunks)
     save_space(space, tmp_path / "first", shard_items=4)
+    assert isinstance(open_store(tmp_path / "first").documents, ShardedRows)
     convert(tmp_path / "first", "store", tmp_path / "second")
     found = open_store(tmp_path / "second", verify=True)
     np.testing.assert_array_equal(np.asarray(found.documents), space.documents)
