@@ -15,6 +15,7 @@ import numpy as np
 
 from anisotropy.errors import EmbeddingsError, StoreError, UsageError, one_of
 from anisotropy.files import check_new, dump_json, new_file, new_folder, write_text
+from anisotropy.spaces.dumps.stated import ARRAY, KEY
 from anisotropy.spaces.space import EmbeddingSpace, Qrels
 from anisotropy.spaces.store import save_space
 
@@ -203,7 +204,7 @@ def _write_side(path: Path, side: SideRows, about: dict[str, Any]) -> None:
     extra = {"chunk": (side.chunks, pa.int32()), "padding": (side.padding, pa.bool_())}
     extra = {name: pair for name, pair in extra.items() if pair[0] is not None}
     fields += [(name, kind) for name, (_, kind) in extra.items()]
-    schema = pa.schema(fields, metadata={"anisotropy": dump_json(about)})
+    schema = pa.schema(fields, metadata={KEY: dump_json(about)})
     with pq.ParquetWriter(path, schema, use_dictionary=False) as writer:
         for place, block in side.blocks():
             vectors = pa.FixedSizeListArray.from_arrays(pa.array(block.reshape(-1)), dim)
@@ -223,7 +224,7 @@ def _write_npz(space: EmbeddingSpace, target: Path) -> None:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
             for side in sides_of(space):
                 _add_side(archive, side)
-            _add_array(archive, "about", [np.array(dump_json(_about(space)))], ())
+            _add_array(archive, ARRAY, [np.array(dump_json(_about(space)))], ())
         for path, text in beside.items():
             with new_file(path) as file:
                 file.write_text(text, encoding="utf-8", newline="\n")
