@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
@@ -18,6 +19,7 @@ from anisotropy.opening import (
 )
 from anisotropy.progress import notebook_bars, notebook_job, notebook_lines
 from anisotropy.spaces import EmbeddingSpace
+from anisotropy.spaces.dumps.base import DumpOptions
 from anisotropy.workflow import AnalysisOptions, Settings
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from anisotropy.collection import Collection
     from anisotropy.collection.runs import Run
+    from anisotropy.conversion import Conversion
     from anisotropy.explorer import Explorer
     from anisotropy.projection.maps import Method
     from anisotropy.results import Curve, Results
@@ -56,6 +59,7 @@ def open(
     offsets: str | Path | None = None,
     scale: float | None = None,
     field: str | None = None,
+    verify: bool = False,
 ) -> EmbeddingSpace:
     """Open a store or a dump as it is; encode a checkpoint, or find its vectors in the cache.
 
@@ -84,18 +88,20 @@ def open(
         Of a dump, what its files do not say: vectors of the queries, ids in row order, judgments,
         upstream's maps from ids to offsets, the scale of int8 values, and the column, array or
         key that holds the vectors. How vectors are compared: ``overrides={"similarity": "dot"}``.
+    verify
+        Compare every checksum of a store; of the cache, what is damaged is encoded again.
 
     Returns
     -------
     EmbeddingSpace
-        Vectors stay on disk, memory-mapped. In a notebook a bar shows how far encoding is.
+        Vectors stay on disk, memory-mapped. In a notebook a bar shows how far encoding is. What
+        another process is encoding is waited for, with a warning.
 
     Raises
     ------
     AnisotropyError
         One line that says what is wrong and what to do.
     """
-    from anisotropy.spaces.dumps.base import DumpOptions
     from anisotropy.spaces.encoding import EncodeOptions
 
     options = EncoderOptions(recipe, tokenizer, backbone, dict(overrides or {}), device, dtype)
@@ -104,22 +110,23 @@ def open(
         _collection_for(source, data, split),
         encoder=options,
         encode=EncodeOptions(documents=documents),
-        dump=DumpOptions(
-            queries=_path(queries),
-            ids=_path(ids),
-            query_ids=_path(query_ids),
-            qrels=_path(qrels),
-            offsets=_path(offsets),
-            scale=scale,
-            field=field,
+        dump=_dump_options(
+            queries, ids, query_ids, qrels, offsets, scale=scale, field=field, split=split
         ),
         label=label,
         progress=notebook_bars(),
+        tell=notebook_lines() or warnings.warn,
+        verify=verify,
     )
 
 
-def _path(value: str | Path | None) -> Path | None:
-    return None if value is None else Path(value)
+def _dump_options(
+    *files: str | Path | None, scale: float | None, field: str | None, split: str | None = None
+) -> DumpOptions:
+    """Options about a dump; `files` are its queries, ids, query_ids, qrels and offsets."""
+    queries, ids, query_ids, qrels, offsets = (f if f is None else Path(f) for f in files)
+    places = (queries, ids, query_ids, qrels, offsets)
+    return DumpOptions(*places, scale=scale, field=field, split=split)
 
 
 def _collection_for(
@@ -130,6 +137,54 @@ def _collection_for(
     if data is None or (data == "docstrings" and holds_vectors(source)):
         return None
     return open_collection(data, split=split, progress=notebook_lines())
+
+
+def convert(
+    source: str | Path,
+    to: str,
+    out: str | Path,
+    *,
+    recipe: str | None = None,
+    tokenizer: str | None = None,
+    backbone: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    queries: str | Path | None = None,
+    ids: str | Path | None = None,
+    query_ids: str | Path | None = None,
+    qrels: str | Path | None = None,
+    offsets: str | Path | None = None,
+    scale: float | None = None,
+    field: str | None = None,
+) -> Conversion:
+    """Write a checkpoint, or embeddings, in another layout, whole or not at all.
+
+    Parameters
+    ----------
+    source
+        A checkpoint or hub id; or a store, or a dump of vectors.
+    to
+        ``sentence-transformers`` or ``upstream`` for a checkpoint; ``store``, ``parquet`` or
+        ``npz`` for embeddings.
+    out
+        New folder (``npz``: new file).
+    recipe, tokenizer, backbone, overrides, queries, ids, query_ids, qrels, offsets, scale, field
+        As for :func:`open`.
+
+    Returns
+    -------
+    Conversion
+        ``.path``, and ``.notes``: what the layout does not hold, a sentence each.
+
+    Raises
+    ------
+    AnisotropyError
+        One line that says what is wrong and what to do.
+    """
+    from anisotropy import conversion
+
+    options = EncoderOptions(recipe, tokenizer, backbone, dict(overrides or {}))
+    dump = _dump_options(queries, ids, query_ids, qrels, offsets, scale=scale, field=field)
+    return conversion.convert(source, to, out, encoder=options, dump=dump)
 
 
 def compare(
@@ -488,6 +543,7 @@ __all__ = [
     "analyze_runs",
     "compare",
     "compare_runs",
+    "convert",
     "explore",
     "negative_probability",
     "open",

@@ -23,13 +23,14 @@ from anisotropy.collection.negative_files import (
 from anisotropy.collection.runs import is_run, read_run
 from anisotropy.errors import AnisotropyError, CheckpointError, CollectionError
 from anisotropy.opening import EncoderOptions
-from anisotropy.spaces.store import is_store, open_store, read_manifest
+from anisotropy.spaces.manifest import read_manifest
+from anisotropy.spaces.store import is_store, open_store
 
 
 def describe(
     thing: str | Path, *, encoder: EncoderOptions | None = None, verify: bool = False
 ) -> dict[str, Any]:
-    """Describe a checkpoint, store, collection, run, or negatives of a mining run.
+    """Describe a checkpoint, training folder, store, collection, run, or negatives of mining.
 
     Parameters
     ----------
@@ -57,6 +58,9 @@ def describe(
         return {"kind": "run", **_run(path)}
     if is_negatives(path):
         return {"kind": "negatives", **(_sets if path.is_dir() else _negatives)(path)}
+    series = _series(path) if path.is_dir() else None
+    if series is not None:
+        return {"kind": "training folder", **series}
     try:
         return {"kind": "collection", **_collection(thing)}
     except CollectionError as no_collection:
@@ -77,6 +81,23 @@ def _store(path: Path, verify: bool) -> dict[str, Any]:
         "recipe": manifest["recipe"],
         "versions": manifest["versions"],
     }
+
+
+def _series(folder: Path) -> dict[str, Any] | None:
+    """Checkpoints of a training run with their layouts; None for anything else."""
+    from anisotropy.encoders.layouts import recognize_source
+    from anisotropy.encoders.series import find_series
+
+    series = find_series(folder)
+    if series is None:
+        return None
+    layouts: dict[str, str] = {}
+    for path in series.complete:
+        try:
+            layouts[path.name] = recognize_source(path).layout
+        except CheckpointError as error:
+            layouts[path.name] = f"cannot be read: {error}"
+    return {"folder": str(folder), "checkpoints": layouts, "skipped": dict(series.skipped)}
 
 
 def _run(path: Path) -> dict[str, Any]:
@@ -146,6 +167,7 @@ def _collection(thing: str | Path) -> dict[str, Any]:
         "judged_pairs": {
             split: sum(map(len, found.qrels(split).values())) for split in found.splits
         },
+        **found.details,
         "warnings": list(found.warnings),
     }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from anisotropy.cli.options import (
     MEASURE_DEFAULTS,
     OUTPUT_DEFAULTS,
     RUN_DEFAULTS,
+    STORE_DEFAULTS,
     add_comparison_options,
     add_data_options,
     add_dump_options,
@@ -21,6 +21,7 @@ from anisotropy.cli.options import (
     add_measure_options,
     add_output_options,
     add_run_options,
+    add_store_options,
     add_transform_options,
     resolve,
 )
@@ -39,6 +40,7 @@ DEFAULTS: dict[str, Any] = {
     **DUMP_DEFAULTS,
     **ENCODER_DEFAULTS,
     **RUN_DEFAULTS,
+    **STORE_DEFAULTS,
     **MEASURE_DEFAULTS,
     **OUTPUT_DEFAULTS,
     "baseline": None,
@@ -61,6 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_comparison_options(parser)
     add_data_options(parser)
+    add_store_options(parser)
     add_encoder_options(parser)
     add_dump_options(parser)
     add_run_options(parser)
@@ -78,8 +81,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(given: dict[str, Any]) -> int:
     """Measure, write, print."""
     options = resolve(given, DEFAULTS)
-    sources = [path for source in options["spaces"] for path in _series(source)]
-    if not sources:
+    if not options["spaces"]:
         raise UsageError("analyze needs one or more checkpoints, stores, dumps or hub ids")
     from anisotropy.cli import lists
 
@@ -111,13 +113,18 @@ def _spaces(options: dict[str, Any], sources: list[str]) -> int:
     from anisotropy import workflow
     from anisotropy.cli import jobs
     from anisotropy.gates import check_gates, parse_gates
-    from anisotropy.opening import default_label, distinct_labels
+    from anisotropy.opening import default_label, distinct_labels, expand
 
     jobs.check_format(options)
     gates = parse_gates(options["fail_if"])
     chosen = jobs.analysis_options(options)
     interventions = jobs.transforms(options["transform"])
     encode = jobs.encode_options(options)
+    sources, skipped = expand(options["spaces"])
+    say = jobs.teller(options["quiet"])
+    for line in skipped:
+        if say is not None:
+            say(line)
     labels = distinct_labels([default_label(source) for source in sources])
     baseline = _baseline(labels, interventions, options["baseline"])
     workflow.baselines(_with_interventions(labels, interventions), baseline)
@@ -136,8 +143,9 @@ def _spaces(options: dict[str, Any], sources: list[str]) -> int:
         baseline=baseline,
         collection=collection,
         config=options,
-        say=jobs.teller(options["quiet"]),
+        say=say,
     )
+    results.warnings += skipped
     if options["negatives"] is not None:
         workflow.add_observed(
             results,
@@ -184,19 +192,6 @@ def _baseline(
     if given is not None or not interventions:
         return given
     return {after: one for one in labels for after in _names_after(one, interventions)}
-
-
-def _series(source: str) -> list[str]:
-    """The folders ``checkpoint-<step>`` of a training folder in numeric order, or `source`."""
-    folder = Path(source)
-    if not folder.is_dir() or (folder / "config.json").exists():
-        return [source]
-    steps = {
-        int(match[1]): str(path)
-        for path in folder.iterdir()
-        if (match := re.fullmatch(r"checkpoint-(\d+)", path.name))
-    }
-    return [steps[step] for step in sorted(steps)] or [source]
 
 
 def _name(labels: list[str]) -> str:

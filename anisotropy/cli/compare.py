@@ -13,6 +13,7 @@ from anisotropy.cli.options import (
     MEASURE_DEFAULTS,
     OUTPUT_DEFAULTS,
     RUN_DEFAULTS,
+    STORE_DEFAULTS,
     add_comparison_options,
     add_data_options,
     add_dump_options,
@@ -20,6 +21,7 @@ from anisotropy.cli.options import (
     add_measure_options,
     add_output_options,
     add_run_options,
+    add_store_options,
     add_transform_options,
     resolve,
     sided_dump_defaults,
@@ -40,6 +42,7 @@ DEFAULTS: dict[str, Any] = {
     **sided_dump_defaults(),
     **ENCODER_DEFAULTS,
     **RUN_DEFAULTS,
+    **STORE_DEFAULTS,
     **MEASURE_DEFAULTS,
     **OUTPUT_DEFAULTS,
     **{f"{side}_{name}": None for side in _SIDES for name in _SIDED},
@@ -61,6 +64,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label-b", metavar="NAME", help="name of B")
     add_comparison_options(parser)
     add_data_options(parser)
+    add_store_options(parser)
     add_encoder_options(parser, sides=True)
     add_dump_options(parser, sides=True)
     add_run_options(parser)

@@ -59,6 +59,8 @@ def open_side(
         dump=dump_options(options, side),
         label=label,
         progress=progress_bars(options["quiet"]),
+        tell=teller(options["quiet"]),
+        verify=options["verify"],
     )
 
 
@@ -72,12 +74,23 @@ def open_data(options: dict[str, Any], sources: Sequence[str]) -> Collection | N
     from anisotropy.opening import holds_vectors
 
     if options["data"] is None:
-        if all(map(holds_vectors, sources)):
+        others = [source for source in sources if not holds_vectors(source)]
+        if not others:
             return None
+        for source in others:
+            _check_readable(source)
         options["data"] = "docstrings"
     return open_collection(
         options["data"], split=options["split"], progress=teller(options["quiet"])
     )
+
+
+def _check_readable(source: str) -> None:
+    """Refuse what is no checkpoint before the built-in collection is gathered for it."""
+    from anisotropy.encoders.recognition import recognize
+
+    if Path(source).exists():
+        recognize(source)
 
 
 def prepare_out(folder: Path) -> None:
@@ -125,19 +138,22 @@ def dump_options(options: Mapping[str, Any], side: str | None = None) -> DumpOpt
         offsets=path("offsets"),
         scale=_of_side(options, "scale", side),
         field=_of_side(options, "field", side),
+        split=options["split"],
     )
 
 
 def encode_options(options: Mapping[str, Any]) -> EncodeOptions:
     """How to encode."""
     from anisotropy.spaces.encoding import BATCH_TOKENS, EncodeOptions
+    from anisotropy.spaces.store import SHARD_ITEMS
 
-    size = options["batch_size"]
+    size, items = options["batch_size"], options["shard_size"]
     return EncodeOptions(
         store_dtype=options["store_dtype"],
         batch_tokens=BATCH_TOKENS if size is None else size,
         documents=_count(options["documents"]),
         seed=options.get("seed", 0),
+        shard_items=SHARD_ITEMS if items is None else items,
     )
 
 

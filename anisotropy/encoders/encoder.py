@@ -14,6 +14,7 @@ from anisotropy.encoders.folders import step_of
 from anisotropy.encoders.layouts import CheckpointFiles
 from anisotropy.encoders.recipe import Recipe
 from anisotropy.encoders.texts import document_text, query_text
+from anisotropy.encoders.token_lists import upstream_tokens
 from anisotropy.encoders.tokenization import UpstreamTokenizer
 from anisotropy.errors import CheckpointError, UsageError, one_of
 from anisotropy.files import fingerprint, sha256_file
@@ -21,8 +22,9 @@ from anisotropy.files import fingerprint, sha256_file
 if TYPE_CHECKING:
     import torch
 
-    from anisotropy.collection import Document, Query
+    from anisotropy.collection import Collection, Document, Query
     from anisotropy.encoders.upstream import UpstreamModel
+    from anisotropy.encoders.weights import State
 
 Side = Literal["queries", "documents"]
 Tokens = Sequence[Sequence[int]]
@@ -40,6 +42,9 @@ class Encoder(ABC):
     device
         As torch names it.
     """
+
+    takes_tokens = False
+    """Whether items may have token ids in place of texts."""
 
     def __init__(
         self, files: CheckpointFiles, readings: tuple[Recipe, ...], device: str = "cpu"
@@ -86,12 +91,25 @@ class Encoder(ABC):
 
     def texts(self, side: Side, items: Sequence[Query] | Sequence[Document]) -> list[str]:
         """Texts as the recipe makes them, before tokenization."""
-        recipe = self.recipe
-        if side == "queries":
-            return [query_text(item, recipe) for item in items]  # type: ignore[arg-type]
-        if side == "documents":
-            return [document_text(item, recipe) for item in items]  # type: ignore[arg-type]
-        raise UsageError(f"side: {one_of(side, ('queries', 'documents'))}")
+        self.check_side(side)
+        make: Any = query_text if side == "queries" else document_text
+        return [make(item, self.recipe) for item in items]
+
+    def check_side(self, side: str) -> None:
+        """Refuse another word than ``queries`` and ``documents``."""
+        if side not in ("queries", "documents"):
+            raise UsageError(f"side: {one_of(side, ('queries', 'documents'))}")
+
+    def check_collection(self, collection: Collection) -> None:
+        """Refuse a collection that this encoder cannot encode, before any work.
+
+        Raises
+        ------
+        CollectionError
+            If the collection holds token ids and this encoder tokenizes texts.
+        """
+        if not self.takes_tokens:
+            collection.require_texts(f"{self.label}, a {self.files.layout} model,")
 
     @abstractmethod
     def tokenize(self, side: Side, items: Sequence[Query] | Sequence[Document]) -> list[list[int]]:
@@ -136,6 +154,8 @@ class Encoder(ABC):
 class UpstreamEncoder(Encoder):
     """ANCE and DANCE checkpoints, FirstP and MaxP."""
 
+    takes_tokens = True
+
     def __init__(
         self,
         files: CheckpointFiles,
@@ -169,13 +189,9 @@ class UpstreamEncoder(Encoder):
     def _loaded(self) -> UpstreamModel:
         if self._model is None:
             from anisotropy.encoders.devices import checked_device
-            from anisotropy.encoders.upstream import build_model
-            from anisotropy.encoders.weights import read_state_dict
 
             self.device = checked_device(self.device)
-            state = read_state_dict(self._weights)
-            model = build_model(state, read_config(self._config), self._weights)
-            self._check_vocabulary(model)
+            _, model = self.whole()
             if self.recipe.dtype == "bfloat16":
                 import torch
 
@@ -183,19 +199,27 @@ class UpstreamEncoder(Encoder):
             self._model = model.requires_grad_(False).eval().to(self.device)
         return self._model
 
-    def _check_vocabulary(self, model: UpstreamModel) -> None:
-        rows = model.config["vocab_size"]
-        if max(self.tokenizer.size, self.recipe.pad_token_id + 1) > rows:
-            raise CheckpointError(
-                f"{self.files.origin}: the tokenizer has {self.tokenizer.size} pieces, the "
-                f"weights have {rows} rows; give the right tokenizer with --tokenizer"
-            )
+    def whole(self) -> tuple[State, UpstreamModel]:
+        """Every tensor of the file, those without effect too, and the model of those it needs.
+
+        Raises
+        ------
+        CheckpointError
+            As for `load`.
+        """
+        from anisotropy.encoders.upstream import build_model
+        from anisotropy.encoders.weights import read_state_dict
+
+        state = read_state_dict(self._weights)
+        model = build_model(state, read_config(self._config), self._weights)
+        pieces = max(self.tokenizer.size, self.recipe.pad_token_id + 1)
+        check_vocabulary(self.files, pieces, model.config["vocab_size"])
+        return state, model
 
     def tokenize(self, side: Side, items: Sequence[Query] | Sequence[Document]) -> list[list[int]]:
         """Token ids of each item, special tokens included, cut to the recipe's length."""
-        recipe = self.recipe
-        texts = self.texts(side, items)
-        return self.tokenizer.encode(texts, recipe.max_length(side), recipe.lowercase)
+        self.check_side(side)
+        return upstream_tokens(self.tokenizer, side, items, self.recipe)
 
     def encode_tokens(self, side: Side, tokens: Tokens) -> list[np.ndarray]:
         """Vectors of one batch; see `Encoder.encode_tokens`."""
@@ -224,16 +248,13 @@ class UpstreamEncoder(Encoder):
         lengths = np.array([len(ids) for ids in tokens], dtype=np.int64)
         if not len(lengths):
             return [np.empty((0, self.dim), dtype=np.float32) for _ in self.readings]
-        ids = np.full((len(lengths), lengths.max()), self.recipe.pad_token_id)
-        for row, item in enumerate(tokens):
-            ids[row, : len(item)] = item
-        return self._forward(side, ids, lengths)
+        return self._forward(side, padded(tokens, self.recipe.pad_token_id), lengths)
 
     def _forward(self, side: Side, ids: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
         import torch
 
         model = self._loaded()
-        self._check_ids(ids, model)
+        check_ids(ids, model.max_tokens, model.config["vocab_size"])
         with torch.inference_mode():
             head = model(
                 torch.from_numpy(ids).to(self.device),
@@ -243,16 +264,33 @@ class UpstreamEncoder(Encoder):
             outputs = [_output(model, side, head, reading) for reading in self.readings]
         return [vectors.cpu().numpy() for vectors in outputs]
 
-    def _check_ids(self, ids: np.ndarray, model: UpstreamModel) -> None:
-        if ids.shape[1] > model.max_tokens:
-            raise UsageError(
-                f"got {ids.shape[1]} tokens; allowed: at most {model.max_tokens}, the positions "
-                "the checkpoint has"
-            )
-        if ids.min() < 0 or ids.max() >= model.config["vocab_size"]:
-            raise UsageError(
-                f"token id outside the vocabulary: allowed 0..{model.config['vocab_size'] - 1}"
-            )
+
+def padded(tokens: Tokens, pad: int) -> np.ndarray:
+    """(items, longest) ids, filled up on the right."""
+    ids = np.full((len(tokens), max(len(item) for item in tokens)), pad)
+    for row, item in enumerate(tokens):
+        ids[row, : len(item)] = item
+    return ids
+
+
+def check_vocabulary(files: CheckpointFiles, pieces: int, rows: int) -> None:
+    """Refuse a tokenizer with more pieces than the word embeddings have rows."""
+    if pieces > rows:
+        raise CheckpointError(
+            f"{files.origin}: the tokenizer has {pieces} pieces, the weights have {rows} rows; "
+            "give the right tokenizer with --tokenizer"
+        )
+
+
+def check_ids(ids: np.ndarray, positions: int, rows: int) -> None:
+    """Refuse more tokens than there are positions, and ids outside the vocabulary."""
+    if ids.shape[1] > positions:
+        raise UsageError(
+            f"got {ids.shape[1]} tokens; allowed: at most {positions}, the positions the "
+            "checkpoint has"
+        )
+    if ids.min() < 0 or ids.max() >= rows:
+        raise UsageError(f"token id outside the vocabulary: allowed 0..{rows - 1}")
 
 
 def _output(model: UpstreamModel, side: Side, head: torch.Tensor, recipe: Recipe) -> torch.Tensor:

@@ -16,7 +16,8 @@ import numpy as np
 
 from anisotropy.collection.lines import broken, shown
 from anisotropy.collection.negative_files import OFFSETS, drawn_lines, negatives_file
-from anisotropy.errors import CollectionError, InputError, UsageError, one_of
+from anisotropy.collection.offsets import OffsetMap, offset_map, read_offsets
+from anisotropy.errors import CollectionError, UsageError, one_of
 from anisotropy.measures.base import make
 from anisotropy.measures.blind_draws import blind_lists
 from anisotropy.measures.mining import ANCHORS, ROLES
@@ -24,9 +25,6 @@ from anisotropy.measures.negative_curves import TEXT, sorted_columns
 from anisotropy.measures.unevenness import OBSERVED, PREFIX, STATISTICS, largest
 from anisotropy.results import Curve, Measurement, Withheld
 from anisotropy.statistics import null_z, simulated_null
-from anisotropy.untrusted.arrays import open_npy
-from anisotropy.untrusted.pickles import load
-from anisotropy.untrusted.texts import read_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,18 +33,8 @@ if TYPE_CHECKING:
 
 Role = Literal["queries", "documents"]
 Offsets = str | Path | Mapping[Any, int] | Sequence[Any]
-#: Maps in a preprocessed folder; a later query set overwrites the plain ``qid2offset.pickle``.
-_MAPS = {
-    "documents": ("pid2offset.pickle",),
-    "queries": (
-        "train-query_qid2offset.pickle",
-        "train_qid2offset.pickle",
-        "qid2offset.pickle",
-    ),
-}
 #: Files of negatives are of what the recipe ranked.
 ON = "recipe"
-_LARGEST_MAP = 2 * 2**30
 
 
 @dataclass(frozen=True, eq=False)
@@ -329,10 +317,10 @@ def _items(path: Path, space: EmbeddingSpace | None, role: str, offsets: Offsets
     if space is None:
         if offsets is None:
             return _Items([], {}, "that the file names", open=True)
-        rows = _rows_of(offsets, role)
-        ids = [name for name, _ in sorted(rows, key=lambda pair: pair[1])]
-        return _Items(ids, {str(row): i for i, row in enumerate(sorted(r for _, r in rows))},
-                      "of the map of offsets")  # fmt: skip
+        named = _map_of(offsets, role)
+        order = np.argsort(named.rows)
+        place = {str(row): i for i, row in enumerate(named.rows[order].tolist())}
+        return _Items([named.ids[i] for i in order], place, "of the map of offsets")
     ids = list(space.mining.query_ids if role == "queries" else space.doc_ids)
     return _Items(ids, _places(ids, offsets, role), "of the space")
 
@@ -342,73 +330,25 @@ def _places(ids: list[str], offsets: Offsets | None, role: str) -> dict[str, int
     own = {name: i for i, name in enumerate(ids)}
     if offsets is None:
         return own
+    named = _map_of(offsets, role)
     found: dict[str, int] = {}
-    rows = _rows_of(offsets, role)
-    for name, row in rows:
+    for name, row in zip(named.ids, named.rows.tolist(), strict=True):
         place = own.get(name, own.get(f"D{name}", -1))
         if place >= 0:
             found[str(row)] = place
     if not found:
-        raise CollectionError(f"offsets: none of its {len(rows)} ids is one of the {len(ids)}")
+        raise CollectionError(
+            f"{named.name}: none of its {len(named.ids)} ids is one of the {len(ids)}"
+        )
     return found
 
 
-def _rows_of(offsets: Offsets, role: str) -> list[tuple[str, int]]:
-    """Id and row number of everything in a map."""
-    named = _read_offsets(Path(offsets), role) if isinstance(offsets, str | Path) else offsets
-    if not isinstance(named, Mapping | Sequence):
+def _map_of(offsets: Offsets, role: str) -> OffsetMap:
+    if isinstance(offsets, str | Path):
+        return read_offsets(Path(offsets), role)
+    if not isinstance(offsets, Mapping | Sequence):
         raise UsageError("offsets: needed: a file, a map from ids to rows, or ids in row order")
-    pairs = named.items() if isinstance(named, Mapping) else zip(named, range(len(named)),
-                                                                 strict=True)  # fmt: skip
-    found: list[tuple[str, int]] = []
-    seen: set[int] = set()
-    for name, row in pairs:
-        if type(row) is not int:
-            raise CollectionError(f"offsets: row {row!r} of {name!r}; needed: a whole number")
-        if row in seen:
-            raise CollectionError(f"offsets: row {row} stands for two ids")
-        seen.add(row)
-        found.append((str(name), row))
-    return found
-
-
-def _read_offsets(path: Path, role: str) -> Mapping[Any, int] | Sequence[Any]:
-    if path.is_dir():
-        path = _map_in(path, role)
-    if path.suffix == ".json":
-        return _ids_in_json(path, role)
-    try:
-        if path.suffix == ".npy":
-            rows = open_npy(path)
-            if rows.ndim != 1:
-                raise CollectionError(f"{path}: shape {rows.shape}; needed: one id a row")
-            return list(rows.tolist())
-        named = load(path, {}, largest=_LARGEST_MAP)
-    except CollectionError:
-        raise
-    except InputError as error:
-        reason = str(error).removeprefix(f"{path}: ")
-        raise CollectionError(f"{path}: not readable as a map of offsets ({reason})") from None
-    if not isinstance(named, dict) or not all(type(row) is int for row in named.values()):
-        raise CollectionError(f"{path}: holds no map from ids to row numbers")
-    return named
-
-
-def _map_in(folder: Path, role: str) -> Path:
-    """The map of a role in a folder of ours or of upstream's preprocessing."""
-    names = (OFFSETS, *_MAPS[role])
-    found = next((folder / name for name in names if (folder / name).is_file()), None)
-    if found is None:
-        raise CollectionError(f"{folder}: no map of {role} in it; looked for {', '.join(names)}")
-    return found
-
-
-def _ids_in_json(path: Path, role: str) -> list[str]:
-    values = read_json(path)
-    ids = values.get(role) if isinstance(values, dict) else None
-    if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):
-        raise CollectionError(f"{path}: holds no list of ids of {role}")
-    return ids
+    return offset_map("offsets", offsets)
 
 
 def _texts(space: EmbeddingSpace, role: str) -> list[str] | None:

@@ -177,6 +177,8 @@ def test_arrays_that_lie(tmp_path: Path) -> None:
     refused(open_pickled, path, "cut short, or not what it says")
     path.write_bytes(data.replace(b"f4", b"f9"))
     refused(open_pickled, path, "unknown type")
+    path.write_bytes(data.replace(b"f4", b",0"))  # found by random edits: numpy reads lists there
+    refused(open_pickled, path, "unknown type")
     record = np.zeros(3, dtype=[("a", "f4")])
     path.write_bytes(pickle.dumps(record, 4))
     refused(open_pickled, path, "records|V4")
