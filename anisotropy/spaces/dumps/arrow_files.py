@@ -32,7 +32,7 @@ def find(path: Path) -> bool:
     """Whether it is a Parquet or Arrow file, or a folder that `datasets` saved."""
     try:
         if path.is_dir():
-            return bool(_shards(path))
+            return (path / STATE).is_file() and any(path.glob("data-*.arrow"))
         return _kind(path) is not None
     except (OSError, InputError):
         return False
@@ -48,13 +48,11 @@ def _kind(path: Path) -> bytes | None:
 
 
 def _shards(folder: Path) -> list[Path]:
-    """Files of a saved dataset, in the order that its state names; empty if it is none."""
-    if not (folder / STATE).is_file():
-        return []
+    """Files of a saved dataset, in the order that its state names."""
     state = read_json(folder / STATE)
     listed = state.get("_data_files") if isinstance(state, dict) else None
     if not isinstance(listed, list):
-        return []
+        raise EmbeddingsError(f"{folder / STATE}: names no files; needed: those of a dataset")
     names = [entry.get("filename") for entry in listed if isinstance(entry, dict)]
     for name in names:
         if not isinstance(name, str) or Path(name).name != name or name in ("", ".", ".."):
