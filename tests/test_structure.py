@@ -18,6 +18,7 @@ ORDER = (
     "errors",
     "untrusted",
     "files",
+    "locking",
     "progress",
     "records",
     "results",

@@ -13,12 +13,14 @@ from anisotropy.cli.options import (
     ENCODER_DEFAULTS,
     MEASURE_DEFAULTS,
     OUTPUT_DEFAULTS,
+    STORE_DEFAULTS,
     add_comparison_options,
     add_data_options,
     add_dump_options,
     add_encoder_options,
     add_measure_options,
     add_output_options,
+    add_store_options,
     add_transform_options,
     resolve,
 )
@@ -35,6 +37,7 @@ DEFAULTS: dict[str, Any] = {
     **DATA_DEFAULTS,
     **DUMP_DEFAULTS,
     **ENCODER_DEFAULTS,
+    **STORE_DEFAULTS,
     **MEASURE_DEFAULTS,
     **OUTPUT_DEFAULTS,
     "baseline": None,
@@ -56,6 +59,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_comparison_options(parser)
     add_data_options(parser)
+    add_store_options(parser)
     add_encoder_options(parser)
     add_dump_options(parser)
     add_measure_options(parser)
@@ -128,8 +132,16 @@ def _baseline(
 
 
 def _series(source: str) -> list[str]:
-    """The folders ``checkpoint-<step>`` of a training folder in numeric order, or `source`."""
+    """The folders ``checkpoint-<step>`` of a training folder in numeric order, or `source`.
+
+    Of a folder with upstream dumps of several steps, a file of each.
+    """
+    from anisotropy.spaces.dumps.upstream import series as dumps_in
+
     folder = Path(source)
+    dumps = dumps_in(folder)
+    if dumps:
+        return [str(path) for path in dumps]
     if not folder.is_dir() or (folder / "config.json").exists():
         return [source]
     steps = {

@@ -57,6 +57,8 @@ def gather(
         ],
         opened={space.label: space for space in spaces},
     )
+    for space in spaces:
+        results.warnings += [line for line in space.warnings if line not in results.warnings]
     for item in measured:
         results.rows += item.rows
         job(curves_text(item.space), 0.0)

@@ -77,6 +77,8 @@ class DumpOptions:
         Column, array or key that holds the vectors.
     similarity
         How vectors are compared.
+    split
+        Which queries to evaluate, where the dump has those of several splits.
     """
 
     queries: Path | None = None
@@ -87,6 +89,7 @@ class DumpOptions:
     scale: float | None = None
     field: str | None = None
     similarity: str | None = None
+    split: str | None = None
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,7 @@ def space_of(
     for one in (space, space.training):
         if one is not None:
             one.label = label
+    space.warnings = list(dict.fromkeys(line for side in sides for line in side.warnings))
     return space
 
 
@@ -185,7 +189,7 @@ def _recipe(sides: Sequence[Vectors], options: DumpOptions) -> dict[str, Any]:
         similarity, source = options.similarity, "option --similarity"
     elif len(stated) == 1:
         similarity, source = stated.pop(), "the dump"
-    elif all(map(_is_unit, sides)):
+    elif all(map(is_unit, sides)):
         similarity, source = "cosine", "all of its vectors have unit length"
     else:
         similarity, source = "dot", "assumed: a dump does not say it"
@@ -204,7 +208,8 @@ def _recipe(sides: Sequence[Vectors], options: DumpOptions) -> dict[str, Any]:
     }
 
 
-def _is_unit(side: Vectors) -> bool:
+def is_unit(side: Vectors) -> bool:
+    """Whether vectors have unit length, by a few thousand of them."""
     n = len(side.rows)
     if n == 0:
         return True

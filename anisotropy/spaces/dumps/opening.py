@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from anisotropy.errors import EmbeddingsError, InputError, told_as
+from anisotropy.spaces.dumps import upstream
 from anisotropy.spaces.dumps.base import DumpOptions, Judged, Vectors, check_ids, space_of
 from anisotropy.spaces.dumps.ids import read_ids
 from anisotropy.spaces.dumps.naming import SIDES, Side
@@ -74,7 +75,7 @@ def is_dump(path: Path) -> bool:
     """Whether a path is a dump of vectors: of one side, or a folder that holds both."""
     if not path.exists():
         return False
-    return layout_of(path) is not None or bool(_sides_in(path))
+    return upstream.find(path) or layout_of(path) is not None or bool(_sides_in(path))
 
 
 def _sides_in(folder: Path) -> dict[Side, list[Path]]:
@@ -135,6 +136,8 @@ def open_dump(
         If judgments cannot be read.
     """
     options = options or DumpOptions()
+    if upstream.find(path):  # both sides and the training queries
+        return upstream.open_space(path, options, collection=collection, label=label)
     with told_as(EmbeddingsError):
         queries, documents = _sides(path, options)
     judged = Judged(_judgments(options, collection))
