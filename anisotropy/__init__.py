@@ -18,6 +18,7 @@ _PUBLIC = {
     "analyze": "anisotropy.api",
     "collection": "anisotropy.collection",
     "compare": "anisotropy.api",
+    "convert": "anisotropy.api",
     "encoders": "anisotropy.encoders",
     "errors": "anisotropy.errors",
     "explore": "anisotropy.api",
@@ -43,6 +44,7 @@ __all__ = [
     "analyze",
     "collection",
     "compare",
+    "convert",
     "encoders",
     "errors",
     "explore",
@@ -70,7 +72,15 @@ if TYPE_CHECKING:
         training,
         transforms,
     )
-    from anisotropy.api import analyze, compare, explore, negative_probability, open, project
+    from anisotropy.api import (
+        analyze,
+        compare,
+        convert,
+        explore,
+        negative_probability,
+        open,
+        project,
+    )
     from anisotropy.collection import open_collection
     from anisotropy.errors import AnisotropyError
     from anisotropy.measures import observed_negatives

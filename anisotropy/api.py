@@ -13,12 +13,14 @@ from anisotropy.errors import UsageError
 from anisotropy.opening import EncoderOptions, distinct_labels, holds_vectors, open_space
 from anisotropy.progress import notebook_bars, notebook_job, notebook_lines
 from anisotropy.spaces import EmbeddingSpace
+from anisotropy.spaces.dumps.base import DumpOptions
 from anisotropy.workflow import AnalysisOptions, Settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from anisotropy.collection import Collection
+    from anisotropy.conversion import Conversion
     from anisotropy.explorer import Explorer
     from anisotropy.projection.maps import Method
     from anisotropy.results import Curve, Results
@@ -91,7 +93,6 @@ def open(
     AnisotropyError
         One line that says what is wrong and what to do.
     """
-    from anisotropy.spaces.dumps.base import DumpOptions
     from anisotropy.spaces.encoding import EncodeOptions
 
     options = EncoderOptions(recipe, tokenizer, backbone, dict(overrides or {}), device, dtype)
@@ -100,15 +101,8 @@ def open(
         _collection_for(source, data, split),
         encoder=options,
         encode=EncodeOptions(documents=documents),
-        dump=DumpOptions(
-            queries=_path(queries),
-            ids=_path(ids),
-            query_ids=_path(query_ids),
-            qrels=_path(qrels),
-            offsets=_path(offsets),
-            scale=scale,
-            field=field,
-            split=split,
+        dump=_dump_options(
+            queries, ids, query_ids, qrels, offsets, scale=scale, field=field, split=split
         ),
         label=label,
         progress=notebook_bars(),
@@ -117,8 +111,13 @@ def open(
     )
 
 
-def _path(value: str | Path | None) -> Path | None:
-    return None if value is None else Path(value)
+def _dump_options(
+    *files: str | Path | None, scale: float | None, field: str | None, split: str | None = None
+) -> DumpOptions:
+    """Options about a dump; `files` are its queries, ids, query_ids, qrels and offsets."""
+    queries, ids, query_ids, qrels, offsets = (f if f is None else Path(f) for f in files)
+    places = (queries, ids, query_ids, qrels, offsets)
+    return DumpOptions(*places, scale=scale, field=field, split=split)
 
 
 def _collection_for(
@@ -129,6 +128,54 @@ def _collection_for(
     if data is None or (data == "docstrings" and holds_vectors(source)):
         return None
     return open_collection(data, split=split, progress=notebook_lines())
+
+
+def convert(
+    source: str | Path,
+    to: str,
+    out: str | Path,
+    *,
+    recipe: str | None = None,
+    tokenizer: str | None = None,
+    backbone: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    queries: str | Path | None = None,
+    ids: str | Path | None = None,
+    query_ids: str | Path | None = None,
+    qrels: str | Path | None = None,
+    offsets: str | Path | None = None,
+    scale: float | None = None,
+    field: str | None = None,
+) -> Conversion:
+    """Write a checkpoint, or embeddings, in another layout, whole or not at all.
+
+    Parameters
+    ----------
+    source
+        A checkpoint or hub id; or a store, or a dump of vectors.
+    to
+        ``sentence-transformers`` or ``upstream`` for a checkpoint; ``store``, ``parquet`` or
+        ``npz`` for embeddings.
+    out
+        New folder (``npz``: new file).
+    recipe, tokenizer, backbone, overrides, queries, ids, query_ids, qrels, offsets, scale, field
+        As for :func:`open`.
+
+    Returns
+    -------
+    Conversion
+        ``.path``, and ``.notes``: what the layout does not hold, a sentence each.
+
+    Raises
+    ------
+    AnisotropyError
+        One line that says what is wrong and what to do.
+    """
+    from anisotropy import conversion
+
+    options = EncoderOptions(recipe, tokenizer, backbone, dict(overrides or {}))
+    dump = _dump_options(queries, ids, query_ids, qrels, offsets, scale=scale, field=field)
+    return conversion.convert(source, to, out, encoder=options, dump=dump)
 
 
 def compare(
@@ -381,4 +428,4 @@ def _collection(spaces: Sequence[EmbeddingSpace]) -> Collection | None:
     return next((s.collection for s in spaces if s.collection is not None), None)
 
 
-__all__ = ["analyze", "compare", "explore", "negative_probability", "open", "project"]
+__all__ = ["analyze", "compare", "convert", "explore", "negative_probability", "open", "project"]

@@ -15,7 +15,7 @@ from anisotropy.spaces.store import is_store, open_store
 def describe(
     thing: str | Path, *, encoder: EncoderOptions | None = None, verify: bool = False
 ) -> dict[str, Any]:
-    """Describe a checkpoint, store or collection.
+    """Describe a checkpoint, training folder, store or collection.
 
     Parameters
     ----------
@@ -39,6 +39,9 @@ def describe(
     path = Path(thing)
     if path.is_dir() and is_store(path):
         return _store(path, verify)
+    series = _series(path) if path.is_dir() else None
+    if series is not None:
+        return {"kind": "training folder", **series}
     try:
         return {"kind": "collection", **_collection(thing)}
     except CollectionError as no_collection:
@@ -59,6 +62,23 @@ def _store(path: Path, verify: bool) -> dict[str, Any]:
         "recipe": manifest["recipe"],
         "versions": manifest["versions"],
     }
+
+
+def _series(folder: Path) -> dict[str, Any] | None:
+    """Checkpoints of a training run with their layouts; None for anything else."""
+    from anisotropy.encoders.layouts import recognize_source
+    from anisotropy.encoders.series import find_series
+
+    series = find_series(folder)
+    if series is None:
+        return None
+    layouts: dict[str, str] = {}
+    for path in series.complete:
+        try:
+            layouts[path.name] = recognize_source(path).layout
+        except CheckpointError as error:
+            layouts[path.name] = f"cannot be read: {error}"
+    return {"folder": str(folder), "checkpoints": layouts, "skipped": dict(series.skipped)}
 
 
 def _collection(thing: str | Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,19 +69,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(given: dict[str, Any]) -> int:
     """Measure, write, print."""
     options = resolve(given, DEFAULTS)
-    sources = [path for source in options["spaces"] for path in _series(source)]
-    if not sources:
+    if not options["spaces"]:
         raise UsageError("analyze needs one or more checkpoints, stores, dumps or hub ids")
     from anisotropy import workflow
     from anisotropy.cli import jobs
     from anisotropy.gates import check_gates, parse_gates
-    from anisotropy.opening import default_label, distinct_labels
+    from anisotropy.opening import default_label, distinct_labels, expand
 
     jobs.check_format(options)
     gates = parse_gates(options["fail_if"])
     chosen = jobs.analysis_options(options)
     interventions = jobs.transforms(options["transform"])
     encode = jobs.encode_options(options)
+    sources, skipped = expand(options["spaces"])
+    say = jobs.teller(options["quiet"])
+    for line in skipped:
+        if say is not None:
+            say(line)
     labels = distinct_labels([default_label(source) for source in sources])
     baseline = _baseline(labels, interventions, options["baseline"])
     workflow.baselines(_with_interventions(labels, interventions), baseline)
@@ -100,8 +103,9 @@ def run(given: dict[str, Any]) -> int:
         baseline=baseline,
         collection=collection,
         config=options,
-        say=jobs.teller(options["quiet"]),
+        say=say,
     )
+    results.warnings += skipped
     jobs.deliver(results, folder, options, "analyze")
     return check_gates(results, gates)
 
@@ -129,27 +133,6 @@ def _baseline(
     if given is not None or not interventions:
         return given
     return {after: one for one in labels for after in _names_after(one, interventions)}
-
-
-def _series(source: str) -> list[str]:
-    """The folders ``checkpoint-<step>`` of a training folder in numeric order, or `source`.
-
-    Of a folder with upstream dumps of several steps, a file of each.
-    """
-    from anisotropy.spaces.dumps.upstream import series as dumps_in
-
-    folder = Path(source)
-    dumps = dumps_in(folder)
-    if dumps:
-        return [str(path) for path in dumps]
-    if not folder.is_dir() or (folder / "config.json").exists():
-        return [source]
-    steps = {
-        int(match[1]): str(path)
-        for path in folder.iterdir()
-        if (match := re.fullmatch(r"checkpoint-(\d+)", path.name))
-    }
-    return [steps[step] for step in sorted(steps)] or [source]
 
 
 def _name(labels: list[str]) -> str:

@@ -45,11 +45,14 @@ _ONE_OR_MANY = ("a", "b")
 
 DATA_DEFAULTS: dict[str, Any] = {"data": None, "split": None, "documents": "all"}
 STORE_DEFAULTS: dict[str, Any] = {"verify": False}
-ENCODER_DEFAULTS: dict[str, Any] = {
+RECIPE_DEFAULTS: dict[str, Any] = {
     "recipe": None,
     "tokenizer": None,
     "backbone": None,
     **dict.fromkeys(RECIPE_PARTS),
+}
+ENCODER_DEFAULTS: dict[str, Any] = {
+    **RECIPE_DEFAULTS,
     "device": "auto",
     "batch_size": None,
     "shard_size": None,
@@ -95,7 +98,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_encoder_options(parser: argparse.ArgumentParser, sides: bool = False) -> None:
+def add_recipe_options(parser: argparse.ArgumentParser, sides: bool = False) -> None:
     """What decides how a checkpoint is read; with `sides`, also ``--a-…`` and ``--b-…``."""
     group = parser.add_argument_group("recipe")
     for name, metavar, text in (
@@ -114,6 +117,11 @@ def add_encoder_options(parser: argparse.ArgumentParser, sides: bool = False) ->
     group.add_argument("--temperature", type=float, metavar="T", help="temperature of the scores")
     group.add_argument("--max-query-length", type=int, metavar="N", help="tokens a query")
     group.add_argument("--max-document-length", type=int, metavar="N", help="tokens a document")
+
+
+def add_encoder_options(parser: argparse.ArgumentParser, sides: bool = False) -> None:
+    """How a checkpoint is read, and how it is encoded."""
+    add_recipe_options(parser, sides)
     group = parser.add_argument_group("encoding")
     group.add_argument("--device", metavar="NAME", help="auto (default), cpu, cuda, cuda:1, mps")
     group.add_argument("--batch-size", type=int, metavar="N", help="tokens a batch")
