@@ -103,7 +103,7 @@ class _Reading:
         self.id_column, warnings = first_of(ID_NAMES[side], self._plain(schema))
         self.warnings = tuple(f"{self.origin}: {line}" for line in warnings)
         self.chunk_column = first_of(CHUNK_NAMES, schema.names)[0]
-        self.text_column = first_of(_TEXT_NAMES, self._plain(schema))[0]
+        self.text_column = first_of(_TEXT_NAMES, _named_texts(schema))[0]
         wanted = (self.column, self.id_column, self.chunk_column, self.text_column)
         self.columns = [name for name in wanted if name is not None]
         self.ids: list[str] = []
@@ -185,6 +185,10 @@ class _Reading:
         words = column.dictionary if pa.types.is_dictionary(column.type) else column
         if pa.types.is_integer(words.type):
             return list(column.to_pylist())
+        if not _is_text(words.type):
+            raise EmbeddingsError(
+                f"{self.origin}: column {name!r} holds {words.type}; needed: text or whole numbers"
+            )
         lengths = pc.binary_length(_as_binary(words))
         longest = pc.max(lengths).as_py() or 0
         if longest > _LONGEST[what]:
@@ -196,6 +200,19 @@ class _Reading:
         self._text_bytes += sum(len(value) for value in values if value is not None)
         check_growth(self.origin, self._text_bytes, self.size)
         return values
+
+
+def _named_texts(schema: Any) -> list[str]:
+    return [field.name for field in schema if _is_text(field.type)]
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
 
 
 def _as_binary(words: Any) -> Any:
@@ -262,9 +279,8 @@ class _Inside:
 def _parquet_batches(path: Path, columns: Sequence[str]) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
+    check_growth(str(path), parquet_bytes(path, columns), check_file(path))
     with pq.ParquetFile(path, read_dictionary=list(columns[1:])) as file:
-        wanted = parquet_bytes(path, file.metadata, columns)
-        check_growth(str(path), wanted, check_file(path))
         yield from file.iter_batches(_BATCH, columns=list(columns), use_threads=False)
 
 

@@ -86,6 +86,9 @@ def choose(names: Iterable[str], options: DumpOptions, side: Side, origin: str, 
         If there is none, or several and none of them has a known name.
     """
     there = list(names)
+    own = [name for name in there if name in SIDE_NAMES[side]]
+    if side == "queries" and len(own) == 1:  # what is asked for by name are the documents
+        return own[0]
     if options.field is not None and (options.field in there or side == "documents"):
         if options.field not in there:
             raise UsageError(f"--field: {one_of(options.field, there)} ({origin})")
