@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anisotropy.errors import NotComparable, UsageError
+from anisotropy.errors import InputError, NotComparable, UsageError
 from anisotropy.files import cache_directory
 from anisotropy.progress import Progress, ProgressFactory
 from anisotropy.spaces.dumps.base import DumpOptions

@@ -87,7 +87,7 @@ def open_data(options: dict[str, Any], sources: Sequence[str]) -> Collection | N
 
 def _check_readable(source: str) -> None:
     """Refuse what is no checkpoint before the built-in collection is gathered for it."""
-    from anisotropy.encoders.layouts import recognize
+    from anisotropy.encoders.recognition import recognize
 
     if Path(source).exists():
         recognize(source)
