@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -45,6 +46,8 @@ _STEMS = {
 #: Names of a file of vectors that is taken for the one that a bare ``ids.txt`` belongs to.
 _PLAIN = ("embeddings", "embedding", "vectors", "vecs", "index")
 
+_COMPANION = re.compile(r"(^|[._-])(ids|docids?|qids|chunks|ranges)\.(txt|tsv|npy|json)$")
+
 
 def beside(path: Path, side: Side) -> Path | None:
     """The id file that belongs to a file of vectors by its name, if there is one.
@@ -68,6 +71,11 @@ def beside(path: Path, side: Side) -> Path | None:
         names = ", ".join(one.name for one in found)
         raise EmbeddingsError(f"{path}: several id files beside it ({names}); name it with --ids")
     return found[0] if found else None
+
+
+def is_companion(path: Path) -> bool:
+    """Whether a file is called like the ids, chunk numbers or ranges beside a file of vectors."""
+    return _COMPANION.search(path.name) is not None
 
 
 def _there(path: Path, stems: Sequence[str]) -> list[Path]:

@@ -352,6 +352,14 @@ def test_parquet_pages_that_say_less_than_they_hold(tmp_path: Path) -> None:
         assert 0.5 * said < parquet_bytes(path, columns)
 
 
+def test_a_table_of_contents_that_ends_the_process(tmp_path: Path) -> None:
+    """Found by random edits: asked for this column, pyarrow 26 ends the whole process."""
+    content = bytearray((FILES / "arrow" / "lists.parquet").read_bytes())
+    content[4632] = 52
+    (tmp_path / "x.parquet").write_bytes(content)
+    refused(tmp_path / "x.parquet", "damaged table of contents")
+
+
 def test_long_texts(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     vector = [[1.0, 2.0]]

@@ -19,6 +19,7 @@ from anisotropy.spaces.dumps import base, opening
 from anisotropy.spaces.dumps.base import DumpOptions, Vectors
 from tests.spaces.dumps.make.docnos import IDS
 from tests.spaces.dumps.make.made_up import (
+    CHUNK_NUMBERS,
     CHUNKED_IDS,
     CHUNKS,
     DOC_IDS,
@@ -228,6 +229,17 @@ def test_both_sides_of_a_file(path: str) -> None:
     assert np.array_equal(np.asarray(space.queries), QUERIES)
     if path.endswith("npz"):
         assert (space.doc_ids, space.query_ids) == (DOC_IDS, QUERY_IDS)
+
+
+def test_companions_are_no_shards(tmp_path: Path) -> None:
+    np.save(tmp_path / "documents.npy", DOCUMENTS)
+    np.save(tmp_path / "documents.chunks.npy", np.array(CHUNK_NUMBERS))
+    write_ids(tmp_path / "documents.ids.npy", CHUNKED_IDS)
+    np.save(tmp_path / "queries.npy", QUERIES)
+    write_ids(tmp_path / "query_ids.npy", QUERY_IDS)
+    space = an.open(tmp_path)
+    assert (space.doc_ids, space.query_ids) == (list(dict.fromkeys(CHUNKED_IDS)), QUERY_IDS)
+    assert space.counts["document_vectors"] == 40
 
 
 def test_shards_of_documents_alone() -> None:
