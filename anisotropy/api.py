@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
@@ -47,6 +48,7 @@ def open(
     offsets: str | Path | None = None,
     scale: float | None = None,
     field: str | None = None,
+    verify: bool = False,
 ) -> EmbeddingSpace:
     """Open a store or a dump as it is; encode a checkpoint, or find its vectors in the cache.
 
@@ -75,11 +77,14 @@ def open(
         Of a dump, what its files do not say: vectors of the queries, ids in row order, judgments,
         upstream's maps from ids to offsets, the scale of int8 values, and the column, array or
         key that holds the vectors. How vectors are compared: ``overrides={"similarity": "dot"}``.
+    verify
+        Compare every checksum of a store; of the cache, what is damaged is encoded again.
 
     Returns
     -------
     EmbeddingSpace
-        Vectors stay on disk, memory-mapped. In a notebook a bar shows how far encoding is.
+        Vectors stay on disk, memory-mapped. In a notebook a bar shows how far encoding is. What
+        another process is encoding is waited for, with a warning.
 
     Raises
     ------
@@ -103,9 +108,12 @@ def open(
             offsets=_path(offsets),
             scale=scale,
             field=field,
+            split=split,
         ),
         label=label,
         progress=notebook_bars(),
+        tell=notebook_lines() or warnings.warn,
+        verify=verify,
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,9 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from anisotropy.errors import InputError, UsageError
+from anisotropy.errors import UsageError
+from anisotropy.untrusted.texts import read_json as read_json
 
 CACHE_VARIABLE = "ANISOTROPY_CACHE"
+#: Name of a file that `replacing` writes for another one.
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.[a-z0-9_]{8}", re.DOTALL)
+#: File systems that cannot sync a folder, which then need not be.
+_NO_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOTSUP}
 
 
 def cache_directory() -> Path:
@@ -26,21 +33,65 @@ def cache_directory() -> Path:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path`, renamed to it when the block succeeds.
 
     A reader sees the old file or the whole new one, never half of it.
+
+    Parameters
+    ----------
+    path
+        The file; its folder is made.
+    durable
+        That holds after a power failure too: content and name are on the disk on return.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if durable:
+            sync_folder(path.parent.parent)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
+        if durable:
+            sync(temporary)
         temporary.replace(path)
+        if durable:
+            sync_folder(path.parent)
+    except OSError as error:
+        if error.filename is None:  # of a full disk: say which file did not fit
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def intended_name(name: str) -> str | None:
+    """Name of the file for which `replacing` writes a temporary one; None for other names."""
+    found = _TEMPORARY.fullmatch(name)
+    return found["name"] if found else None
+
+
+def sync(path: Path) -> None:
+    """Wait until the content of a file is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the system can tell."""
+    if os.name == "nt":
+        return
+    try:
+        sync(path)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
 
 
 def _umask() -> int:
@@ -49,38 +100,20 @@ def _umask() -> int:
     return current
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, whole or not at all."""
-    with replacing(path) as temporary:
+def write_text(path: Path, text: str, *, durable: bool = False) -> None:
+    """Write `text` as UTF-8, whole or not at all; `durable` as in `replacing`."""
+    with replacing(path, durable=durable) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as JSON; NaN and infinity become null."""
-    write_text(path, dump_json(value, indent=1) + "\n")
+def write_json(path: Path, value: Any, *, durable: bool = False) -> None:
+    """Write `value` as JSON; NaN and infinity become null; `durable` as in `replacing`."""
+    write_text(path, dump_json(value, indent=1) + "\n", durable=durable)
 
 
 def dump_json(value: Any, indent: int | None = None) -> str:
     """JSON text of `value` with NumPy scalars, arrays and paths made plain."""
     return json.dumps(_plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read or is not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not readable as JSON ({_first_line(error)})") from None
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,8 @@ from typing import Any
 
 from anisotropy.errors import AnisotropyError, CheckpointError, CollectionError
 from anisotropy.opening import EncoderOptions
-from anisotropy.spaces.store import is_store, open_store, read_manifest
+from anisotropy.spaces.manifest import read_manifest
+from anisotropy.spaces.store import is_store, open_store
 
 
 def describe(
@@ -94,6 +95,7 @@ def _collection(thing: str | Path) -> dict[str, Any]:
         "judged_pairs": {
             split: sum(map(len, found.qrels(split).values())) for split in found.splits
         },
+        **found.details,
         "warnings": list(found.warnings),
     }
 

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anisotropy.errors import InputError, NotComparable, UsageError
+from anisotropy.errors import CheckpointError, NotComparable, UsageError
 from anisotropy.files import cache_directory
 from anisotropy.progress import Progress, ProgressFactory
 from anisotropy.spaces.dumps.base import DumpOptions
 from anisotropy.spaces.dumps.opening import is_dump, open_dump
-from anisotropy.spaces.store import MANIFEST, check_target, is_store, open_store
+from anisotropy.spaces.dumps.upstream import label_of
+from anisotropy.spaces.store import check_target, is_store, is_whole, open_store
 
 if TYPE_CHECKING:
     from anisotropy.collection import Collection
     from anisotropy.encoders import Encoder
+    from anisotropy.encoders.recipe import Recipe
     from anisotropy.spaces import EmbeddingSpace
     from anisotropy.spaces.encoding import EncodeOptions
 
@@ -79,6 +80,8 @@ def open_space(
     dump: DumpOptions | None = None,
     label: str | None = None,
     progress: ProgressFactory | None = None,
+    tell: Callable[[str], None] | None = None,
+    verify: bool = False,
 ) -> EmbeddingSpace:
     """Open a store or a dump as it is; encode a checkpoint, or find it in the cache.
 
@@ -97,6 +100,10 @@ def open_space(
         Name in tables; default: the name of the source without its suffix.
     progress
         Given a label, returns a callback for the encoding.
+    tell
+        Called with a line before waiting for another process that encodes the same.
+    verify
+        Compare every checksum of a store; of the cache, what is damaged is encoded again.
 
     Raises
     ------
@@ -110,13 +117,13 @@ def open_space(
     path = Path(source)
     if is_store(path):
         _refuse_dump_options(source, dump)
-        space = _open_whole_store(path, collection, encoder, encode)
+        space = _open_whole_store(path, collection, encoder, encode, verify)
     elif is_dump(path):
         space = _open_dump(path, collection, encoder, encode, dump)
     else:
         _refuse_dump_options(source, dump)
         report = progress(label or default_label(source)) if progress else None
-        space = _open_checkpoint(source, collection, encoder, encode, report)
+        space = _open_checkpoint(source, collection, encoder, encode, report, tell, verify)
         space.label = default_label(source)
     space.label = label or space.label
     return space
@@ -135,8 +142,14 @@ _SUFFIXES = (
 
 
 def default_label(source: str | Path) -> str:
-    """``ance`` for ``runs/ance.ckpt``; a bare ``checkpoint-20`` is preceded by its folder."""
+    """``ance`` for ``runs/ance.ckpt``; a bare ``checkpoint-20`` is preceded by its folder.
+
+    A file that names a step of an upstream dump gives its folder and the step.
+    """
     name = Path(str(source).rstrip("/"))
+    step = label_of(name)
+    if step is not None:
+        return step
     stem = name.stem if name.suffix in _SUFFIXES else name.name
     return f"{name.parent.name}/{stem}" if stem.startswith("checkpoint-") else stem
 
@@ -153,31 +166,43 @@ def expand(sources: Sequence[str]) -> tuple[list[str], list[str]]:
     -------
     tuple of two lists
         The sources, each training folder replaced by its complete ``checkpoint-<step>`` in
-        numeric order; a line on everything in such a folder that is left out.
+        numeric order, a folder with upstream's dumps of several steps by a file of each; a line
+        on everything in a training folder that is left out.
 
     Raises
     ------
-    InputError
+    CheckpointError
         If a training folder has no complete checkpoint.
     """
-    from anisotropy.encoders.series import find_series, is_checkpoint, steps_in
-
     found: list[str] = []
     notices: list[str] = []
     for source in sources:
-        folder = Path(source)
-        series = find_series(folder) if folder.is_dir() else None
-        if series is not None:
-            notices += series.notices()
-            if not series.complete:
-                raise InputError(f"{source}: no complete checkpoint in it: {notices[-1]}")
-        elif (inside := len(steps_in(folder))) and is_checkpoint(folder):
-            notices.append(
-                f"{source}: a checkpoint itself, so the {inside} in it are left out; name them "
-                f"({folder}/checkpoint-*) for the series"
-            )
-        found += [source] if series is None else map(str, series.complete)
+        own, lines = _expanded(source)
+        found += own
+        notices += lines
     return found, notices
+
+
+def _expanded(source: str) -> tuple[list[str], list[str]]:
+    from anisotropy.encoders.series import find_series, is_checkpoint, steps_in
+    from anisotropy.spaces.dumps.upstream import series as dumps_in
+
+    folder = Path(source)
+    dumps = dumps_in(folder)
+    if dumps:
+        return [str(path) for path in dumps], []
+    series = find_series(folder) if folder.is_dir() else None
+    if series is not None:
+        notices = series.notices()
+        if not series.complete:
+            raise CheckpointError(f"{source}: no complete checkpoint in it: {notices[-1]}")
+        return [str(path) for path in series.complete], notices
+    inside = len(steps_in(folder)) if is_checkpoint(folder) else 0
+    notice = (
+        f"{source}: a checkpoint itself, so the {inside} in it are left out; name them "
+        f"({folder}/checkpoint-*) for the series"
+    )
+    return [source], [notice] if inside else []
 
 
 def distinct_labels(labels: list[str]) -> list[str]:
@@ -205,12 +230,13 @@ def _open_whole_store(
     collection: Collection | None,
     encoder: EncoderOptions | None,
     encode: EncodeOptions | None,
+    verify: bool,
 ) -> EmbeddingSpace:
     if encoder is not None and encoder.changes_vectors:
         raise UsageError(f"{path}: a store has its recipe; recipe options are for checkpoints")
     if encode is not None and encode.documents is not None:
         raise UsageError(f"{path}: a store has its documents; --documents is for checkpoints")
-    space = open_store(path)
+    space = open_store(path, verify=verify)
     known = space.collection_fingerprint
     if collection is not None and known and known != collection.fingerprint:
         raise NotComparable(
@@ -246,7 +272,9 @@ def _open_dump(
 def _refuse_dump_options(source: str | Path, dump: DumpOptions | None) -> None:
     """Options about a dump say something wrong where there is none."""
     given = (
-        [] if dump is None else [name for name, value in vars(dump).items() if value is not None]
+        []
+        if dump is None
+        else [n for n, value in vars(dump).items() if value is not None and n != "split"]
     )
     if given:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
@@ -259,9 +287,11 @@ def _open_checkpoint(
     encoder_options: EncoderOptions | None,
     encode_options: EncodeOptions | None,
     progress: Progress | None,
+    tell: Callable[[str], None] | None,
+    verify: bool,
 ) -> EmbeddingSpace:
     from anisotropy.encoders.histories import read_history
-    from anisotropy.spaces.encoding import EncodeOptions, encode_collection, store_identity
+    from anisotropy.spaces.encoding import EncodeOptions, encode_to_cache, store_identity
 
     if collection is None:
         raise UsageError(f"{source}: a checkpoint needs a collection to encode; give --data")
@@ -272,34 +302,34 @@ def _open_checkpoint(
         cache_directory() / "stores" / store_identity(encoder, number, collection, encode_options)
         for number in range(len(encoder.readings))
     ]
-    if not all(map(_whole, folders)):
-        _clear_finished(folders)
-        encode_collection(encoder, collection, folders, encode_options, progress)
+    if not all(is_whole(folder, verify=verify) for folder in folders):
+
+        def waiting(folder: Path) -> None:
+            if tell is not None:
+                tell(f"{source}: waiting for another process that encodes the same into {folder}")
+
+        encode_to_cache(
+            encoder, collection, folders, encode_options, progress, waiting=waiting, verify=verify
+        )
     spaces = [open_store(folder, collection=collection) for folder in folders]
     for space, recipe in zip(spaces, encoder.readings, strict=True):
         # Equal parts, but sources and doubts are those of this run, not of the one that encoded.
         space.recipe = recipe.as_dict()
+        space.recipe["doubts"] = [*space.recipe["doubts"], *_padding_doubt(recipe, collection)]
         space.history = history
     return _choose_reading(spaces)
 
 
-def _whole(folder: Path) -> bool:
-    """Whether the cache has this store; a damaged one is as good as none."""
-    try:
-        open_store(folder)
-    except InputError:
-        return False
-    return True
-
-
-def _clear_finished(folders: list[Path]) -> None:
-    """Make way for encoding again what is damaged, or the twin of a reading that is not there.
-
-    What is unfinished stays: it is continued.
-    """
-    for folder in folders:
-        if (folder / MANIFEST).exists() or (folder.exists() and not is_store(folder)):
-            shutil.rmtree(folder)
+def _padding_doubt(recipe: Recipe, collection: Collection) -> list[str]:
+    """What is uncertain where a preprocessed folder is padded otherwise than the recipe says."""
+    padding = collection.padding_id
+    if padding is None or padding == recipe.pad_token_id or not recipe.chunk_length:
+        return []
+    return [
+        f"{collection.name} is padded with id {padding}, the recipe pads with "
+        f"{recipe.pad_token_id}, which decides the vectors of chunks of padding alone; a recipe "
+        "file with pad_token_id settles it"
+    ]
 
 
 def _choose_reading(readings: list[EmbeddingSpace]) -> EmbeddingSpace:
@@ -348,9 +378,9 @@ def encode_to_store(
     Raises
     ------
     UsageError
-        If the recipe is in doubt: a store has one.
+        If the recipe is in doubt: a store has one. If another process writes there.
     StoreError
-        If the folder holds something else.
+        If the folder holds something else, or cannot be written.
     """
     from anisotropy.spaces.encoding import encode_collection
 

@@ -16,8 +16,9 @@ PACKAGE = Path(anisotropy.__file__).parent
 #: A room imports, at the top of its modules, only from rooms above its own.
 ORDER = (
     "errors",
-    "files",
     "untrusted",
+    "files",
+    "locking",
     "progress",
     "records",
     "results",

@@ -321,12 +321,10 @@ def test_inspect(here: Path, capsys: pytest.CaptureFixture[str], command: list[s
     assert json.loads(capsys.readouterr().out)["kind"] == kind
 
 
-def test_sharded_stores_give_the_same_numbers(
-    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("anisotropy.spaces.encoding.SHARD_ITEMS", 50)
+def test_sharded_stores_give_the_same_numbers(here: Path, tmp_path: Path) -> None:
     store = str(tmp_path / "store")
-    assert main(["encode", "ance.ckpt", "--data", "data", "--out", store, "--quiet"]) == 0
+    command = ["encode", "ance.ckpt", "--data", "data", "--out", store, "--shard-size", "50"]
+    assert main([*command, "--quiet"]) == 0
     sharded = an.open(store, None)
     assert isinstance(sharded.documents, an.spaces.ShardedRows)  # type: ignore[attr-defined]
     whole = an.open("ance.ckpt", "data", device="cpu")

@@ -12,12 +12,14 @@ from anisotropy.cli.options import (
     ENCODER_DEFAULTS,
     MEASURE_DEFAULTS,
     OUTPUT_DEFAULTS,
+    STORE_DEFAULTS,
     add_comparison_options,
     add_data_options,
     add_dump_options,
     add_encoder_options,
     add_measure_options,
     add_output_options,
+    add_store_options,
     add_transform_options,
     resolve,
 )
@@ -34,6 +36,7 @@ DEFAULTS: dict[str, Any] = {
     **DATA_DEFAULTS,
     **DUMP_DEFAULTS,
     **ENCODER_DEFAULTS,
+    **STORE_DEFAULTS,
     **MEASURE_DEFAULTS,
     **OUTPUT_DEFAULTS,
     "baseline": None,
@@ -55,6 +58,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_comparison_options(parser)
     add_data_options(parser)
+    add_store_options(parser)
     add_encoder_options(parser)
     add_dump_options(parser)
     add_measure_options(parser)

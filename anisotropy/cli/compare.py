@@ -12,12 +12,14 @@ from anisotropy.cli.options import (
     ENCODER_DEFAULTS,
     MEASURE_DEFAULTS,
     OUTPUT_DEFAULTS,
+    STORE_DEFAULTS,
     add_comparison_options,
     add_data_options,
     add_dump_options,
     add_encoder_options,
     add_measure_options,
     add_output_options,
+    add_store_options,
     add_transform_options,
     resolve,
     sided_dump_defaults,
@@ -37,6 +39,7 @@ DEFAULTS: dict[str, Any] = {
     **DUMP_DEFAULTS,
     **sided_dump_defaults(),
     **ENCODER_DEFAULTS,
+    **STORE_DEFAULTS,
     **MEASURE_DEFAULTS,
     **OUTPUT_DEFAULTS,
     **{f"{side}_{name}": None for side in _SIDES for name in _SIDED},
@@ -58,6 +61,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label-b", metavar="NAME", help="name of B")
     add_comparison_options(parser)
     add_data_options(parser)
+    add_store_options(parser)
     add_encoder_options(parser, sides=True)
     add_dump_options(parser, sides=True)
     add_measure_options(parser)

@@ -10,10 +10,12 @@ from anisotropy.cli.options import (
     DATA_DEFAULTS,
     DUMP_DEFAULTS,
     ENCODER_DEFAULTS,
+    STORE_DEFAULTS,
     add_common_options,
     add_data_options,
     add_dump_options,
     add_encoder_options,
+    add_store_options,
     resolve,
     sided_dump_defaults,
     write_config,
@@ -31,6 +33,7 @@ DEFAULTS: dict[str, Any] = {
     **DUMP_DEFAULTS,
     **sided_dump_defaults(),
     **ENCODER_DEFAULTS,
+    **STORE_DEFAULTS,
     **{f"{side}_{name}": None for side in _SIDES for name in ("recipe", "tokenizer", "backbone")},
     "label_a": None,
     "label_b": None,
@@ -59,6 +62,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--on-mismatch", metavar="M", help="different ids: error (default) or intersect"
     )
     add_data_options(parser)
+    add_store_options(parser)
     add_encoder_options(parser, sides=True)
     add_dump_options(parser, sides=True)
     group = parser.add_argument_group("page")

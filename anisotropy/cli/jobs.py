@@ -59,6 +59,8 @@ def open_side(
         dump=dump_options(options, side),
         label=label,
         progress=progress_bars(options["quiet"]),
+        tell=teller(options["quiet"]),
+        verify=options["verify"],
     )
 
 
@@ -125,19 +127,22 @@ def dump_options(options: Mapping[str, Any], side: str | None = None) -> DumpOpt
         offsets=path("offsets"),
         scale=_of_side(options, "scale", side),
         field=_of_side(options, "field", side),
+        split=options["split"],
     )
 
 
 def encode_options(options: Mapping[str, Any]) -> EncodeOptions:
     """How to encode."""
     from anisotropy.spaces.encoding import BATCH_TOKENS, EncodeOptions
+    from anisotropy.spaces.store import SHARD_ITEMS
 
-    size = options["batch_size"]
+    size, items = options["batch_size"], options["shard_size"]
     return EncodeOptions(
         store_dtype=options["store_dtype"],
         batch_tokens=BATCH_TOKENS if size is None else size,
         documents=_count(options["documents"]),
         seed=options.get("seed", 0),
+        shard_items=SHARD_ITEMS if items is None else items,
     )
 
 

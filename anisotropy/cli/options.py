@@ -27,7 +27,9 @@ FORMATS = ("table", "json", "csv", "latex", "markdown")
 
 #: Types of the values in a configuration file; every other value is text.
 _TYPES: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("batch_size", "seed", "max_query_length", "max_document_length"), (int,)),
+    **dict.fromkeys(
+        ("batch_size", "shard_size", "seed", "max_query_length", "max_document_length"), (int,)
+    ),
     **dict.fromkeys(("normalize", "quiet", "verify", "exact", "controls"), (bool,)),
     **dict.fromkeys(
         ("temperature", "perplexity", "relative_error", "scale", "a_scale", "b_scale"),
@@ -42,6 +44,7 @@ _NUMBERS = ("seeds",)
 _ONE_OR_MANY = ("a", "b")
 
 DATA_DEFAULTS: dict[str, Any] = {"data": None, "split": None, "documents": "all"}
+STORE_DEFAULTS: dict[str, Any] = {"verify": False}
 ENCODER_DEFAULTS: dict[str, Any] = {
     "recipe": None,
     "tokenizer": None,
@@ -49,6 +52,7 @@ ENCODER_DEFAULTS: dict[str, Any] = {
     **dict.fromkeys(RECIPE_PARTS),
     "device": "auto",
     "batch_size": None,
+    "shard_size": None,
     "dtype": "float32",
     "store_dtype": "float32",
 }
@@ -113,6 +117,9 @@ def add_encoder_options(parser: argparse.ArgumentParser, sides: bool = False) ->
     group = parser.add_argument_group("encoding")
     group.add_argument("--device", metavar="NAME", help="auto (default), cpu, cuda, cuda:1, mps")
     group.add_argument("--batch-size", type=int, metavar="N", help="tokens a batch")
+    group.add_argument(
+        "--shard-size", metavar="N", type=int, help="texts a shard, what a kill loses (8192)"
+    )
     group.add_argument("--dtype", metavar="T", help="computation: float32 (default) or bfloat16")
     group.add_argument("--store-dtype", metavar="T", help="stored: float32 (default) or float16")
 
@@ -133,6 +140,13 @@ def add_dump_options(parser: argparse.ArgumentParser, sides: bool = False) -> No
 def sided_dump_defaults() -> dict[str, Any]:
     """No value for each option about a dump that one side can have alone."""
     return {f"{side}_{name}": None for side in ("a", "b") for name in _DUMP}
+
+
+def add_store_options(parser: argparse.ArgumentParser) -> None:
+    """``--verify``."""
+    parser.add_argument(
+        "--verify", action="store_true", help="check every checksum of stores, cached ones too"
+    )
 
 
 def add_measure_options(parser: argparse.ArgumentParser) -> None:

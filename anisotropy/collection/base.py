@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from anisotropy.errors import CollectionError, one_of
 from anisotropy.files import fingerprint
+
+if TYPE_CHECKING:
+    from anisotropy.collection.upstream import UpstreamFolder
 
 Qrels = dict[str, dict[str, int]]
 """``{query_id: {doc_id: grade}}``."""
@@ -23,20 +26,25 @@ _PREFERRED = ("dev.small", "dev", "test", "train")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document; `title` and `url` are empty where the source has none."""
+    """One document; `title` and `url` are empty where the source has none.
+
+    `tokens` are the ids of a source that was tokenized already and has no texts.
+    """
 
     doc_id: str
     text: str
     title: str = ""
     url: str = ""
+    tokens: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One query."""
+    """One query; `tokens` as in `Document`."""
 
     query_id: str
     text: str
+    tokens: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +94,18 @@ class Collection:
         Oddities met while reading, one line each.
     queries_digest
         Identifies all queries of the source, those that no split judges included.
+    has_texts
+        False where the source holds token ids alone; its texts are then empty.
+    padding_id
+        Of token ids: what fills their records behind the last token; None where nothing does.
+    details
+        What else ``inspect`` says of the source.
+    preprocessed
+        What the rows of a preprocessed folder stand for, which dumps of vectors need.
 
     Attributes
     ----------
-    name, note, warnings
+    name, note, warnings, has_texts, padding_id, details, preprocessed
         As given.
     split : str
         The evaluated split; ``"all"`` where the source names none.
@@ -120,10 +136,18 @@ class Collection:
         note: str = "",
         warnings: Iterable[str] = (),
         queries_digest: str = "",
+        has_texts: bool = True,
+        padding_id: int | None = None,
+        details: Mapping[str, Any] | None = None,
+        preprocessed: UpstreamFolder | None = None,
     ) -> None:
         self.name = name
         self.note = note
         self.warnings = list(warnings)
+        self.has_texts = has_texts
+        self.padding_id = padding_id
+        self.details = dict(details or {})
+        self.preprocessed = preprocessed
         self._documents = documents
         self._splits = dict(splits)
         self.splits = tuple(self._splits)
@@ -203,11 +227,35 @@ class Collection:
         found = self._documents.fetch(wanted) if wanted else {}
         return {doc_id: found[doc_id] for doc_id in wanted}
 
+    def require_texts(self, what: str) -> None:
+        """Refuse work that needs texts where there are token ids alone.
+
+        Parameters
+        ----------
+        what
+            Needs texts; the beginning of the message.
+
+        Raises
+        ------
+        CollectionError
+            If the collection has no texts.
+        """
+        if not self.has_texts:
+            raise CollectionError(needs_texts(what, self.name))
+
     def _split(self, split: str | None) -> Split:
         name = self.split if split is None else split
         if name not in self._splits:
             raise CollectionError(f"{self.name}: unknown split: {one_of(name, self.splits)}")
         return self._splits[name]
+
+
+def needs_texts(what: str, name: str) -> str:
+    """Message that something cannot be done with token ids."""
+    return (
+        f"{what} needs texts; {name} holds the token ids of an upstream preprocessed folder: give "
+        "the folder of texts it was made from"
+    )
 
 
 def _choose(name: str, splits: Sequence[str], split: str | None) -> str:
@@ -238,10 +286,16 @@ def digest(value: object) -> str:
     return fingerprint(json.dumps(value, ensure_ascii=False, sort_keys=True))
 
 
+def query_content(query: Query) -> list[Any]:
+    """What of a query goes into fingerprints."""
+    given = [] if query.tokens is None else [list(query.tokens)]
+    return [query.query_id, query.text, *given]
+
+
 def _content(splits: Mapping[str, Split]) -> str:
     return digest(
         [
-            [name, [[query.query_id, query.text] for query in split.queries], split.qrels]
+            [name, [query_content(query) for query in split.queries], split.qrels]
             for name, split in sorted(splits.items())
         ]
     )

@@ -9,11 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
-from anisotropy.errors import CollectionError
+from anisotropy.errors import CollectionError, told_as
+from anisotropy.untrusted.paths import check_file
 
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
 _LONGEST_SHOWN = 60
+_LONGEST = 64 * 2**20
+#: Texts shrink to a third or a tenth; a gzip file that grows far more is a bomb.
+_GROWTH = 200
+_SMALL = 64 * 2**20
 
 
 class Line(NamedTuple):
@@ -48,6 +53,8 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     CollectionError
         If the file cannot be read or its gzip data are damaged or cut off.
     """
+    with told_as(CollectionError):
+        check_file(path)
     try:
         with path.open("rb") as file:
             packed = file.read(2) == _GZIP
@@ -72,15 +79,19 @@ def read_lines(path: Path) -> Generator[Line, None, None]:
     Raises
     ------
     CollectionError
-        If the file cannot be read, or a line is not UTF-8.
+        If the file cannot be read, or a line is not UTF-8 or longer than 64 MiB.
     """
     with opened(path) as file:
-        offset = 0
-        for number, raw in enumerate(file, start=1):
+        offset, most = 0, max(_SMALL, _GROWTH * path.stat().st_size)
+        for number, raw in enumerate(iter(lambda: file.readline(_LONGEST + 1), b""), start=1):
+            if len(raw) > _LONGEST:
+                raise broken(path, number, f"longer than {_LONGEST} bytes")
             text = decoded(path, number, raw)
             if text and not text.isspace():
                 yield Line(number, offset, text)
             offset += len(raw)
+            if offset > most:
+                raise broken(path, number, f"the file grows more than {_GROWTH} times; refused")
 
 
 def read_at(path: Path, offsets: list[int]) -> Iterator[tuple[int, str]]:

@@ -10,13 +10,15 @@ from anisotropy.collection.beir import CORPUS, open_beir
 from anisotropy.collection.folders import files_of
 from anisotropy.collection.lines import shown
 from anisotropy.collection.msmarco import DOCUMENTS, open_msmarco
+from anisotropy.collection.upstream import PASSAGES, is_upstream, open_upstream
 from anisotropy.errors import CollectionError, one_of
 from anisotropy.files import cache_directory
 
 DOCSTRINGS = "docstrings"
 _IRDS = "irds:"
 _LAYOUTS = (
-    f"{CORPUS} (BEIR), {', '.join(DOCUMENTS[:-1])} or {DOCUMENTS[-1]} (MS MARCO), plain or .gz"
+    f"{CORPUS} (BEIR), {', '.join(DOCUMENTS[:-1])} or {DOCUMENTS[-1]} (MS MARCO), plain or .gz, "
+    f"{PASSAGES}_meta (preprocessed by ANCE or DANCE)"
 )
 
 
@@ -33,7 +35,8 @@ def open_collection(
     ----------
     source
         ``"docstrings"`` (built in), ``"irds:<id>"`` (an ir_datasets id, needs the extra
-        ``irds``), or a folder in BEIR or MS MARCO layout, recognized by what it holds.
+        ``irds``), or a folder in BEIR or MS MARCO layout or preprocessed by ANCE or DANCE (token
+        ids), recognized by what it holds.
     split
         The split to evaluate. None takes ``dev``, else ``test``, else ``train``, else the only
         one; the split of a collection without judgments is ``"all"``.
@@ -90,10 +93,7 @@ def _open_folder(folder: Path, split: str | None, cache: Path) -> Collection:
         return open_beir(folder, split, cache=cache)
     if any(name in files for name in DOCUMENTS):
         return open_msmarco(folder, split, cache=cache)
-    if "passages_meta" in files:
-        raise CollectionError(
-            f"{folder}: a preprocessed upstream folder holds token ids, not texts; give the "
-            "folder of TSV files it was made from"
-        )
+    if is_upstream(folder):
+        return open_upstream(folder, split, cache=cache)
     state = "holds no known collection" if any(folder.iterdir()) else "is empty"
     raise CollectionError(f"{folder}: {state}; looked for {_LAYOUTS}")

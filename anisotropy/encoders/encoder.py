@@ -14,6 +14,7 @@ from anisotropy.encoders.folders import step_of
 from anisotropy.encoders.layouts import CheckpointFiles
 from anisotropy.encoders.recipe import Recipe
 from anisotropy.encoders.texts import document_text, query_text
+from anisotropy.encoders.token_lists import upstream_tokens
 from anisotropy.encoders.tokenization import UpstreamTokenizer
 from anisotropy.errors import CheckpointError, UsageError, one_of
 from anisotropy.files import fingerprint, sha256_file
@@ -21,7 +22,7 @@ from anisotropy.files import fingerprint, sha256_file
 if TYPE_CHECKING:
     import torch
 
-    from anisotropy.collection import Document, Query
+    from anisotropy.collection import Collection, Document, Query
     from anisotropy.encoders.upstream import UpstreamModel
 
 Side = Literal["queries", "documents"]
@@ -40,6 +41,9 @@ class Encoder(ABC):
     device
         As torch names it.
     """
+
+    takes_tokens = False
+    """Whether items may have token ids in place of texts."""
 
     def __init__(
         self, files: CheckpointFiles, readings: tuple[Recipe, ...], device: str = "cpu"
@@ -86,12 +90,25 @@ class Encoder(ABC):
 
     def texts(self, side: Side, items: Sequence[Query] | Sequence[Document]) -> list[str]:
         """Texts as the recipe makes them, before tokenization."""
-        recipe = self.recipe
-        if side == "queries":
-            return [query_text(item, recipe) for item in items]  # type: ignore[arg-type]
-        if side == "documents":
-            return [document_text(item, recipe) for item in items]  # type: ignore[arg-type]
-        raise UsageError(f"side: {one_of(side, ('queries', 'documents'))}")
+        self.check_side(side)
+        make: Any = query_text if side == "queries" else document_text
+        return [make(item, self.recipe) for item in items]
+
+    def check_side(self, side: str) -> None:
+        """Refuse another word than ``queries`` and ``documents``."""
+        if side not in ("queries", "documents"):
+            raise UsageError(f"side: {one_of(side, ('queries', 'documents'))}")
+
+    def check_collection(self, collection: Collection) -> None:
+        """Refuse a collection that this encoder cannot encode, before any work.
+
+        Raises
+        ------
+        CollectionError
+            If the collection holds token ids and this encoder tokenizes texts.
+        """
+        if not self.takes_tokens:
+            collection.require_texts(f"{self.label}, a {self.files.layout} model,")
 
     @abstractmethod
     def tokenize(self, side: Side, items: Sequence[Query] | Sequence[Document]) -> list[list[int]]:
@@ -135,6 +152,8 @@ class Encoder(ABC):
 
 class UpstreamEncoder(Encoder):
     """ANCE and DANCE checkpoints, FirstP and MaxP."""
+
+    takes_tokens = True
 
     def __init__(
         self,
@@ -186,9 +205,8 @@ class UpstreamEncoder(Encoder):
 
     def tokenize(self, side: Side, items: Sequence[Query] | Sequence[Document]) -> list[list[int]]:
         """Token ids of each item, special tokens included, cut to the recipe's length."""
-        recipe = self.recipe
-        texts = self.texts(side, items)
-        return self.tokenizer.encode(texts, recipe.max_length(side), recipe.lowercase)
+        self.check_side(side)
+        return upstream_tokens(self.tokenizer, side, items, self.recipe)
 
     def encode_tokens(self, side: Side, tokens: Tokens) -> list[np.ndarray]:
         """Vectors of one batch; see `Encoder.encode_tokens`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anisotropy.encoders.recipe import Recipe
+from anisotropy.errors import CollectionError
 
 if TYPE_CHECKING:
     from anisotropy.collection import Document, Query
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 def query_text(query: Query, recipe: Recipe) -> str:
     """Return the prompt and the text of a query, right-stripped as upstream does."""
+    _refuse_tokens(query.tokens, "query", query.query_id)
     text = _field(query.text, recipe)
     return recipe.query_prompt + (text.removesuffix("?") if recipe.drop_question_mark else text)
 
@@ -23,12 +25,21 @@ def document_text(document: Document, recipe: Recipe) -> str:
     title + separator + text, and one without titles gives the text alone; an empty title after
     a url stays (upstream's ``url<sep><sep>text``).
     """
+    _refuse_tokens(document.tokens, "document", document.doc_id)
     values = [_field(getattr(document, name), recipe) for name in recipe.fields]
     while len(values) > 1 and not values[0]:
         del values[0]
     joined = recipe.separator.join(values)
     limit = recipe.max_document_characters
     return recipe.document_prompt + (joined[:limit] if limit else joined)
+
+
+def _refuse_tokens(tokens: tuple[int, ...] | None, what: str, name: str) -> None:
+    if tokens is not None:
+        raise CollectionError(
+            f"{what} {name!r} has token ids and no text, which only an upstream checkpoint takes; "
+            "give the folder of texts that it was made from"
+        )
 
 
 def _field(text: str, recipe: Recipe) -> str:

@@ -34,7 +34,7 @@ def document_texts(spaces: Sequence[EmbeddingSpace], ids: Sequence[str]) -> list
         if space.doc_texts is not None:
             known = dict(zip(space.doc_ids, space.doc_texts, strict=True))
             return [known.get(name) for name in ids]
-        if space.collection is not None:
+        if space.collection is not None and space.collection.has_texts:
             with contextlib.suppress(CollectionError):
                 found = space.collection.texts(ids)
                 return [_titled(found[name].title, found[name].text) for name in ids]

@@ -97,7 +97,7 @@ def _texts(facts: Facts, role: str, order: np.ndarray) -> np.ndarray:
 
 def _read(facts: Facts, role: str, ids: list[str]) -> dict[str, str]:
     collection = facts.space.collection
-    if collection is None:
+    if collection is None or not collection.has_texts:
         return {}
     if role == "documents":
         with contextlib.suppress(CollectionError):

@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from anisotropy.collection.lines import BadLine, broken, read_lines, shown
-from anisotropy.errors import CollectionError, InputError, UsageError, one_of
-from anisotropy.files import read_json
+from anisotropy.collection.offsets import offset_map, read_offsets
+from anisotropy.errors import CollectionError, UsageError, one_of
 from anisotropy.measures.blind_draws import blind_lists
 from anisotropy.measures.mining import ANCHORS, ROLES
 from anisotropy.measures.unevenness import PREFIX, STATISTICS, largest
 from anisotropy.statistics import null_z, simulated_null
-from anisotropy.untrusted.arrays import open_npy
-from anisotropy.untrusted.pickles import load
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
 Role = Literal["queries", "documents"]
 Offsets = str | Path | Mapping[Any, int] | Sequence[Any]
 _COLUMN = {"documents": 2, "queries": 3}
-_LARGEST_MAP = 2 * 2**30
 
 
 class DrawnLine(NamedTuple):
@@ -170,7 +167,7 @@ def observed_negatives(
         What turns the numbers of the file into ids of the items drawn: a mapping from id to row
         number, or a file of it (``pid2offset.pickle``, ``..._qid2offset.pickle``), or the ids
         in row order as a sequence or ``.npy`` file, or the ``offsets.json`` that our trainer puts
-        beside its files. None: the file holds ids.
+        beside its files, or the folder of such a file. None: the file holds ids.
     anchors
         Of queries, ``documents`` counts the list of a positive document once, ``pairs`` at each
         of its lines, as training meets it.
@@ -259,49 +256,23 @@ def _places(ids: list[str], offsets: Offsets | None, role: str) -> dict[str, int
     own = {name: i for i, name in enumerate(ids)}
     if offsets is None:
         return own
-    named = _read_offsets(Path(offsets), role) if isinstance(offsets, str | Path) else offsets
-    if not isinstance(named, Mapping | Sequence):
+    if not isinstance(offsets, str | Path | Mapping | Sequence):
         raise UsageError("offsets: needed: a file, a map from ids to rows, or ids in row order")
-    pairs = named.items() if isinstance(named, Mapping) else zip(named, range(len(named)),
-                                                                 strict=True)  # fmt: skip
+    named = (
+        read_offsets(Path(offsets), role)
+        if isinstance(offsets, str | Path)
+        else offset_map("offsets", offsets)
+    )
     found: dict[str, int] = {}
-    for name, row in pairs:
-        place = own.get(str(name), own.get(f"D{name}", -1))
-        if type(row) is not int:
-            raise CollectionError(f"offsets: row {row!r} of {name!r}; needed: a whole number")
-        if place >= 0 and found.setdefault(str(row), place) != place:
-            raise CollectionError(f"offsets: row {row} stands for two ids")
+    for name, row in zip(named.ids, named.rows.tolist(), strict=True):
+        place = own.get(name, own.get(f"D{name}", -1))
+        if place >= 0:
+            found[str(row)] = place
     if not found:
-        raise CollectionError(f"offsets: none of its {len(named)} ids is one of the {len(ids)}")
+        raise CollectionError(
+            f"{named.name}: none of its {len(named.ids)} ids is one of the {len(ids)}"
+        )
     return found
-
-
-def _read_offsets(path: Path, role: str) -> Mapping[Any, int] | Sequence[Any]:
-    if path.suffix == ".json":
-        return _ids_in_json(path, role)
-    try:
-        if path.suffix == ".npy":
-            rows = open_npy(path)
-            if rows.ndim != 1:
-                raise CollectionError(f"{path}: shape {rows.shape}; needed: one id a row")
-            return list(rows.tolist())
-        named = load(path, {}, largest=_LARGEST_MAP)
-    except CollectionError:
-        raise
-    except InputError as error:
-        reason = str(error).removeprefix(f"{path}: ")
-        raise CollectionError(f"{path}: not readable as a map of offsets ({reason})") from None
-    if not isinstance(named, dict) or not all(type(row) is int for row in named.values()):
-        raise CollectionError(f"{path}: holds no map from ids to row numbers")
-    return named
-
-
-def _ids_in_json(path: Path, role: str) -> list[str]:
-    values = read_json(path)
-    ids = values.get(role) if isinstance(values, dict) else None
-    if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):
-        raise CollectionError(f"{path}: holds no list of ids of {role}")
-    return ids
 
 
 def _texts(space: EmbeddingSpace, role: str) -> list[str] | None:

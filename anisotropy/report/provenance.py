@@ -9,7 +9,7 @@ from anisotropy.files import dump_json
 from anisotropy.report.cells import Table, cell, column, row, table
 from anisotropy.results import Results, Withheld
 
-_HIDDEN = ("sources", "doubts")
+_HIDDEN = ("sources", "doubts", "notes")
 Place = tuple[str, str, str]
 
 

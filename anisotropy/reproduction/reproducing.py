@@ -147,7 +147,7 @@ def reproduce(
         seed: _train(folder, seed, place, given, legs, plan, collection, say)
         for place, seed in enumerate(seeds)
     }
-    spaces, warnings = _open(folder, sources, seeds, collection, encoder, encode, progress)
+    spaces, warnings = _open(folder, sources, seeds, collection, encoder, encode, progress, say)
     options = _with_claims(options or AnalysisOptions(projections=()), written, collection)
     results, measured = analyze_methods(
         spaces, options, baseline=ANCE, collection=collection, say=say,
@@ -341,6 +341,7 @@ def _open(
     encoder: EncoderOptions,
     encode: EncodeOptions | None,
     progress: ProgressFactory | None,
+    say: Say | None,
 ) -> tuple[dict[str, list[EmbeddingSpace]], list[str]]:
     """The spaces of every method, one a seed, and what could not be opened."""
     first = sources[seeds[0]]
@@ -350,7 +351,7 @@ def _open(
         shared = len(seeds) > 1 and len(set(paths)) == 1
         opened = [
             open_space(path, collection, encoder=encoder, encode=encode, progress=progress,
-                       label=_label(method, seed, seeds, shared))
+                       tell=say, label=_label(method, seed, seeds, shared))
             for path, seed in zip(paths[:1] if shared else paths, seeds, strict=False)
         ]  # fmt: skip
         found[method] = opened * (len(seeds) if shared else 1)
@@ -358,7 +359,7 @@ def _open(
         zeros = [_step_zero(sources[seed][ANCE], folder, seed, encoder) for seed in seeds]
         found[STEP_ZERO] = [
             open_space(path, collection, encoder=reading, encode=encode, progress=progress,
-                       label=_label(STEP_ZERO, seed, seeds, False))
+                       tell=say, label=_label(STEP_ZERO, seed, seeds, False))
             for seed, (path, reading) in zip(seeds, zeros, strict=True)
         ]  # fmt: skip
     except (UsageError, InputError) as error:

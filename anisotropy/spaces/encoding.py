@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -14,7 +15,14 @@ import numpy as np
 from anisotropy.errors import CollectionError, UsageError, check_seed
 from anisotropy.files import fingerprint, hash_ids
 from anisotropy.progress import Progress
-from anisotropy.spaces.store import StoreHeader, StoreWriter
+from anisotropy.spaces.store import (
+    SHARD_ITEMS,
+    StoreHeader,
+    StoreWriter,
+    check_ids,
+    is_whole,
+)
+from anisotropy.spaces.unfinished import UnfinishedMark
 
 if TYPE_CHECKING:
     from anisotropy.collection import Collection, Document, Query
@@ -22,8 +30,6 @@ if TYPE_CHECKING:
 
 Side = Literal["queries", "documents"]
 
-#: Items a shard: what a kill loses, and how many texts are in memory at once.
-SHARD_ITEMS = 8192
 #: Tokens a batch, padding included. On two cores the rate is flat from 2,000 to 16,000.
 BATCH_TOKENS = 4096
 STORE_DTYPES = ("float32", "float16")
@@ -43,12 +49,15 @@ class EncodeOptions:
         None for all, or how many: all judged ones plus random ones, by a seeded hash of the id.
     seed
         Seed of that hash.
+    shard_items
+        Texts a shard: what a kill loses, and how many are in memory at once.
     """
 
     store_dtype: str = "float32"
     batch_tokens: int = BATCH_TOKENS
     documents: int | None = None
     seed: int = 0
+    shard_items: int = SHARD_ITEMS
 
     def __post_init__(self) -> None:
         if self.store_dtype not in STORE_DTYPES:
@@ -57,6 +66,8 @@ class EncodeOptions:
             raise UsageError(f"batch size: got {self.batch_tokens}; allowed: 1 token or more")
         if self.documents is not None and self.documents < 1:
             raise UsageError(f"documents: got {self.documents}; allowed: 'all', or 1 or more")
+        if self.shard_items < 1:
+            raise UsageError(f"shard size: got {self.shard_items}; allowed: 1 text or more")
         check_seed(self.seed)
 
 
@@ -85,23 +96,95 @@ def encode_collection(
     Raises
     ------
     StoreError
-        If a folder is in use, or vectors are not finite.
+        If a folder is in use, cannot be written, or vectors are not finite.
+    UsageError
+        If another process writes there.
     CollectionError
         If the collection has no documents or no queries.
     """
     options = options or EncodeOptions()
-    kept = _kept_documents(collection, options)
-    writers = [
-        StoreWriter(folder, _header(encoder, number, collection, options))
-        for number, folder in enumerate(folders)
-    ]
-    job = _Job(encoder, writers, options, progress or (lambda *_: None))
+    _check_not_empty(collection)
+    with ExitStack() as stack:
+        writers = {
+            number: stack.enter_context(
+                StoreWriter(
+                    folder,
+                    _header(encoder, number, collection, options),
+                    shard_items=options.shard_items,
+                )
+            )
+            for number, folder in enumerate(folders)
+        }
+        _encode(encoder, collection, writers, options, progress)
+
+
+def encode_to_cache(
+    encoder: Encoder,
+    collection: Collection,
+    folders: Sequence[Path],
+    options: EncodeOptions | None = None,
+    progress: Progress | None = None,
+    *,
+    waiting: Callable[[Path], None] | None = None,
+    verify: bool = False,
+) -> None:
+    """Encode what is not in the cache yet, as `encode_collection` does.
+
+    What another process is writing is waited for and used; what is damaged, or is left of
+    something else, makes way.
+
+    Parameters
+    ----------
+    encoder, collection, options, progress
+        As in `encode_collection`.
+    folders
+        Of the cache, one a reading.
+    waiting
+        Called with a folder before waiting for the process that writes it.
+    verify
+        Compare checksums to find what is damaged.
+    """
+    options = options or EncodeOptions()
+    _check_not_empty(collection)
+    with ExitStack() as stack:
+        marks = {
+            folder: stack.enter_context(UnfinishedMark(folder).take(waiting or (lambda _: None)))
+            for folder in sorted(folders)  # everybody in one order, or two would wait forever
+        }
+        writers = {
+            number: StoreWriter(
+                folder,
+                _header(encoder, number, collection, options),
+                shard_items=options.shard_items,
+                mark=marks[folder],
+            )
+            for number, folder in enumerate(folders)
+            if not is_whole(folder, verify=verify)
+        }
+        if writers:
+            _encode(encoder, collection, writers, options, progress)
+
+
+def _check_not_empty(collection: Collection) -> None:
     judged = collection.queries()
     if not judged or collection.n_documents == 0:
         raise CollectionError(
             f"{collection.name}: {len(judged)} queries in split {collection.split!r} and "
             f"{collection.n_documents} documents; needed: at least one of each"
         )
+
+
+def _encode(
+    encoder: Encoder,
+    collection: Collection,
+    writers: Mapping[int, StoreWriter],
+    options: EncodeOptions,
+    progress: Progress | None,
+) -> None:
+    encoder.check_collection(collection)
+    kept = _kept_documents(collection, options)
+    job = _Job(encoder, writers, options, progress or (lambda *_: None))
+    judged = collection.queries()
     job.encode_side("queries", "queries", judged, len(judged))
     train = collection.training_split
     if train is not None:
@@ -110,7 +193,7 @@ def encode_collection(
     documents = (d for d in collection.documents() if kept is None or d.doc_id in kept)
     n_documents = collection.n_documents if kept is None else len(kept)
     job.encode_side("documents", "documents", documents, n_documents)
-    for writer in writers:
+    for writer in writers.values():
         writer.finish(
             _restrict(collection.qrels(), kept),
             _restrict(collection.qrels(train), kept) if train is not None else None,
@@ -196,7 +279,7 @@ class _Job:
     def __init__(
         self,
         encoder: Encoder,
-        writers: Sequence[StoreWriter],
+        writers: Mapping[int, StoreWriter],
         options: EncodeOptions,
         progress: Progress,
     ) -> None:
@@ -213,14 +296,16 @@ class _Job:
         ids: list[str] = []
         padding: list[np.ndarray] = []
         shards = 0
-        for block in _blocks(items, SHARD_ITEMS):
+        for block in _blocks(items, self._options.shard_items):
+            names = [item.query_id if side == "queries" else item.doc_id for item in block]
+            check_ids(names, folder)
             tokens = self._tokens_unless_done(folder, side, shards, block, per_item)
             if tokens is not None:
                 self._write(folder, side, shards, tokens, per_item, (len(ids), total))
             if per_item > 1:
                 tokens = tokens or self._encoder.tokenize(side, block)
                 padding.append(self._encoder.padding_chunks(tokens))
-            ids += [item.query_id if side == "queries" else item.doc_id for item in block]
+            ids += names
             shards += 1
             self._progress(folder, len(ids), total)
         self._finish_side(folder, ids, shards, per_item, padding)
@@ -233,14 +318,14 @@ class _Job:
             chunks = np.tile(np.arange(per_item, dtype=np.int32), len(ids))
             marks = np.concatenate(padding)
             ids = list(chain.from_iterable([name] * per_item for name in ids))
-        for writer in self._writers:
+        for writer in self._writers.values():
             writer.finish_side(folder, ids, shards, chunks, marks)
 
     def _tokens_unless_done(
         self, folder: str, side: Side, shard: int, block: list[Any], per_item: int
     ) -> list[list[int]] | None:
         rows = len(block) * per_item
-        if all(writer.has_shard(folder, shard, rows) for writer in self._writers):
+        if all(writer.has_shard(folder, shard, rows) for writer in self._writers.values()):
             return None
         return self._encoder.tokenize(side, block)
 
@@ -254,16 +339,16 @@ class _Job:
         position: tuple[int, int],
     ) -> None:
         shape = (len(tokens), per_item, self._encoder.dim)
-        out = [np.empty(shape, dtype=np.float32) for _ in self._writers]
+        out = {number: np.empty(shape, dtype=np.float32) for number in self._writers}
         done, total = position
         for batch in token_batches(tokens, self._options.batch_tokens):
             arrays = self._encoder.encode_tokens(side, [tokens[i] for i in batch])
-            for store, array in zip(out, arrays, strict=True):
-                store[batch] = array.reshape(len(batch), per_item, -1)
+            for number, store in out.items():
+                store[batch] = arrays[number].reshape(len(batch), per_item, -1)
             done += len(batch)
             self._progress(folder, done, total)
-        for writer, store in zip(self._writers, out, strict=True):
-            writer.write_shard(folder, shard, store.reshape(-1, self._encoder.dim))
+        for number, writer in self._writers.items():
+            writer.write_shard(folder, shard, out[number].reshape(-1, self._encoder.dim))
 
 
 def token_batches(tokens: Sequence[Sequence[int]], budget: int) -> Iterator[np.ndarray]:

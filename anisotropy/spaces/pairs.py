@@ -276,7 +276,7 @@ def query_texts(space: EmbeddingSpace) -> dict[str, str]:
     """Texts of the queries by id, from the space or its collection; empty where unknown."""
     if space.query_texts is not None:
         return dict(zip(space.query_ids, space.query_texts, strict=True))
-    if space.collection is None:
+    if space.collection is None or not space.collection.has_texts:
         return {}
     return {query.query_id: query.text for query in space.collection.queries()}
 
@@ -295,7 +295,7 @@ def _document_texts(spaces: Iterable[EmbeddingSpace], doc_ids: list[str]) -> lis
         if space.doc_texts is not None:
             texts = dict(zip(space.doc_ids, space.doc_texts, strict=True))
             return [texts[name] for name in doc_ids]
-        if space.collection is not None:
+        if space.collection is not None and space.collection.has_texts:
             found = space.collection.texts(list(dict.fromkeys(doc_ids)))
             return [found[name].text if name in found else None for name in doc_ids]
     return [None] * len(doc_ids)

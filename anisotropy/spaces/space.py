@@ -56,6 +56,11 @@ class EmbeddingSpace:
     history
         How the checkpoint was trained, by columns of equal length, where that is known.
 
+    Attributes
+    ----------
+    warnings : list of str
+        What a reader of results must know of where the vectors come from, one line each.
+
     Raises
     ------
     EmbeddingsError
@@ -112,6 +117,7 @@ class EmbeddingSpace:
         self.collection = collection
         self.collection_info = dict(collection_info or {})
         self.history = history
+        self.warnings: list[str] = []
 
     @property
     def collection_fingerprint(self) -> str:

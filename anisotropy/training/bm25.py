@@ -150,6 +150,7 @@ def bm25_ranking(
     """
     if depth < 1:
         raise UsageError(f"depth: got {depth}; allowed: 1 or more")
+    collection.require_texts("BM25")
     queries, ids = collection.queries(split), list[str]()
     index = Bm25Index(_stream(collection, ids, stem), k1=k1, b=b)
     run: Run = {}
@@ -182,6 +183,7 @@ class LexicalLists:
     def __init__(
         self, collection: Collection, split: str, doc_ids: list[str], query_ids: list[str]
     ) -> None:
+        collection.require_texts("BM25")
         self._collection, self._split = collection, split
         self._doc_ids, self._query_ids = doc_ids, query_ids
         self._indexes: dict[str, Bm25Index] = {}

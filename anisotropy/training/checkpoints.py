@@ -9,7 +9,6 @@ checkpoint is whole.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import zipfile
@@ -23,13 +22,14 @@ import torch
 from torch import Tensor, nn
 
 from anisotropy.errors import CheckpointError, UsageError
-from anisotropy.files import dump_json, read_json
+from anisotropy.files import dump_json, read_json, sync, sync_folder
+from anisotropy.locking import FileLock
 from anisotropy.training.history import HistoryFile, Row, read_history
-from anisotropy.training.locking import LOCK, FolderLock
 from anisotropy.training.mining import Mined
 
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
 FORMAT = "anisotropy.training-state/1"
+LOCK = "lock"
 _NAME = re.compile(r"state-(\d+)-(\d+)")
 _OURS = re.compile(rf"\.?{_NAME.pattern}|{LOCK}|history\.csv|\.history\.csv\..*")
 Weights = dict[str, Tensor]
@@ -115,7 +115,10 @@ class TrainingFolder:
         self.identity = json.loads(dump_json(identity))
         self._gone = out.with_name(f".{out.name}.training.done")
         self._history: HistoryFile | None = None
-        self._lock = FolderLock(self.path)
+        self._lock = FileLock(
+            self.path / LOCK,
+            f"another process is training into {self.path}: wait for it, or choose another --out",
+        )
 
     def begin(self, resume: bool) -> State | None:
         """Lock and open the folder, until `finish` or `close`.
@@ -172,7 +175,7 @@ class TrainingFolder:
         scratch.mkdir()
         _write(scratch, state, self.identity)
         scratch.rename(self.path / name)
-        _sync(self.path)
+        sync_folder(self.path)
         for old in before:
             if old.name != name:
                 shutil.rmtree(old, ignore_errors=True)
@@ -187,7 +190,7 @@ class TrainingFolder:
     def close(self) -> None:
         """Close the history file and let others in; everything else stays."""
         self.close_history()
-        self._lock.release()
+        self._lock.remove()
 
     def close_history(self) -> None:
         """Close the history file; the folder stays locked."""
@@ -272,16 +275,8 @@ def _write(folder: Path, state: State, identity: Mapping[str, Any]) -> None:
         record["best"] = {"value": state.best.value, "step": state.best.step}
     (folder / "state.json").write_text(dump_json(record, indent=1) + "\n", encoding="utf-8")
     for path in folder.iterdir():
-        _sync(path)
-    _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync(path)
+    sync_folder(folder)
 
 
 def _split(optimizer: Mapping[int, Mapping[str, Any]]) -> tuple[Weights, dict[str, Any]]:

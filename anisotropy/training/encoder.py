@@ -25,6 +25,7 @@ from anisotropy.encoders.layouts import recognize_source
 from anisotropy.encoders.modules_text import ModulesText
 from anisotropy.encoders.saving import save_headed
 from anisotropy.encoders.texts import document_text, query_text
+from anisotropy.encoders.token_lists import upstream_tokens
 from anisotropy.encoders.tokenization import UpstreamTokenizer, lower_characters
 from anisotropy.errors import CheckpointError, CollectionError, UsageError
 from anisotropy.training.config import OF_START, TrainingConfig
@@ -134,15 +135,11 @@ class UpstreamTrainable(Trainable):
 
     def query_tokens(self, queries: Sequence[Query]) -> list[list[int]]:
         """Ids of queries."""
-        texts = [query_text(query, self.recipe) for query in queries]
-        limit = self.recipe.max_query_length
-        return self.tokenizer.encode(texts, limit, self.recipe.lowercase)
+        return upstream_tokens(self.tokenizer, "queries", queries, self.recipe)
 
     def document_tokens(self, documents: Sequence[Document]) -> list[list[int]]:
         """Ids of documents."""
-        texts = [document_text(document, self.recipe) for document in documents]
-        limit = self.recipe.max_document_length
-        return self.tokenizer.encode(texts, limit, self.recipe.lowercase)
+        return upstream_tokens(self.tokenizer, "documents", documents, self.recipe)
 
     def vectors(self, side: Side, tokens: Tokens, micro_batch: int) -> torch.Tensor:
         """Vectors of token lists in their order, with gradients; see `forward.vectors`."""
@@ -448,6 +445,7 @@ def training_split(collection: Collection) -> str:
 
 def _training_texts(collection: Collection, recipe: Recipe) -> list[str]:
     split = training_split(collection)
+    collection.require_texts("a new encoder, whose tokenizer learns from the collection,")
     judged = dict.fromkeys(d for grades in collection.qrels(split).values() for d in grades)
     texts = [query_text(query, recipe) for query in collection.queries(split)]
     texts += [document_text(document, recipe) for document in collection.texts(judged).values()]

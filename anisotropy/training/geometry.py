@@ -86,6 +86,7 @@ def sample_of(collection: Collection, n_queries: int, n_documents: int, seed: in
     CollectionError
         If no query of the split has a positive.
     """
+    collection.require_texts("logging the geometry of a sample")
     qrels = {q: _positive(grades) for q, grades in collection.qrels().items()}
     judged = {q.query_id: q for q in collection.queries() if qrels.get(q.query_id)}
     if not judged:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from anisotropy.untrusted.pickles import Payload, load
 from anisotropy.untrusted.zips import check_growth, member_start, opened_zip, read_member
 
 _KINDS = "fiubUS"
+_DTYPE = re.compile(r"[<>=|]?[fiubUSOcmMV][0-9]{0,9}")
 _LARGEST_HEADER = 10_000
 #: Containers inside each other in which arrays of a pickle are looked for.
 _DEPTH = 4
@@ -161,10 +163,12 @@ class Described:
 
     def dtype(self, name: object) -> np.dtype[Any]:
         """The dtype, if it is one of numbers or text."""
+        if not _DTYPE.fullmatch(self.text):  # numpy reads a whole language of lists and shapes
+            raise InputError(f"{name}: unknown type of array {self.text[:40]!r}")
+        order: Any = self.order if self.order in ("<", ">") else "="
         try:
-            order = self.order if self.order in ("<", ">") else "="
-            return _checked_dtype(np.dtype(self.text).newbyteorder(order), name)  # type: ignore[arg-type]
-        except TypeError:
+            return _checked_dtype(np.dtype(self.text).newbyteorder(order), name)
+        except (TypeError, ValueError):
             raise InputError(f"{name}: unknown type of array {self.text[:40]!r}") from None
 
 

@@ -61,6 +61,13 @@ def _counted(items: Any = None) -> dict[Any, Any]:
     return dict(items) if type(items) is dict else {}
 
 
+def _no_bytes(*content: Any) -> bytes:
+    """How protocols 0 to 2 write empty bytes."""
+    if content:
+        raise pickle.UnpicklingError("it makes bytes from something else")
+    return b""
+
+
 def _sequence(make: Callable[[Any], Any]) -> Callable[..., Any]:
     def build(items: Any = ()) -> Any:
         if not isinstance(items, list | tuple):
@@ -84,6 +91,7 @@ CONTAINERS: dict[tuple[str, str], Any] = {
         for kind in (list, tuple, set, frozenset)
     },
     **{(module, "dict"): _ordered for module in ("builtins", "__builtin__")},
+    **{(module, "bytes"): _no_bytes for module in ("builtins", "__builtin__")},
 }
 
 

@@ -39,7 +39,7 @@ def opened_zip(path: Path) -> Iterator[zipfile.ZipFile]:
         zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError, ValueError,
         struct.error, UnicodeDecodeError,
     ) as error:  # fmt: skip
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise InputError(f"{path}: corrupt or unreadable zip file ({reason})") from None
 
 

@@ -51,9 +51,14 @@ def gather(
             "anchors": "all" if options.exact else options.sample or ANCHORS,
         },
         versions=versions(_VERSIONED),
-        warnings=list(collection.warnings) if collection is not None else [],
+        warnings=[
+            *(collection.warnings if collection is not None else []),
+            *(line for space in spaces for line in space.recipe.get("notes", ())),
+        ],
         opened={space.label: space for space in spaces},
     )
+    for space in spaces:
+        results.warnings += [line for line in space.warnings if line not in results.warnings]
     for item in measured:
         results.rows += item.rows
         job(curves_text(item.space), 0.0)

@@ -142,7 +142,7 @@ CASES: dict[str, tuple[Callable[[Path], None] | None, list[str], str]] = {
     "nan in embeddings": (nan_in_store, STORE, "documents row 5 has NaN"),
     "cut store": (cut("store/documents/embeddings-00000.npy"), STORE, "cut short"),
     "unfinished store": (
-        lambda f: (f / "store/manifest.json").rename(f / "store/unfinished.json"),
+        lambda f: (f / "store/manifest.json").rename(f / "store/unfinished.jsonl"),
         STORE,
         "unfinished",
     ),

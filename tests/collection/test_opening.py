@@ -46,7 +46,7 @@ def test_folders_of_no_known_layout(tmp_path: Path) -> None:
     with pytest.raises(CollectionError, match="is a file; a collection is a folder"):
         open_collection(tmp_path / "notes.txt")
     write(tmp_path / "passages_meta", "{}")
-    with pytest.raises(CollectionError, match="holds token ids, not texts"):
+    with pytest.raises(CollectionError, match="passages_meta: no description of token ids"):
         open_collection(tmp_path)
 
 

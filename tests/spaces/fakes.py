@@ -21,6 +21,8 @@ class FakeCollection:
     n_queries: int = 3
     name: str = "fake"
     note: str = ""
+    has_texts: bool = True
+    padding_id: int | None = None
     split: str = "dev"
     splits: tuple[str, ...] = ("train", "dev")
     training_split: str | None = "train"
@@ -75,6 +77,9 @@ class FakeEncoder:
     @property
     def recipe(self) -> FakeRecipe:
         return self.readings[0]
+
+    def check_collection(self, collection: Any) -> None:
+        """Encodes anything."""
 
     def vectors_per_document(self) -> int:
         return self.chunks

@@ -3,23 +3,22 @@ from __future__ import annotations
 import hashlib
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from anisotropy.errors import CollectionError, StoreError, UsageError
-from anisotropy.spaces import encoding, open_store
+from anisotropy.spaces import open_store
 from anisotropy.spaces.encoding import EncodeOptions, encode_collection, token_batches
 from tests.spaces.fakes import FakeCollection, FakeEncoder, FakeRecipe
 
-
-@pytest.fixture(autouse=True)
-def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoding, "SHARD_ITEMS", 4)
+SHARDS = EncodeOptions(shard_items=4)
 
 
-def encode(tmp_path: Path, encoder: FakeEncoder, name: str = "s", **options: object) -> Path:
-    encode_collection(encoder, FakeCollection(), [tmp_path / name], EncodeOptions(**options))  # type: ignore[arg-type]
+def encode(tmp_path: Path, encoder: FakeEncoder, name: str = "s", **options: Any) -> Path:
+    chosen = EncodeOptions(**{"shard_items": 4, **options})
+    encode_collection(encoder, FakeCollection(), [tmp_path / name], chosen)
     return tmp_path / name
 
 
@@ -53,7 +52,7 @@ def test_several_vectors_a_document(tmp_path: Path) -> None:
 def test_two_readings_from_one_pass(tmp_path: Path) -> None:
     encoder = FakeEncoder(readings=(FakeRecipe("one"), FakeRecipe("two", 2.0)))
     folders = [tmp_path / "1", tmp_path / "2"]
-    encode_collection(encoder, FakeCollection(), folders)
+    encode_collection(encoder, FakeCollection(), folders, SHARDS)
     one, two = (open_store(folder) for folder in folders)
     assert np.array_equal(np.asarray(one.documents) * 2, np.asarray(two.documents))
     assert sum(map(len, encoder.batches)) == 9 + 3 + 3
@@ -97,7 +96,7 @@ def test_float16_store(tmp_path: Path) -> None:
 
 def test_texts_are_streamed_once(tmp_path: Path) -> None:
     collection = FakeCollection()
-    encode_collection(FakeEncoder(), collection, [tmp_path / "s"])
+    encode_collection(FakeEncoder(), collection, [tmp_path / "s"], SHARDS)
     assert collection.streamed == 9
 
 
@@ -107,6 +106,7 @@ def test_progress_ends_at_the_total(tmp_path: Path) -> None:
         FakeEncoder(),
         FakeCollection(),
         [tmp_path / "s"],
+        SHARDS,
         progress=lambda side, done, total: calls.append((side, done, total)),
     )
     for side, total in (("queries", 3), ("training-queries", 3), ("documents", 9)):
@@ -128,7 +128,7 @@ def test_an_empty_side_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"store_dtype": "int8"}, {"batch_tokens": 0}, {"documents": 0}]
+    "options", [{"store_dtype": "int8"}, {"batch_tokens": 0}, {"documents": 0}, {"shard_items": 0}]
 )
 def test_bad_options(options: dict[str, object]) -> None:
     with pytest.raises(UsageError, match="allowed"):

@@ -184,8 +184,8 @@ def test_a_second_start_leaves_a_running_one_alone(
 def test_the_lock_goes_with_its_process(made_up: Collection, tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; "
-        "from anisotropy.training.locking import FolderLock; "
-        "lock = FolderLock(Path(sys.argv[1])); lock.take(); print('held', flush=True); "
+        "from anisotropy.locking import FileLock; "
+        "lock = FileLock(Path(sys.argv[1]) / 'lock', ''); lock.take(); print('held', flush=True); "
         "sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "x.training")]

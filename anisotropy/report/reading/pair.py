@@ -46,7 +46,7 @@ def same_vectors(pair: Results) -> bool:
 def _recipe(space: Mapping[str, Any]) -> dict[str, Any]:
     """What decides the vectors besides the weights, and not where it is from."""
     known = space.get("recipe") or {}
-    return {key: known[key] for key in known if key not in ("name", "sources", "doubts")}
+    return {key: known[key] for key in known if key not in ("name", "sources", "doubts", "notes")}
 
 
 def read_pair(pair: Results) -> list[Reading]:

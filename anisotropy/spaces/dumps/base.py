@@ -41,6 +41,9 @@ class Vectors:
         Its name, such as ``numpy`` or ``faiss``.
     warnings
         What a reader of results must know, one line each.
+    repeated
+        Whether the layout says that an id at several rows is a document of several vectors; where
+        it does not, such an id is an error.
     """
 
     origin: str
@@ -51,6 +54,7 @@ class Vectors:
     padding: np.ndarray | None = None
     layout: str = ""
     warnings: tuple[str, ...] = ()
+    repeated: bool = True
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,8 @@ class DumpOptions:
         Column, array or key that holds the vectors.
     similarity
         How vectors are compared.
+    split
+        Which queries to evaluate, where the dump has those of several splits.
     """
 
     queries: Path | None = None
@@ -83,6 +89,7 @@ class DumpOptions:
     scale: float | None = None
     field: str | None = None
     similarity: str | None = None
+    split: str | None = None
 
 
 @dataclass(frozen=True)
@@ -137,11 +144,12 @@ def space_of(
         "padding": _taken(documents.padding if documents else None, order),
         "doc_texts": _texts_of(documents, owner, order),
         "similarity": recipe["similarity"],
-        "label": label,
+        # while it is checked, so that a message names the files
+        "label": " and ".join(dict.fromkeys(side.origin for side in sides)),
         "recipe": recipe,
         **about,
     }
-    return EmbeddingSpace(
+    space = EmbeddingSpace(
         queries.rows if queries is not None else np.zeros((0, dim), np.float32),
         doc_rows,
         query_ids=query_ids,
@@ -150,6 +158,11 @@ def space_of(
         training=_training(judged, doc_rows, shared),
         **shared,
     )
+    for one in (space, space.training):
+        if one is not None:
+            one.label = label
+    space.warnings = list(dict.fromkeys(line for side in sides for line in side.warnings))
+    return space
 
 
 def _training(judged: Judged, documents: Any, shared: dict[str, Any]) -> EmbeddingSpace | None:
@@ -176,7 +189,7 @@ def _recipe(sides: Sequence[Vectors], options: DumpOptions) -> dict[str, Any]:
         similarity, source = options.similarity, "option --similarity"
     elif len(stated) == 1:
         similarity, source = stated.pop(), "the dump"
-    elif all(map(_is_unit, sides)):
+    elif all(map(is_unit, sides)):
         similarity, source = "cosine", "all of its vectors have unit length"
     else:
         similarity, source = "dot", "assumed: a dump does not say it"
@@ -191,10 +204,12 @@ def _recipe(sides: Sequence[Vectors], options: DumpOptions) -> dict[str, Any]:
         "temperature": 1.0,
         "sources": {"similarity": source},
         "doubts": doubts,
+        "notes": [line for side in sides for line in side.warnings],
     }
 
 
-def _is_unit(side: Vectors) -> bool:
+def is_unit(side: Vectors) -> bool:
+    """Whether vectors have unit length, by a few thousand of them."""
     n = len(side.rows)
     if n == 0:
         return True
@@ -208,14 +223,17 @@ def _ids(side: Vectors | None, what: str) -> list[str]:
         return []
     ids = side.ids if side.ids is not None else list(map(str, range(len(side.rows))))
     check_ids(ids, len(side.rows), side.origin)
+    _each_once(ids, f"{side.origin}: id", f" of the {what}; needed: each once")
+    return ids
+
+
+def _each_once(ids: Sequence[str], before: str, after: str) -> None:
     seen: dict[str, int] = {}
     for row, name in enumerate(ids):
         if seen.setdefault(name, row) != row:
             raise EmbeddingsError(
-                f"{side.origin}: id {name!r} stands at rows {seen[name]} and {row} of the {what}; "
-                "needed: each once"
+                f"{before} {name[:60]!r} stands at rows {seen[name]} and {row}{after}"
             )
-    return ids
 
 
 def check_ids(ids: Sequence[str], rows: int, origin: str) -> None:
@@ -249,6 +267,9 @@ def _documents(
     unique = list(dict.fromkeys(ids))
     if len(unique) == len(ids):
         return side.rows, ids, None, None
+    if not side.repeated:
+        hint = "; needed: each once, or numbers of chunks (docs/dumps.md)"
+        _each_once(ids, f"{side.origin}: id", hint)
     place = {name: number for number, name in enumerate(unique)}
     owner = np.array([place[name] for name in ids], dtype=np.int64)
     if bool((np.diff(owner) >= 0).all()):

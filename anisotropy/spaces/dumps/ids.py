@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from anisotropy.errors import InputError
 from anisotropy.untrusted.arrays import open_npy
 from anisotropy.untrusted.paths import check_file
@@ -28,7 +30,7 @@ def read_ids(path: Path) -> tuple[list[str], list[str] | None]:
         If it cannot be read, or a line has not the form; the message names file and line.
     """
     if path.suffix == ".npy":
-        return _from_array(path), None
+        return as_ids(open_npy(path), path), None
     if path.suffix == ".json":
         return as_ids(read_json(path), path), None
     lines = read_id_lines(path)
@@ -63,8 +65,7 @@ def read_id_lines(path: Path) -> list[str]:
     return [line.removesuffix("\r") for line in lines]
 
 
-def _from_array(path: Path) -> list[str]:
-    array = open_npy(path)
+def _array_ids(array: np.ndarray, path: object) -> list[str]:
     if array.ndim != 1 or array.dtype.kind not in "iuUS":
         raise InputError(
             f"{path}: {array.dtype} of shape {array.shape}; needed: one id a row, numbers or text"
@@ -79,20 +80,31 @@ def array_ids(array: Any) -> list[str]:
     return [str(value) for value in array.tolist()]
 
 
-def as_ids(values: Any, path: Path) -> list[str]:
-    """Ids in a list of texts and whole numbers.
+def as_ids(values: Any, path: object, first: int = 0) -> list[str]:
+    """Ids in a list of texts and whole numbers, or in an array of them.
+
+    Parameters
+    ----------
+    values
+        What a file holds.
+    path
+        The file, or the place in it, as a message names it.
+    first
+        Row of the first of them.
 
     Raises
     ------
     InputError
         If it is no list, or holds anything else; the message names the row.
     """
+    if isinstance(values, np.ndarray):
+        return _array_ids(values, path)
     if not isinstance(values, list | tuple):
         raise InputError(f"{path}: ids are a {type(values).__name__}; needed: a list")
     for row, value in enumerate(values):
         if type(value) not in (str, int):
             raise InputError(
-                f"{path}: id of row {row} is a {type(value).__name__}; needed: text or a whole "
-                "number"
+                f"{path}: id of row {first + row} is a {type(value).__name__}; needed: text or a "
+                "whole number"
             )
     return [str(value) for value in values]

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from anisotropy.errors import EmbeddingsError, InputError, told_as
+from anisotropy.spaces.dumps import upstream
 from anisotropy.spaces.dumps.base import DumpOptions, Judged, Vectors, check_ids, space_of
 from anisotropy.spaces.dumps.ids import read_ids
+from anisotropy.spaces.dumps.naming import SIDES, Side
 from anisotropy.spaces.rows import as_rows
 from anisotropy.spaces.space import EmbeddingSpace
 
@@ -21,12 +23,29 @@ if TYPE_CHECKING:
 
 #: Modules of this package, the most particular first; each has ``find(path)`` and
 #: ``read(path, options)``.
-LAYOUTS: tuple[str, ...] = ()
+LAYOUTS: tuple[str, ...] = (
+    "flex",
+    "mteb",
+    "faiss_index",
+    "arrow_files",
+    "numpy_files",
+    "tensor_files",
+    "jsonl",
+    "pickled",
+)
 #: What a file of a side is called, in a folder that holds both.
-_NAMES = {
+_NAMES: dict[Side, re.Pattern[str]] = {
     "queries": re.compile(r"(queries|query|topics)(?![a-z])", re.IGNORECASE),
     "documents": re.compile(r"(documents?|docs?|corpus|passages?)(?![a-z])", re.IGNORECASE),
 }
+
+
+#: What shards are called in a folder that holds nothing else.
+_SHARD = re.compile(
+    r"(embeddings?|embs?|vectors?|vecs?|part|shard|data|train|encoded)?[-_.]?[\d_.-]*(of[-_]\d+)?"
+    r"\.(npy|npz|parquet|arrow|jsonl|pkl|pt|safetensors)",
+    re.IGNORECASE,
+)
 
 
 class Layout(Protocol):
@@ -35,8 +54,8 @@ class Layout(Protocol):
     def find(self, path: Path) -> bool:
         """Whether a file or folder has this layout, by its content."""
 
-    def read(self, path: Path, options: DumpOptions) -> Vectors:
-        """The vectors in it."""
+    def read(self, path: Path, options: DumpOptions, side: Side) -> Vectors:
+        """The vectors of a side in it; of most layouts there is only one."""
 
 
 @cache
@@ -56,28 +75,36 @@ def is_dump(path: Path) -> bool:
     """Whether a path is a dump of vectors: of one side, or a folder that holds both."""
     if not path.exists():
         return False
-    return layout_of(path) is not None or bool(_sides_in(path))
+    return upstream.find(path) or layout_of(path) is not None or bool(_sides_in(path))
 
 
-def _sides_in(folder: Path) -> dict[str, list[Path]]:
+def _sides_in(folder: Path) -> dict[Side, list[Path]]:
     """Files and folders of vectors by the side that their names say; shards in numeric order."""
     if not folder.is_dir():
         return {}
-    found: dict[str, list[Path]] = {}
+    found: dict[Side, list[Path]] = {}
     for path in sorted(folder.iterdir(), key=_numeric):
         side = side_of(path.name)
         if side is not None and layout_of(path) is not None:
             found.setdefault(side, []).append(path)
-    return found
+    return found or _shards_in(folder)
 
 
-def side_of(name: str) -> str | None:
+def _shards_in(folder: Path) -> dict[Side, list[Path]]:
+    """The one kind of file with vectors in a folder, called like shards: documents."""
+    named = [path for path in folder.iterdir() if _SHARD.fullmatch(path.name)]
+    shards = [path for path in sorted(named, key=_numeric) if layout_of(path) is not None]
+    alike = len({path.suffix for path in shards}) == 1
+    return {"documents": shards} if alike else {}
+
+
+def side_of(name: str) -> Side | None:
     """``queries`` or ``documents`` where the beginning of a name says it."""
     return next((side for side, pattern in _NAMES.items() if pattern.match(name)), None)
 
 
 def _numeric(path: Path) -> list[Any]:
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.name)]
 
 
 def open_dump(
@@ -109,6 +136,8 @@ def open_dump(
         If judgments cannot be read.
     """
     options = options or DumpOptions()
+    if upstream.find(path):  # both sides and the training queries
+        return upstream.open_space(path, options, collection=collection, label=label)
     with told_as(EmbeddingsError):
         queries, documents = _sides(path, options)
     judged = Judged(_judgments(options, collection))
@@ -131,13 +160,15 @@ def open_dump(
 def _sides(path: Path, options: DumpOptions) -> tuple[Vectors | None, Vectors | None]:
     inside = {} if layout_of(path) is not None else _sides_in(path)
     if inside:
-        sides = {side: _joined(paths, options) for side, paths in inside.items()}
+        sides = {side: _joined(paths, options, side) for side, paths in inside.items()}
+    elif has_both(path):
+        sides = {side: read_vectors(path, options, side) for side in SIDES}
     else:
-        sides = {side_of(path.name) or "documents": read_vectors(path, options)}
+        # a name that says queries, but used for documents
+        side = "documents" if options.queries is not None else side_of(path.name)
+        sides = {side or "documents": read_vectors(path, options, side or "documents")}
     if options.queries is not None:
-        if "documents" not in sides:  # a name that says queries, used for documents
-            sides = {"documents": sides.pop("queries")}
-        sides["queries"] = read_vectors(options.queries, options)
+        sides["queries"] = read_vectors(options.queries, options, "queries")
     given = {"documents": options.ids, "queries": options.query_ids}
     if set(sides) == {"queries"} and options.query_ids is None:
         given["queries"] = options.ids
@@ -145,7 +176,13 @@ def _sides(path: Path, options: DumpOptions) -> tuple[Vectors | None, Vectors | 
     return found.get("queries"), found.get("documents")
 
 
-def read_vectors(path: Path, options: DumpOptions) -> Vectors:
+def has_both(path: Path) -> bool:
+    """Whether one file holds the vectors of both sides, under names that say so."""
+    asked = getattr(layout_of(path), "has_both", None)
+    return asked is not None and bool(asked(path))
+
+
+def read_vectors(path: Path, options: DumpOptions, side: Side = "documents") -> Vectors:
     """Vectors of one side from a file or folder of any layout.
 
     Raises
@@ -157,12 +194,12 @@ def read_vectors(path: Path, options: DumpOptions) -> Vectors:
     if layout is None:
         state = "no vectors of a known layout" if path.exists() else "no such file or folder"
         raise InputError(f"{path}: {state}; docs/dumps.md lists what is read")
-    return layout.read(path, options)
+    return layout.read(path, options, side)
 
 
-def _joined(paths: Sequence[Path], options: DumpOptions) -> Vectors:
+def _joined(paths: Sequence[Path], options: DumpOptions, side: Side) -> Vectors:
     """One side from its shards."""
-    parts = [read_vectors(path, options) for path in paths]
+    parts = [read_vectors(path, options, side) for path in paths]
     if len(parts) == 1:
         return parts[0]
     first = parts[0]
@@ -186,6 +223,7 @@ def _joined(paths: Sequence[Path], options: DumpOptions) -> Vectors:
         first.similarity,
         layout=first.layout,
         warnings=tuple(line for part in parts for line in part.warnings),
+        repeated=all(part.repeated for part in parts),
     )
 
 

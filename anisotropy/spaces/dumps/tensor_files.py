@@ -1,0 +1,125 @@
+"""Vectors in safetensors and torch files that are no checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anisotropy.errors import EmbeddingsError, InputError
+from anisotropy.spaces.dumps.base import DumpOptions, Vectors
+from anisotropy.spaces.dumps.found import Found, vectors
+from anisotropy.spaces.dumps.ids import as_ids
+from anisotropy.spaces.dumps.naming import (
+    CHUNK_NAMES,
+    ID_NAMES,
+    NEUTRAL_NAMES,
+    SCALE_NAMES,
+    SIDE_NAMES,
+    Side,
+    choose,
+    first_of,
+)
+from anisotropy.untrusted.tensors import (
+    TensorEntry,
+    is_safetensors,
+    read_safetensors,
+    read_torch,
+)
+
+_KNOWN = {name for names in (*SIDE_NAMES.values(), NEUTRAL_NAMES) for name in names}
+
+
+def find(path: Path) -> bool:
+    """Whether a safetensors or torch file holds vectors, and not the weights of a model.
+
+    It does if its one matrix stands alone or beside a list of ids, or if tensors have names that
+    say so (such as ``embeddings``, or ``queries`` and ``documents``).
+    """
+    try:
+        return bool(_matrices(_content(path)))
+    except (OSError, InputError):
+        return False
+
+
+def has_both(path: Path) -> bool:
+    """Whether a file has vectors of queries and of documents, under names that say so."""
+    if not find(path):
+        return False
+    there = set(_matrices(_content(path)))
+    return all(there & set(SIDE_NAMES[side]) for side in ("documents", "queries"))
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """What a file holds, by name; a tensor without a name is called ``embeddings``."""
+    if is_safetensors(path):
+        tensors, metadata = read_safetensors(path)
+        stated = {name: metadata[name] for name in SCALE_NAMES if name in metadata}
+        return {**stated, **tensors}
+    content = read_torch(path)
+    if isinstance(content, TensorEntry):
+        return {"embeddings": content}
+    if isinstance(content, tuple | list) and len(content) == 2:
+        return {"embeddings": content[0], "ids": content[1]}
+    if isinstance(content, dict):
+        return {str(name): value for name, value in content.items()}
+    return {}
+
+
+def _matrices(content: Mapping[str, Any]) -> list[str]:
+    """Names of what can be vectors; none in the weights of a model."""
+    tensors = [name for name, value in content.items() if isinstance(value, TensorEntry)]
+    wide = [name for name in tensors if len(content[name].shape) in (2, 3)]
+    known = [name for name in wide if name in _KNOWN]
+    beside = set(tensors) - set(wide) - {*SCALE_NAMES, *CHUNK_NAMES}
+    return known or (wide if len(wide) == 1 and not beside else [])
+
+
+def read(path: Path, options: DumpOptions, side: Side = "documents") -> Vectors:
+    """Vectors of a side from a safetensors or torch file.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, or it is not clear which tensor holds the vectors.
+    """
+    content = _content(path)
+    name = choose(_matrices(content), options, side, str(path), "tensor")
+    entry = content[name]
+    known, warnings = first_of(ID_NAMES[side], content)
+    chunk = first_of(CHUNK_NAMES, content)[0]
+    scale = first_of(SCALE_NAMES, content)[0]
+    found = Found(
+        str(path),
+        "safetensors" if is_safetensors(path) else "torch",
+        entry.array(),
+        ids=as_ids(_values(content[known]), f"{path}, {known!r}") if known else None,
+        chunks=_chunks(path, content[chunk], entry.shape[0]) if chunk else None,
+        bfloat16=entry.dtype == "bfloat16",
+        scale=_scale(path, content[scale]) if scale else None,
+        path=path,
+        warnings=tuple(f"{path}: {line}" for line in warnings),
+    )
+    return vectors(found, options, side)
+
+
+def _values(value: Any) -> Any:
+    return value.array() if isinstance(value, TensorEntry) else value
+
+
+def _chunks(path: Path, value: Any, n: int) -> np.ndarray:
+    chunks: np.ndarray = np.asarray(_values(value))
+    if chunks.shape != (n,) or chunks.dtype.kind not in "iu":
+        raise EmbeddingsError(f"{path}: chunk numbers are not {n} whole numbers")
+    return chunks
+
+
+def _scale(path: Path, value: Any) -> Any:
+    if isinstance(value, TensorEntry) and value.dtype in ("float32", "float64", "float16"):
+        return value.array()
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise EmbeddingsError(f"{path}: a scale that is no number") from None
