@@ -19,6 +19,7 @@ from anisotropy.progress import Progress, ProgressFactory
 from anisotropy.spaces.dumps.base import DumpOptions
 from anisotropy.spaces.dumps.opening import is_dump, open_dump
 from anisotropy.spaces.dumps.upstream import label_of
+from anisotropy.spaces.dumps.upstream import series as dumps_in
 from anisotropy.spaces.store import check_target, is_store, is_whole, open_store
 
 if TYPE_CHECKING:
@@ -116,12 +117,12 @@ def open_space(
     """
     path = Path(source)
     if is_store(path):
-        _refuse_dump_options(source, dump)
+        refuse_dump_options(source, dump)
         space = _open_whole_store(path, collection, encoder, encode, verify)
     elif is_dump(path):
         space = _open_dump(path, collection, encoder, encode, dump)
     else:
-        _refuse_dump_options(source, dump)
+        refuse_dump_options(source, dump)
         report = progress(label or default_label(source)) if progress else None
         space = _open_checkpoint(source, collection, encoder, encode, report, tell, verify)
         space.label = default_label(source)
@@ -185,7 +186,6 @@ def expand(sources: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _expanded(source: str) -> tuple[list[str], list[str]]:
     from anisotropy.encoders.series import find_series, is_checkpoint, steps_in
-    from anisotropy.spaces.dumps.upstream import series as dumps_in
 
     folder = Path(source)
     dumps = dumps_in(folder)
@@ -269,8 +269,14 @@ def _open_dump(
     return open_dump(path, options, collection=collection)
 
 
-def _refuse_dump_options(source: str | Path, dump: DumpOptions | None) -> None:
-    """Options about a dump say something wrong where there is none."""
+def refuse_dump_options(source: str | Path, dump: DumpOptions | None) -> None:
+    """Refuse options about a dump where there is none.
+
+    Raises
+    ------
+    UsageError
+        Naming them.
+    """
     given = (
         []
         if dump is None

@@ -74,12 +74,23 @@ def open_data(options: dict[str, Any], sources: Sequence[str]) -> Collection | N
     from anisotropy.opening import holds_vectors
 
     if options["data"] is None:
-        if all(map(holds_vectors, sources)):
+        others = [source for source in sources if not holds_vectors(source)]
+        if not others:
             return None
+        for source in others:
+            _check_readable(source)
         options["data"] = "docstrings"
     return open_collection(
         options["data"], split=options["split"], progress=teller(options["quiet"])
     )
+
+
+def _check_readable(source: str) -> None:
+    """Refuse what is no checkpoint before the built-in collection is gathered for it."""
+    from anisotropy.encoders.recognition import recognize
+
+    if Path(source).exists():
+        recognize(source)
 
 
 def prepare_out(folder: Path) -> None:

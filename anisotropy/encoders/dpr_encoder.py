@@ -28,6 +28,7 @@ from anisotropy.files import fingerprint, sha256_file
 if TYPE_CHECKING:
     from anisotropy.collection import Document, Query
     from anisotropy.encoders.dpr import DprModel
+    from anisotropy.encoders.weights import State
 
 
 class DprEncoder(Encoder):
@@ -75,18 +76,31 @@ class DprEncoder(Encoder):
     def _loaded(self) -> DprModel:
         if self._model is None:
             from anisotropy.encoders.devices import checked_device
-            from anisotropy.encoders.dpr import build_dpr, dpr_config, read_dpr_state
 
             self.device = checked_device(self.device)
-            origin = str(self._weights) if self.files.context is None else self.files.origin
-            model = build_dpr(read_dpr_state(self.files), dpr_config(self.files), origin)
-            check_vocabulary(self.files, self.tokenizer.size, model.config["vocab_size"])
+            _, model = self.whole()
             if self.recipe.dtype == "bfloat16":
                 import torch
 
                 model.to(torch.bfloat16)
             self._model = model.to(self.device)
         return self._model
+
+    def whole(self) -> tuple[State, DprModel]:
+        """Every tensor of the files, those without effect too, and the model.
+
+        Raises
+        ------
+        CheckpointError
+            As for `load`.
+        """
+        from anisotropy.encoders.dpr import build_dpr, dpr_config, read_dpr_state
+
+        origin = str(self._weights) if self.files.context is None else self.files.origin
+        state = read_dpr_state(self.files)
+        model = build_dpr(state, dpr_config(self.files), origin)
+        check_vocabulary(self.files, self.tokenizer.size, model.config["vocab_size"])
+        return state, model
 
     def tokenize(self, side: Side, items: Sequence[Query] | Sequence[Document]) -> list[list[int]]:
         """Token ids of each item, special tokens included, cut to the recipe's length."""

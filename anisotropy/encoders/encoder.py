@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from anisotropy.collection import Collection, Document, Query
     from anisotropy.encoders.upstream import UpstreamModel
+    from anisotropy.encoders.weights import State
 
 Side = Literal["queries", "documents"]
 Tokens = Sequence[Sequence[int]]
@@ -188,20 +189,32 @@ class UpstreamEncoder(Encoder):
     def _loaded(self) -> UpstreamModel:
         if self._model is None:
             from anisotropy.encoders.devices import checked_device
-            from anisotropy.encoders.upstream import build_model
-            from anisotropy.encoders.weights import read_state_dict
 
             self.device = checked_device(self.device)
-            state = read_state_dict(self._weights)
-            model = build_model(state, read_config(self._config), self._weights)
-            pieces = max(self.tokenizer.size, self.recipe.pad_token_id + 1)
-            check_vocabulary(self.files, pieces, model.config["vocab_size"])
+            _, model = self.whole()
             if self.recipe.dtype == "bfloat16":
                 import torch
 
                 model.roberta.to(torch.bfloat16)
             self._model = model.requires_grad_(False).eval().to(self.device)
         return self._model
+
+    def whole(self) -> tuple[State, UpstreamModel]:
+        """Every tensor of the file, those without effect too, and the model of those it needs.
+
+        Raises
+        ------
+        CheckpointError
+            As for `load`.
+        """
+        from anisotropy.encoders.upstream import build_model
+        from anisotropy.encoders.weights import read_state_dict
+
+        state = read_state_dict(self._weights)
+        model = build_model(state, read_config(self._config), self._weights)
+        pieces = max(self.tokenizer.size, self.recipe.pad_token_id + 1)
+        check_vocabulary(self.files, pieces, model.config["vocab_size"])
+        return state, model
 
     def tokenize(self, side: Side, items: Sequence[Query] | Sequence[Document]) -> list[list[int]]:
         """Token ids of each item, special tokens included, cut to the recipe's length."""

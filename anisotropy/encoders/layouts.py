@@ -163,7 +163,8 @@ def _file(path: Path, origin: str) -> CheckpointFiles:
         return _archive(path, origin)
     if kind == "unknown":
         raise CheckpointError(
-            f"{origin}: neither torch weights, safetensors nor a zip of a checkpoint folder"
+            f"{origin}: neither a checkpoint (torch weights, safetensors, a zip of a checkpoint "
+            "folder) nor vectors of a layout that docs/dumps.md lists"
         )
     dpr = b"question_model." in recognition.names_in(path)
     beside = path.parent

@@ -103,7 +103,7 @@ class ModulesEncoder(Encoder):
     def _normalizes(self) -> bool:
         """Whether the modules normalize themselves."""
         model, _ = self._loaded()
-        return _has_normalize(model)
+        return has_normalize(model)
 
 
 def load_modules(files: CheckpointFiles, recipe: Recipe) -> Any:
@@ -183,7 +183,8 @@ def _load_model(files: CheckpointFiles, recipe: Recipe) -> Any:
     return SentenceTransformer(modules=[backbone, pooling], device="cpu")
 
 
-def _has_normalize(model: Any) -> bool:
+def has_normalize(model: Any) -> bool:
+    """Whether a module of the model gives vectors unit length."""
     from sentence_transformers.sentence_transformer.modules import Normalize
 
     return any(isinstance(module, Normalize) for module in model.modules())
@@ -203,7 +204,7 @@ def _adapted(model: Any, recipe: Recipe) -> Any:
         for name, module in list(model.named_children()):
             if isinstance(module, Normalize):
                 delattr(model, name)
-        if _has_normalize(model):
+        if has_normalize(model):
             raise UsageError("normalize: fixed by the routes of this model")
     if recipe.dtype == "bfloat16":
         _to_bfloat16(model)

@@ -76,7 +76,8 @@ def modules_recipe(
 
 def _with_own(recipe: Recipe, path: Path) -> Recipe:
     values = read_table(path)
-    loose = {part: values[part] for part in values if part in PARTS and part not in FIXED}
+    fixed = set(FIXED) - {"tokenization"}  # stated by convert, whose tokenizer.json does it
+    loose = {part: values[part] for part in values if part in PARTS and part not in fixed}
     try:
         return recipe.replace("recipe.json in the checkpoint", **loose)
     except UsageError as error:
@@ -117,7 +118,7 @@ def _sentence_transformers(files: CheckpointFiles, asked: Mapping[str, Any]) -> 
     kinds = module_kinds(files.folder)
     settings = _table(files.folder / "config_sentence_transformers.json")
     queries, documents = _prompts(settings)
-    length = _max_length(files.folder, kinds)
+    query_length, document_length = _max_lengths(kinds)
     recipe = _base(
         files.layout,
         "sentence-transformers modules",
@@ -127,8 +128,8 @@ def _sentence_transformers(files: CheckpointFiles, asked: Mapping[str, Any]) -> 
         similarity=_similarity(settings, files, asked),
         query_prompt=queries,
         document_prompt=documents,
-        max_query_length=length,
-        max_document_length=length,
+        max_query_length=query_length,
+        max_document_length=document_length,
     )
     layernorm = stated_head(kinds)
     if layernorm is None:
@@ -185,13 +186,18 @@ def _prompts(settings: Mapping[str, Any]) -> tuple[str, str]:
     return found["query"], found[document]
 
 
-def _max_length(folder: Path, kinds: list[tuple[str, Path]]) -> int:
-    """Maximum length the model states; 0 = left to its tokenizer."""
+def _max_lengths(kinds: list[tuple[str, Path]]) -> tuple[int, int]:
+    """Maximum lengths of queries and documents that the model states; 0 = its tokenizer's."""
     places = [path for kind, path in kinds if kind == "Transformer"]
     if len(places) != 1:
-        return 0
-    value = _table(places[0] / "sentence_bert_config.json").get("max_seq_length")
-    return value if isinstance(value, int) and value >= 3 else 0
+        return 0, 0
+    settings = _table(places[0] / "sentence_bert_config.json")
+    return _length(settings, "query_length"), _length(settings, "document_length")
+
+
+def _length(settings: Mapping[str, Any], key: str) -> int:
+    value = settings.get(key) or settings.get("max_seq_length")
+    return value if type(value) is int and value >= 3 else 0
 
 
 def _pooling(folder: Path, kinds: list[tuple[str, Path]]) -> str:

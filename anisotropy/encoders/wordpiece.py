@@ -127,6 +127,10 @@ class WordPieceTokenizer:
             found.append([self.start, *first[:a], self.end, *second[:b], self.end])
         return found
 
+    def library(self, lowercase: bool = True) -> Any:
+        """A new tokenizer of the ``tokenizers`` library with these rules, no special ids added."""
+        return _library_tokenizer(self.vocabulary, lowercase)
+
     def _pieces(self, texts: Sequence[str], lowercase: bool) -> list[list[int]]:
         """Ids of each text without special ones around it; blocks bound the library's memory."""
         bare = self._tokenizer(lowercase)

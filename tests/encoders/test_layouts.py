@@ -293,8 +293,8 @@ def test_places_without_a_checkpoint(tmp_path: Path, upstream: Path) -> None:
         lambda: open_encoder(tmp_path / "run"), "training folder; checkpoint-20 is not complete"
     )
     for data, text in (
-        (b"", "neither torch weights"),
-        (b"hello world, no weights here", "neither torch weights"),
+        (b"", "neither a checkpoint"),
+        (b"hello world, no weights here", "neither a checkpoint"),
         (b"\x80\x02.", "not readable as weights"),
         (b"PK\x03\x04", "corrupt or truncated zip file"),
         (b"\x09" + bytes(7) + b"{", "not readable as weights|damaged"),
