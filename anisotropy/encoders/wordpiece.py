@@ -52,14 +52,9 @@ class WordPieceTokenizer:
         return cls(pieces, str(path))
 
     @property
-    def start(self) -> int:
-        """Id of ``[CLS]``."""
-        return self.vocabulary["[CLS]"]
-
-    @property
-    def end(self) -> int:
-        """Id of ``[SEP]``."""
-        return self.vocabulary["[SEP]"]
+    def frame(self) -> tuple[int, int]:
+        """Ids of ``[CLS]`` and ``[SEP]``, with which every text begins and ends."""
+        return self.vocabulary["[CLS]"], self.vocabulary["[SEP]"]
 
     @property
     def size(self) -> int:
@@ -92,8 +87,9 @@ class WordPieceTokenizer:
         list of list of int
             One list a text.
         """
+        start, end = self.vocabulary["[CLS]"], self.vocabulary["[SEP]"]
         found = self._pieces(texts, lowercase)
-        return [[self.start, *ids[: max(max_length - 2, 0)], self.end] for ids in found]
+        return [[start, *ids[: max(max_length - 2, 0)], end] for ids in found]
 
     def encode_pairs(
         self,
@@ -120,11 +116,12 @@ class WordPieceTokenizer:
         list of list of int
             One list a pair.
         """
+        start, end = self.vocabulary["[CLS]"], self.vocabulary["[SEP]"]
         parts = (self._pieces(texts, lowercase) for texts in (firsts, seconds))
         found = []
         for first, second in zip(*parts, strict=True):
             a, b = kept_lengths(len(first), len(second), max(max_length - 3, 0))
-            found.append([self.start, *first[:a], self.end, *second[:b], self.end])
+            found.append([start, *first[:a], end, *second[:b], end])
         return found
 
     def library(self, lowercase: bool = True) -> Any:
