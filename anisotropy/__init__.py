@@ -16,8 +16,11 @@ _PUBLIC = {
     "EmbeddingSpace": "anisotropy.spaces",
     "Results": "anisotropy.results",
     "analyze": "anisotropy.api",
+    "analyze_runs": "anisotropy.api",
     "collection": "anisotropy.collection",
     "compare": "anisotropy.api",
+    "compare_runs": "anisotropy.api",
+    "convert": "anisotropy.api",
     "encoders": "anisotropy.encoders",
     "errors": "anisotropy.errors",
     "explore": "anisotropy.api",
@@ -29,6 +32,7 @@ _PUBLIC = {
     "open_collection": "anisotropy.collection",
     "plots": "anisotropy.plots",
     "project": "anisotropy.api",
+    "read_run": "anisotropy.collection.runs",
     "reproduce": "anisotropy.reproduction",
     "training": "anisotropy.training",
     "transform": "anisotropy.transforms",
@@ -41,8 +45,11 @@ __all__ = [
     "Results",
     "__version__",
     "analyze",
+    "analyze_runs",
     "collection",
     "compare",
+    "compare_runs",
+    "convert",
     "encoders",
     "errors",
     "explore",
@@ -54,6 +61,7 @@ __all__ = [
     "open_collection",
     "plots",
     "project",
+    "read_run",
     "reproduce",
     "training",
     "transform",
@@ -70,8 +78,19 @@ if TYPE_CHECKING:
         training,
         transforms,
     )
-    from anisotropy.api import analyze, compare, explore, negative_probability, open, project
+    from anisotropy.api import (
+        analyze,
+        analyze_runs,
+        compare,
+        compare_runs,
+        convert,
+        explore,
+        negative_probability,
+        open,
+        project,
+    )
     from anisotropy.collection import open_collection
+    from anisotropy.collection.runs import read_run
     from anisotropy.errors import AnisotropyError
     from anisotropy.measures import observed_negatives
     from anisotropy.reproduction import reproduce

@@ -6,24 +6,35 @@ import copy
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
 
 from anisotropy import workflow
 from anisotropy.errors import UsageError
-from anisotropy.opening import EncoderOptions, distinct_labels, holds_vectors, open_space
+from anisotropy.opening import (
+    EncoderOptions,
+    distinct_labels,
+    holds_vectors,
+    open_space,
+    side_names,
+)
 from anisotropy.progress import notebook_bars, notebook_job, notebook_lines
 from anisotropy.spaces import EmbeddingSpace
+from anisotropy.spaces.dumps.base import DumpOptions
 from anisotropy.workflow import AnalysisOptions, Settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from anisotropy.collection import Collection
+    from anisotropy.collection.runs import Run
+    from anisotropy.conversion import Conversion
     from anisotropy.explorer import Explorer
     from anisotropy.projection.maps import Method
     from anisotropy.results import Curve, Results
 
 Source = str | Path | EmbeddingSpace
+RunSource: TypeAlias = "str | Path | Run"
+Judgments = Mapping[str, Mapping[str, int]]
 #: Spaces whose labels fit beside a bar.
 FEW = 3
 
@@ -91,7 +102,6 @@ def open(
     AnisotropyError
         One line that says what is wrong and what to do.
     """
-    from anisotropy.spaces.dumps.base import DumpOptions
     from anisotropy.spaces.encoding import EncodeOptions
 
     options = EncoderOptions(recipe, tokenizer, backbone, dict(overrides or {}), device, dtype)
@@ -100,15 +110,8 @@ def open(
         _collection_for(source, data, split),
         encoder=options,
         encode=EncodeOptions(documents=documents),
-        dump=DumpOptions(
-            queries=_path(queries),
-            ids=_path(ids),
-            query_ids=_path(query_ids),
-            qrels=_path(qrels),
-            offsets=_path(offsets),
-            scale=scale,
-            field=field,
-            split=split,
+        dump=_dump_options(
+            queries, ids, query_ids, qrels, offsets, scale=scale, field=field, split=split
         ),
         label=label,
         progress=notebook_bars(),
@@ -117,8 +120,13 @@ def open(
     )
 
 
-def _path(value: str | Path | None) -> Path | None:
-    return None if value is None else Path(value)
+def _dump_options(
+    *files: str | Path | None, scale: float | None, field: str | None, split: str | None = None
+) -> DumpOptions:
+    """Options about a dump; `files` are its queries, ids, query_ids, qrels and offsets."""
+    queries, ids, query_ids, qrels, offsets = (f if f is None else Path(f) for f in files)
+    places = (queries, ids, query_ids, qrels, offsets)
+    return DumpOptions(*places, scale=scale, field=field, split=split)
 
 
 def _collection_for(
@@ -129,6 +137,62 @@ def _collection_for(
     if data is None or (data == "docstrings" and holds_vectors(source)):
         return None
     return open_collection(data, split=split, progress=notebook_lines())
+
+
+def convert(
+    source: str | Path,
+    to: str,
+    out: str | Path,
+    *,
+    recipe: str | None = None,
+    tokenizer: str | None = None,
+    backbone: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    queries: str | Path | None = None,
+    ids: str | Path | None = None,
+    query_ids: str | Path | None = None,
+    qrels: str | Path | None = None,
+    offsets: str | Path | None = None,
+    scale: float | None = None,
+    field: str | None = None,
+    split: str | None = None,
+    verify: bool = False,
+) -> Conversion:
+    """Write a checkpoint, or embeddings, in another layout, whole or not at all.
+
+    Parameters
+    ----------
+    source
+        A checkpoint or hub id; or a store, or a dump of vectors.
+    to
+        ``sentence-transformers`` or ``upstream`` for a checkpoint; ``store``, ``parquet`` or
+        ``npz`` for embeddings.
+    out
+        New folder (``npz``: new file).
+    recipe, tokenizer, backbone, overrides
+        How a checkpoint is read, as for :func:`open`.
+    queries, ids, query_ids, qrels, offsets, scale, field, split
+        What the files of a dump do not say, as for :func:`open`.
+    verify
+        Check every checksum of a store.
+
+    Returns
+    -------
+    Conversion
+        ``.path``, and ``.notes``: what the layout does not hold, a sentence each.
+
+    Raises
+    ------
+    AnisotropyError
+        One line that says what is wrong and what to do.
+    """
+    from anisotropy import conversion
+
+    options = EncoderOptions(recipe, tokenizer, backbone, dict(overrides or {}))
+    dump = _dump_options(
+        queries, ids, query_ids, qrels, offsets, scale=scale, field=field, split=split
+    )
+    return conversion.convert(source, to, out, encoder=options, dump=dump, verify=verify)
 
 
 def compare(
@@ -201,6 +265,107 @@ def analyze(
         return workflow.analyze(
             opened, options, baseline=baseline, collection=_collection(opened), share=share
         )
+
+
+def analyze_runs(
+    runs: RunSource | Sequence[RunSource],
+    qrels: str | Path | Judgments | None = None,
+    *,
+    data: str | Path | None = None,
+    split: str | None = None,
+    dual: bool = False,
+    order: Literal["scores", "ranks"] = "scores",
+    measures: Sequence[str] | None = None,
+    relevance_level: int = 1,
+    seed: int = 0,
+    baseline: str | None = None,
+) -> Results:
+    """Effectiveness and negatives of ranked lists, without any embeddings.
+
+    Parameters
+    ----------
+    runs
+        TREC or MS MARCO files, or what :func:`anisotropy.read_run` gives.
+    qrels
+        File of judgments, or ``{query_id: {doc_id: grade}}``; None takes those of `data`.
+    data, split
+        Collection whose documents negatives are drawn from; None: those that runs and judgments
+        name.
+    dual
+        The runs rank queries for documents.
+    order
+        What decides where a file has both: ``scores``, as trec_eval, or its ``ranks``.
+    measures
+        Text identities of effectiveness and negatives; None for the default set.
+    relevance_level
+        Smallest grade of a positive, 1 or more.
+    seed
+        Of blocks and simulated nulls.
+    baseline
+        Name of the run that every other one is tested against.
+
+    Returns
+    -------
+    Results
+        Curves ``positive_ranks``, ``negative_profile``, ``negative_probability`` and others;
+        what is deeper than the lists is in ``withheld``.
+    """
+    from anisotropy.workflow import ranking
+
+    opened = _runs(runs, order)
+    judged = ranking.judgments_of(qrels, _of_data(data, split), dual=dual)
+    options = _options(measures, (), seed, "error", {"relevance_level": relevance_level})
+    return ranking.analyze_runs(opened, judged, options, baseline=baseline)
+
+
+def compare_runs(
+    a: RunSource | Sequence[RunSource],
+    b: RunSource | Sequence[RunSource],
+    qrels: str | Path | Judgments | None = None,
+    *,
+    data: str | Path | None = None,
+    split: str | None = None,
+    dual: bool = False,
+    order: Literal["scores", "ranks"] = "scores",
+    measures: Sequence[str] | None = None,
+    relevance_level: int = 1,
+    seed: int = 0,
+) -> Results:
+    """Measure two runs (or seeds of two searches) and test their differences, b minus a.
+
+    The parameters are those of :func:`analyze_runs`.
+    """
+    from anisotropy.workflow import ranking
+
+    first = _listed_runs(a)
+    opened = list(_runs([*first, *_listed_runs(b)], order).items())
+    sides = [dict(opened[: len(first)]), dict(opened[len(first) :])]
+    judged = ranking.judgments_of(qrels, _of_data(data, split), dual=dual)
+    options = _options(measures, (), seed, "error", {"relevance_level": relevance_level})
+    names = side_names([list(side) for side in sides])
+    return ranking.compare_two_runs(sides[0], sides[1], judged, options, names=names)
+
+
+def _listed_runs(runs: RunSource | Sequence[RunSource]) -> list[RunSource]:
+    from anisotropy.collection.runs import Run
+
+    return [runs] if isinstance(runs, str | Path | Run) else list(runs)
+
+
+def _runs(runs: RunSource | Sequence[RunSource], order: str) -> dict[str, Run]:
+    """Label to run; labels that occur more than once are numbered."""
+    from anisotropy.collection.runs import Run, label_of, read_run
+
+    opened = [x if isinstance(x, Run) else read_run(x, order) for x in _listed_runs(runs)]
+    if not opened:
+        raise UsageError("runs: got none; needed: one or more files of TREC or MS MARCO")
+    return dict(zip(distinct_labels([label_of(run.name) for run in opened]), opened, strict=True))
+
+
+def _of_data(data: str | Path | None, split: str | None) -> Collection | None:
+    from anisotropy.collection import open_collection
+
+    return None if data is None else open_collection(data, split=split)
 
 
 def explore(
@@ -381,4 +546,14 @@ def _collection(spaces: Sequence[EmbeddingSpace]) -> Collection | None:
     return next((s.collection for s in spaces if s.collection is not None), None)
 
 
-__all__ = ["analyze", "compare", "explore", "negative_probability", "open", "project"]
+__all__ = [
+    "analyze",
+    "analyze_runs",
+    "compare",
+    "compare_runs",
+    "convert",
+    "explore",
+    "negative_probability",
+    "open",
+    "project",
+]

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from anisotropy.errors import UsageError
+from anisotropy.errors import AnisotropyError, InputError, UsageError
 from anisotropy.untrusted.texts import read_json as read_json
 
 CACHE_VARIABLE = "ANISOTROPY_CACHE"
@@ -24,6 +24,8 @@ CACHE_VARIABLE = "ANISOTROPY_CACHE"
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.[a-z0-9_]{8}", re.DOTALL)
 #: File systems that cannot sync a folder, which then need not be.
 _NO_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOTSUP}
+#: What the system says of a write that failed, which libraries quote in errors of their own.
+_FAILED_WRITES = [os.strerror(n) for n in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO)]
 
 
 def cache_directory() -> Path:
@@ -92,6 +94,77 @@ def sync_folder(path: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_SYNC:
             raise
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path`, renamed to it when the block succeeds.
+
+    Raises
+    ------
+    InputError
+        If something is at `path` already, or a write fails: then nothing is left there.
+    """
+    check_new(path)
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
+            inside = Path(scratch) / "new"
+            inside.mkdir()
+            yield inside
+            for item in inside.rglob("*"):  # some libraries write files for their owner alone
+                item.chmod((0o777 if item.is_dir() else 0o666) & ~_umask())
+            inside.rename(path)
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Like `replacing`, where nothing may be at `path` yet.
+
+    Raises
+    ------
+    InputError
+        If something is at `path` already, or a write fails: then nothing is left there.
+    """
+    check_new(path)
+    with _writing(path), replacing(path) as temporary:
+        yield temporary
+
+
+def check_new(path: Path) -> None:
+    """Refuse a place that is in use; an empty folder is not.
+
+    Raises
+    ------
+    InputError
+        If it is.
+    """
+    if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
+        return
+    if path.exists() or path.is_symlink():
+        raise InputError(f"{path}: exists already; choose another name, or remove it first")
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turn a write that fails, a full disk among others, into one line."""
+    try:
+        yield
+    except AnisotropyError:
+        raise
+    except Exception as error:
+        if not isinstance(error, OSError) and not any(t in str(error) for t in _FAILED_WRITES):
+            raise
+        raise InputError(
+            f"{path}: could not be written ({_reason(error)}); nothing was left there"
+        ) from None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    known = [text for text in _FAILED_WRITES if text in str(error)]
+    return known[0] if known else (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _umask() -> int:

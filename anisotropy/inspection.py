@@ -1,13 +1,29 @@
-"""What a thing is: a checkpoint, a store, a results folder or a collection. Encodes nothing."""
+"""What a thing is: a checkpoint, store, dump, collection, run or file of negatives."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from anisotropy.collection.negative_files import (
+    OFFSETS,
+    all_sets,
+    complete_sets,
+    drawn_lines,
+    is_negatives,
+    mark_of,
+    read_mark,
+    roles_in,
+    set_file,
+)
+from anisotropy.collection.runs import is_run, read_run
 from anisotropy.errors import AnisotropyError, CheckpointError, CollectionError
 from anisotropy.opening import EncoderOptions
+from anisotropy.spaces.dumps import upstream
 from anisotropy.spaces.manifest import read_manifest
 from anisotropy.spaces.store import is_store, open_store
 
@@ -15,7 +31,7 @@ from anisotropy.spaces.store import is_store, open_store
 def describe(
     thing: str | Path, *, encoder: EncoderOptions | None = None, verify: bool = False
 ) -> dict[str, Any]:
-    """Describe a checkpoint, store or collection.
+    """Describe a checkpoint, training folder, store, dump, collection, run, or mined negatives.
 
     Parameters
     ----------
@@ -39,6 +55,15 @@ def describe(
     path = Path(thing)
     if path.is_dir() and is_store(path):
         return _store(path, verify)
+    if upstream.find(path):
+        return {"kind": "dump", **upstream.describe(path)}
+    if is_run(path):
+        return {"kind": "run", **_run(path)}
+    if is_negatives(path):
+        return {"kind": "negatives", **(_sets if path.is_dir() else _negatives)(path)}
+    series = _series(path) if path.is_dir() else None
+    if series is not None:
+        return {"kind": "training folder", **series}
     try:
         return {"kind": "collection", **_collection(thing)}
     except CollectionError as no_collection:
@@ -59,6 +84,76 @@ def _store(path: Path, verify: bool) -> dict[str, Any]:
         "recipe": manifest["recipe"],
         "versions": manifest["versions"],
     }
+
+
+def _series(folder: Path) -> dict[str, Any] | None:
+    """Checkpoints of a training run with their layouts; None for anything else."""
+    from anisotropy.encoders.layouts import recognize_source
+    from anisotropy.encoders.series import find_series
+
+    series = find_series(folder)
+    if series is None:
+        return None
+    layouts: dict[str, str] = {}
+    for path in series.complete:
+        try:
+            layouts[path.name] = recognize_source(path).layout
+        except CheckpointError as error:
+            layouts[path.name] = f"cannot be read: {error}"
+    return {"folder": str(folder), "checkpoints": layouts, "skipped": dict(series.skipped)}
+
+
+def _run(path: Path) -> dict[str, Any]:
+    run = read_run(path)
+    lengths = np.diff(run.starts)
+    found: dict[str, Any] = {
+        "name": run.name,
+        "layout": run.layout,
+        "ordered by": run.order,
+        "queries": len(run.query_ids),
+        "documents": len(run.doc_ids),
+        "entries": len(run.documents),
+        "depth": f"{int(lengths.min())} to {run.depth} a query",
+    }
+    if run.scores is not None:
+        found["scores"] = f"{run.scores.min():g} to {run.scores.max():g}"
+    return {**found, "fingerprint": run.fingerprint, "warnings": list(run.warnings)}
+
+
+def _negatives(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": path.name}
+    for role in roles_in(path):
+        sizes, names, pairs = Counter[int](), set[str](), 0
+        for line in drawn_lines(path, role):
+            pairs += 1
+            sizes[len(line.negatives)] += 1
+            names.update(line.negatives)
+        found["pairs"] = pairs
+        found[f"negative {role}"] = f"{min(sizes)} to {max(sizes)} a pair, {len(names)} different"
+    mark = mark_of(path)
+    found["mark"] = mark if mark is not None else "none: the set is not marked as whole"
+    beside = path.parent / OFFSETS
+    found["names"] = (
+        f"row numbers, turned back by {beside.name}"
+        if beside.is_file()
+        else "ids, or row numbers that --offsets turns back"
+    )
+    return found
+
+
+def _sets(folder: Path) -> dict[str, Any]:
+    """Every set of a folder; the newest whole one in full."""
+    whole, every = complete_sets(folder), all_sets(folder)
+    found: dict[str, Any] = {
+        "name": folder.resolve().name,
+        "whole sets": whole,
+        "unfinished sets": [number for number in every if number not in whole],
+        "marks": {str(number): read_mark(folder, number) for number in whole},
+    }
+    if whole:
+        newest = set_file(folder, whole[-1])
+        found["newest"] = {k: v for k, v in _negatives(newest).items() if k != "mark"}
+    return found
 
 
 def _collection(thing: str | Path) -> dict[str, Any]:

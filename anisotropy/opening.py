@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anisotropy.errors import NotComparable, UsageError
+from anisotropy.errors import CheckpointError, NotComparable, UsageError
 from anisotropy.files import cache_directory
 from anisotropy.progress import Progress, ProgressFactory
 from anisotropy.spaces.dumps.base import DumpOptions
 from anisotropy.spaces.dumps.opening import is_dump, open_dump
 from anisotropy.spaces.dumps.upstream import label_of
+from anisotropy.spaces.dumps.upstream import series as dumps_in
 from anisotropy.spaces.store import check_target, is_store, is_whole, open_store
 
 if TYPE_CHECKING:
@@ -116,12 +117,12 @@ def open_space(
     """
     path = Path(source)
     if is_store(path):
-        _refuse_dump_options(source, dump)
+        refuse_dump_options(source, dump)
         space = _open_whole_store(path, collection, encoder, encode, verify)
     elif is_dump(path):
         space = _open_dump(path, collection, encoder, encode, dump)
     else:
-        _refuse_dump_options(source, dump)
+        refuse_dump_options(source, dump)
         report = progress(label or default_label(source)) if progress else None
         space = _open_checkpoint(source, collection, encoder, encode, report, tell, verify)
         space.label = default_label(source)
@@ -136,7 +137,7 @@ def holds_vectors(source: str | Path) -> bool:
 
 #: Not part of a label.
 _SUFFIXES = (
-    *(".ckpt", ".pt", ".pth", ".bin", ".zip", ".npy", ".npz", ".parquet", ".arrow"),
+    *(".ckpt", ".cp", ".pt", ".pth", ".bin", ".zip", ".npy", ".npz", ".parquet", ".arrow"),
     *(".faiss", ".index", ".pkl", ".pickle", ".safetensors", ".jsonl"),
 )
 
@@ -152,6 +153,56 @@ def default_label(source: str | Path) -> str:
         return step
     stem = name.stem if name.suffix in _SUFFIXES else name.name
     return f"{name.parent.name}/{stem}" if stem.startswith("checkpoint-") else stem
+
+
+def expand(sources: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Put the checkpoints of a training folder in its place.
+
+    Parameters
+    ----------
+    sources
+        As named by a user.
+
+    Returns
+    -------
+    tuple of two lists
+        The sources, each training folder replaced by its complete ``checkpoint-<step>`` in
+        numeric order, a folder with upstream's dumps of several steps by a file of each; a line
+        on everything in a training folder that is left out.
+
+    Raises
+    ------
+    CheckpointError
+        If a training folder has no complete checkpoint.
+    """
+    found: list[str] = []
+    notices: list[str] = []
+    for source in sources:
+        own, lines = _expanded(source)
+        found += own
+        notices += lines
+    return found, notices
+
+
+def _expanded(source: str) -> tuple[list[str], list[str]]:
+    from anisotropy.encoders.series import find_series, is_checkpoint, steps_in
+
+    folder = Path(source)
+    dumps = dumps_in(folder)
+    if dumps:
+        return [str(path) for path in dumps], []
+    series = find_series(folder) if folder.is_dir() else None
+    if series is not None:
+        notices = series.notices()
+        if not series.complete:
+            raise CheckpointError(f"{source}: no complete checkpoint in it: {notices[-1]}")
+        return [str(path) for path in series.complete], notices
+    inside = len(steps_in(folder)) if is_checkpoint(folder) else 0
+    notice = (
+        f"{source}: a checkpoint itself, so the {inside} in it are left out; name them "
+        f"({folder}/checkpoint-*) for the series"
+    )
+    return [source], [notice] if inside else []
 
 
 def distinct_labels(labels: list[str]) -> list[str]:
@@ -218,8 +269,14 @@ def _open_dump(
     return open_dump(path, options, collection=collection)
 
 
-def _refuse_dump_options(source: str | Path, dump: DumpOptions | None) -> None:
-    """Options about a dump say something wrong where there is none."""
+def refuse_dump_options(source: str | Path, dump: DumpOptions | None) -> None:
+    """Refuse options about a dump where there is none.
+
+    Raises
+    ------
+    UsageError
+        Naming them.
+    """
     given = (
         []
         if dump is None

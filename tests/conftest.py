@@ -34,6 +34,12 @@ def real_data() -> Path:
     return _folder("ANISOTROPY_REAL_DATA")
 
 
+@pytest.fixture(scope="session")
+def transformers_230() -> Path:
+    """A folder from which transformers 2.3.0, which ANCE and DANCE pin, can be imported."""
+    return _folder("ANISOTROPY_TRANSFORMERS_230")
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests neither read nor fill the user's cache; they share one a run, also across workers."""

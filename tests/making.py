@@ -80,6 +80,35 @@ def make_collection(folder: Path, n_documents: int = 240, n_queries: int = 40) -
     return folder
 
 
+def make_runs(folder: Path) -> Path:
+    """Two TREC runs and judgments of 12 queries over 60 documents."""
+    (folder / "runs").mkdir(parents=True, exist_ok=True)
+    for name, step in (("bm25", 7), ("ance", 1)):
+        lines = [
+            f"q{q} Q0 d{(q * 5 + place * step) % 60} {place} {100 - place} {name}"
+            for q in range(12)
+            for place in range(1, 31)
+        ]
+        (folder / f"runs/{name}.trec").write_text("\n".join(lines) + "\n")
+    rows = [f"q{q}\t0\td{(q * 5 + 1 + q % 3) % 60}\t1" for q in range(12)]
+    (folder / "qrels.txt").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def make_negatives(folder: Path, n_queries: int = 40) -> Path:
+    """A whole set of negatives of the training queries of `make_collection`, by ids."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for i in range(n_queries):
+        documents = ",".join(f"d{(i * 3 + step) % n_queries}" for step in range(1, 5))
+        queries = ",".join(f"train{(i + step) % n_queries}" for step in (1, 2))
+        lines.append(f"train{i}\td{i + n_queries}\t{documents}\t{queries}")
+    (folder / "ann_training_data_0").write_text("\n".join(lines) + "\n")
+    mark = {"checkpoint": "run/checkpoint-20/", "ndcg": 0.25}
+    (folder / "ann_ndcg_0").write_text(json.dumps(mark))
+    return folder
+
+
 def write_lines(path: Path, records: list[dict[str, str]]) -> None:
     """Write JSON lines."""
     path.write_text("".join(json.dumps(record) + "\n" for record in records))

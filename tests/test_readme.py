@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from anisotropy.cli import main
-from tests.making import make_checkpoint, make_collection
+from tests.making import make_checkpoint, make_collection, make_negatives, make_runs
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -37,6 +37,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_checkpoint(folder / "norm.ckpt", "dance", seed=2)
     make_checkpoint(folder / "dual.ckpt", seed=3)
     make_collection(folder / "my-collection")
+    make_runs(folder)
+    make_negatives(folder / "mined")
     return folder
 
 

@@ -31,6 +31,7 @@ ORDER = (
     "measures",
     "transforms",
     "opening",
+    "conversion",
     "comparison",
     "projection",
     "plots",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from anisotropy.cli.options import (
     ENCODER_DEFAULTS,
     MEASURE_DEFAULTS,
     OUTPUT_DEFAULTS,
+    RUN_DEFAULTS,
     STORE_DEFAULTS,
     add_comparison_options,
     add_data_options,
@@ -20,6 +20,7 @@ from anisotropy.cli.options import (
     add_encoder_options,
     add_measure_options,
     add_output_options,
+    add_run_options,
     add_store_options,
     add_transform_options,
     resolve,
@@ -34,9 +35,11 @@ SUMMARY = "what one embedding space looks like, or several side by side"
 DEFAULTS: dict[str, Any] = {
     "spaces": [],
     "transform": [],
+    "negatives": None,
     **DATA_DEFAULTS,
     **DUMP_DEFAULTS,
     **ENCODER_DEFAULTS,
+    **RUN_DEFAULTS,
     **STORE_DEFAULTS,
     **MEASURE_DEFAULTS,
     **OUTPUT_DEFAULTS,
@@ -52,7 +55,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "spaces",
         nargs="*",
         metavar="X",
-        help="checkpoints, stores, dumps or hub ids; a folder of checkpoint-<step> is a series",
+        help="checkpoints, stores, dumps or hub ids; a folder of checkpoint-<step> is a series; "
+        "or runs, or files of negatives",
     )
     parser.add_argument(
         "--baseline", metavar="LABEL", help="test every other space against this one"
@@ -62,6 +66,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_store_options(parser)
     add_encoder_options(parser)
     add_dump_options(parser)
+    add_run_options(parser)
+    parser.add_argument(
+        "--negatives",
+        metavar="PATH",
+        help="ann_training_data of a mining run, or its folder: what was drawn beside what is "
+        "expected",
+    )
     add_measure_options(parser)
     add_transform_options(parser)
     add_output_options(parser)
@@ -70,22 +81,54 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(given: dict[str, Any]) -> int:
     """Measure, write, print."""
     options = resolve(given, DEFAULTS)
-    sources = [path for source in options["spaces"] for path in _series(source)]
-    if not sources:
+    if not options["spaces"]:
         raise UsageError("analyze needs one or more checkpoints, stores, dumps or hub ids")
+    from anisotropy.cli import lists
+
+    kind = lists.kind_of(options["spaces"])
+    lists.check_options(options, kind)
+    return _lists(options, options["spaces"], kind) if kind else _spaces(options)
+
+
+def _lists(options: dict[str, Any], sources: list[str], kind: str) -> int:
+    """Measure runs or files of negatives."""
+    from anisotropy.cli import jobs, lists
+    from anisotropy.gates import check_gates, parse_gates
+
+    jobs.check_format(options)
+    gates = parse_gates(options["fail_if"])
+    if options["negatives"] is not None:
+        raise UsageError("--negatives: is for embeddings; give the file or folder by itself")
+    if options["out"] is not None:
+        jobs.prepare_out(Path(options["out"]))
+    results, name = lists.analyze(options, sources, kind)
+    folder = Path(options["out"] or f"anisotropy-results/{_name([name])}")
+    jobs.prepare_out(folder)
+    jobs.deliver(results, folder, options, "analyze")
+    return check_gates(results, gates)
+
+
+def _spaces(options: dict[str, Any]) -> int:
+    """Measure embeddings."""
     from anisotropy import workflow
     from anisotropy.cli import jobs
     from anisotropy.gates import check_gates, parse_gates
-    from anisotropy.opening import default_label, distinct_labels
+    from anisotropy.opening import default_label, distinct_labels, expand
 
     jobs.check_format(options)
     gates = parse_gates(options["fail_if"])
     chosen = jobs.analysis_options(options)
     interventions = jobs.transforms(options["transform"])
     encode = jobs.encode_options(options)
+    sources, skipped = expand(options["spaces"])
+    say = jobs.teller(options["quiet"])
+    for line in skipped:
+        if say is not None:
+            say(line)
     labels = distinct_labels([default_label(source) for source in sources])
     baseline = _baseline(labels, interventions, options["baseline"])
     workflow.baselines(_with_interventions(labels, interventions), baseline)
+    _check_negatives(options, len(sources))
     folder = Path(options["out"] or f"anisotropy-results/{_name(labels)}")
     jobs.prepare_out(folder)
     collection = jobs.open_data(options, sources)
@@ -100,10 +143,30 @@ def run(given: dict[str, Any]) -> int:
         baseline=baseline,
         collection=collection,
         config=options,
-        say=jobs.teller(options["quiet"]),
+        say=say,
     )
+    results.warnings += skipped
+    if options["negatives"] is not None:
+        workflow.add_observed(
+            results,
+            opened[0],
+            options["negatives"],
+            offsets=options["offsets"],
+            seed=options["seed"],
+        )
     jobs.deliver(results, folder, options, "analyze")
     return check_gates(results, gates)
+
+
+def _check_negatives(options: dict[str, Any], spaces: int) -> None:
+    """Refuse before any work what cannot be read, or whose space is not known."""
+    from anisotropy.collection.negative_files import negatives_file, roles_in
+
+    if options["negatives"] is None:
+        return
+    if spaces > 1:
+        raise UsageError(f"--negatives: is of one space; got {spaces}")
+    roles_in(negatives_file(options["negatives"]))
 
 
 def _after(space: EmbeddingSpace, interventions: list[Transform]) -> list[EmbeddingSpace]:
@@ -129,27 +192,6 @@ def _baseline(
     if given is not None or not interventions:
         return given
     return {after: one for one in labels for after in _names_after(one, interventions)}
-
-
-def _series(source: str) -> list[str]:
-    """The folders ``checkpoint-<step>`` of a training folder in numeric order, or `source`.
-
-    Of a folder with upstream dumps of several steps, a file of each.
-    """
-    from anisotropy.spaces.dumps.upstream import series as dumps_in
-
-    folder = Path(source)
-    dumps = dumps_in(folder)
-    if dumps:
-        return [str(path) for path in dumps]
-    if not folder.is_dir() or (folder / "config.json").exists():
-        return [source]
-    steps = {
-        int(match[1]): str(path)
-        for path in folder.iterdir()
-        if (match := re.fullmatch(r"checkpoint-(\d+)", path.name))
-    }
-    return [steps[step] for step in sorted(steps)] or [source]
 
 
 def _name(labels: list[str]) -> str:

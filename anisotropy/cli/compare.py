@@ -12,6 +12,7 @@ from anisotropy.cli.options import (
     ENCODER_DEFAULTS,
     MEASURE_DEFAULTS,
     OUTPUT_DEFAULTS,
+    RUN_DEFAULTS,
     STORE_DEFAULTS,
     add_comparison_options,
     add_data_options,
@@ -19,6 +20,7 @@ from anisotropy.cli.options import (
     add_encoder_options,
     add_measure_options,
     add_output_options,
+    add_run_options,
     add_store_options,
     add_transform_options,
     resolve,
@@ -39,6 +41,7 @@ DEFAULTS: dict[str, Any] = {
     **DUMP_DEFAULTS,
     **sided_dump_defaults(),
     **ENCODER_DEFAULTS,
+    **RUN_DEFAULTS,
     **STORE_DEFAULTS,
     **MEASURE_DEFAULTS,
     **OUTPUT_DEFAULTS,
@@ -64,6 +67,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_store_options(parser)
     add_encoder_options(parser, sides=True)
     add_dump_options(parser, sides=True)
+    add_run_options(parser)
     add_measure_options(parser)
     add_transform_options(parser, sides=True)
     add_output_options(parser)
@@ -75,14 +79,42 @@ def run(given: dict[str, Any]) -> int:
     sources = {side: _listed(options[side]) for side in ("a", "b")}
     if not sources["a"] or not sources["b"]:
         raise UsageError("compare needs --a X and --b Y: checkpoints, stores, dumps or hub ids")
-    from anisotropy import workflow
-    from anisotropy.cli import jobs
+    from anisotropy.cli import lists
     from anisotropy.comparison import check_seeds
-    from anisotropy.gates import check_gates, parse_gates
-    from anisotropy.transforms import transform
 
     check_seeds(len(sources["a"]), len(sources["b"]))
     _check_given_once(sources)
+    kind = lists.kind_of([*sources["a"], *sources["b"]])
+    lists.check_options(options, kind)
+    if kind == lists.NEGATIVES:
+        raise UsageError("compare: files of negatives have no intervals; analyze takes several")
+    return _runs(options, sources) if kind else _spaces(options, sources)
+
+
+def _runs(options: dict[str, Any], sources: dict[str, list[str]]) -> int:
+    """Compare runs."""
+    from anisotropy.cli import jobs, lists
+    from anisotropy.gates import check_gates, parse_gates
+
+    jobs.check_format(options)
+    gates = parse_gates(options["fail_if"])
+    if options["out"] is not None:
+        jobs.prepare_out(Path(options["out"]))
+    results = lists.compare(options, sources)
+    names = [str(entry["method"]) for entry in results.spaces]
+    folder = Path(options["out"] or f"anisotropy-results/{jobs.slug([names[0], names[-1]])}")
+    jobs.prepare_out(folder)
+    jobs.deliver(results, folder, options, "compare")
+    return check_gates(results, gates)
+
+
+def _spaces(options: dict[str, Any], sources: dict[str, list[str]]) -> int:
+    """Compare embeddings."""
+    from anisotropy import workflow
+    from anisotropy.cli import jobs
+    from anisotropy.gates import check_gates, parse_gates
+    from anisotropy.transforms import transform
+
     jobs.check_format(options)
     gates = parse_gates(options["fail_if"])
     chosen = jobs.analysis_options(options)

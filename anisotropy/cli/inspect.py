@@ -13,7 +13,7 @@ from anisotropy.cli.options import (
 )
 from anisotropy.errors import UsageError, one_of
 
-SUMMARY = "what a checkpoint, store or collection is: layout, recipe, counts, doubts"
+SUMMARY = "what a checkpoint, store, collection, run or file of negatives is"
 _FORMATS = ("table", "json")
 DEFAULTS: dict[str, Any] = {
     "thing": None,
@@ -25,7 +25,9 @@ DEFAULTS: dict[str, Any] = {
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    parser.add_argument("thing", nargs="?", metavar="X", help="checkpoint, store or collection")
+    parser.add_argument(
+        "thing", nargs="?", metavar="X", help="checkpoint, store, collection, run or negatives"
+    )
     parser.add_argument("--verify", action="store_true", help="check every checksum of a store")
     parser.add_argument("--format", metavar="F", help=f"printed as {', '.join(_FORMATS)}")
     add_encoder_options(parser)

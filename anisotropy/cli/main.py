@@ -24,6 +24,7 @@ COMMANDS = (
     "demo",
     "explore",
     "inspect",
+    "convert",
     "figure",
     "measures",
 )

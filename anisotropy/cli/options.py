@@ -30,7 +30,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(
         ("batch_size", "shard_size", "seed", "max_query_length", "max_document_length"), (int,)
     ),
-    **dict.fromkeys(("normalize", "quiet", "verify", "exact", "controls"), (bool,)),
+    **dict.fromkeys(("normalize", "quiet", "verify", "exact", "controls", "dual"), (bool,)),
     **dict.fromkeys(
         ("temperature", "perplexity", "relative_error", "scale", "a_scale", "b_scale"),
         (int, float),
@@ -45,11 +45,14 @@ _ONE_OR_MANY = ("a", "b")
 
 DATA_DEFAULTS: dict[str, Any] = {"data": None, "split": None, "documents": "all"}
 STORE_DEFAULTS: dict[str, Any] = {"verify": False}
-ENCODER_DEFAULTS: dict[str, Any] = {
+RECIPE_DEFAULTS: dict[str, Any] = {
     "recipe": None,
     "tokenizer": None,
     "backbone": None,
     **dict.fromkeys(RECIPE_PARTS),
+}
+ENCODER_DEFAULTS: dict[str, Any] = {
+    **RECIPE_DEFAULTS,
     "device": "auto",
     "batch_size": None,
     "shard_size": None,
@@ -76,6 +79,8 @@ MEASURE_DEFAULTS: dict[str, Any] = {
     "relative_error": None,
     "seed": 0,
 }
+#: What says something of runs alone.
+RUN_DEFAULTS: dict[str, Any] = {"order": "scores", "dual": False}
 OUTPUT_DEFAULTS: dict[str, Any] = {"out": None, "format": "table"}
 
 
@@ -95,7 +100,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_encoder_options(parser: argparse.ArgumentParser, sides: bool = False) -> None:
+def add_recipe_options(parser: argparse.ArgumentParser, sides: bool = False) -> None:
     """What decides how a checkpoint is read; with `sides`, also ``--a-…`` and ``--b-…``."""
     group = parser.add_argument_group("recipe")
     for name, metavar, text in (
@@ -114,6 +119,11 @@ def add_encoder_options(parser: argparse.ArgumentParser, sides: bool = False) ->
     group.add_argument("--temperature", type=float, metavar="T", help="temperature of the scores")
     group.add_argument("--max-query-length", type=int, metavar="N", help="tokens a query")
     group.add_argument("--max-document-length", type=int, metavar="N", help="tokens a document")
+
+
+def add_encoder_options(parser: argparse.ArgumentParser, sides: bool = False) -> None:
+    """How a checkpoint is read, and how it is encoded."""
+    add_recipe_options(parser, sides)
     group = parser.add_argument_group("encoding")
     group.add_argument("--device", metavar="NAME", help="auto (default), cpu, cuda, cuda:1, mps")
     group.add_argument("--batch-size", type=int, metavar="N", help="tokens a batch")
@@ -135,6 +145,17 @@ def add_dump_options(parser: argparse.ArgumentParser, sides: bool = False) -> No
             text = f"the same, only {side}"
             group.add_argument(f"--{side}-{option}", type=kind, metavar=metavar, help=text)
     group.add_argument("--qrels", metavar="FILE", help="judgments, where --data gives none")
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """``--order`` and ``--dual``."""
+    group = parser.add_argument_group("runs (TREC or MS MARCO), judged by --qrels or --data")
+    group.add_argument(
+        "--order", metavar="O", help="what orders a run that has both: scores (default) or ranks"
+    )
+    group.add_argument(
+        "--dual", action="store_true", help="the run ranks queries for documents (first column)"
+    )
 
 
 def sided_dump_defaults() -> dict[str, Any]:

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from anisotropy.comparison.randomization import ROUNDS, sign_flip_p
 from anisotropy.comparison.seeds import seed_difference
-from anisotropy.measures import HEADLINE, MeasuredSpace, definition_of, parse
+from anisotropy.measures import HEADLINE, definition_of, parse
 from anisotropy.measures.headline import RANKING, Headline
 from anisotropy.measures.mining import LARGEST_SHARE, headline_k, pool_size
-from anisotropy.measures.run import Key
+from anisotropy.measures.run import Key, Measured
 from anisotropy.results import Difference
 from anisotropy.statistics import (
     Estimate,
@@ -24,7 +24,7 @@ from anisotropy.statistics import (
 
 
 def difference_row(
-    a: MeasuredSpace, b: MeasuredSpace, key: Key, names: tuple[str, str], rounds: int = ROUNDS
+    a: Measured, b: Measured, key: Key, names: tuple[str, str], rounds: int = ROUNDS
 ) -> Difference:
     """Value of b minus value of a, the same units resampled in both.
 
@@ -59,7 +59,7 @@ def difference_row(
     )
 
 
-def more_than_queries(one: MeasuredSpace, key: Key) -> bool:
+def more_than_queries(one: Measured, key: Key) -> bool:
     """Whether a difference over queries has noise that resampling queries cannot show.
 
     Where all documents enter as a set beside the queries, two encodings that differ by noise
@@ -80,7 +80,7 @@ def more_than_queries(one: MeasuredSpace, key: Key) -> bool:
 
 
 def seed_row(
-    a: Sequence[MeasuredSpace], b: Sequence[MeasuredSpace], key: Key, names: tuple[str, str]
+    a: Sequence[Measured], b: Sequence[Measured], key: Key, names: tuple[str, str]
 ) -> Difference:
     """Mean over the checkpoints of b minus that of a; seeds, and units in them, are resampled.
 
@@ -109,7 +109,7 @@ def seed_row(
     )
 
 
-def _row(spaces: Sequence[MeasuredSpace], key: Key, names: tuple[str, str]) -> Difference:
+def _row(spaces: Sequence[Measured], key: Key, names: tuple[str, str]) -> Difference:
     """What a row is of, before its numbers."""
     rows = [one.row(*key) for one in spaces]
     return Difference(

@@ -1,4 +1,4 @@
-"""Backbone configuration of upstream checkpoints (``config.json`` without ``model_type``)."""
+"""Backbone configuration of upstream checkpoints: RoBERTa's, and BERT's of DPR bi-encoders."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ CONFIG_DEFAULTS: dict[str, Any] = {
     "initializer_range": 0.02,
     "layer_norm_eps": 1e-5,
 }
+BERT_DEFAULTS: dict[str, Any] = {**CONFIG_DEFAULTS, "type_vocab_size": 2, "layer_norm_eps": 1e-12}
 CONFIG_SIZES = (
     "vocab_size",
     "hidden_size",
@@ -27,10 +28,10 @@ CONFIG_SIZES = (
 )
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path, defaults: Mapping[str, Any] = CONFIG_DEFAULTS) -> dict[str, Any]:
     """Read and check a ``config.json``."""
     try:
-        return checked_config(read_table(path))
+        return checked_config(read_table(path), defaults)
     except CheckpointError as error:
         raise CheckpointError(f"{path.parent}: {error}") from None
 
@@ -52,15 +53,17 @@ def read_table(path: Path) -> dict[str, Any]:
     return values
 
 
-def checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the known part of a ``config.json``, completed and checked.
+def checked_config(
+    config: Mapping[str, Any], defaults: Mapping[str, Any] = CONFIG_DEFAULTS
+) -> dict[str, Any]:
+    """Return the known part of a ``config.json``, completed by defaults and checked.
 
     Raises
     ------
     CheckpointError
         If a size is missing or not a positive whole number, or the sizes do not fit.
     """
-    found = {key: config.get(key, default) for key, default in CONFIG_DEFAULTS.items()}
+    found = {key: config.get(key, default) for key, default in defaults.items()}
     for key in CONFIG_SIZES:
         value = config.get(key)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from anisotropy.encoders.configuration import CONFIG_SIZES, read_table
-from anisotropy.encoders.layouts import (
-    UPSTREAM_LAYOUTS,
-    CheckpointFiles,
-    recognize,
-    require,
-)
+from anisotropy.encoders.completion import is_single, recognize, require
+from anisotropy.encoders.configuration import CONFIG_SIZES, read_config, read_table
+from anisotropy.encoders.layouts import COMPLETED_LAYOUTS, CheckpointFiles
 from anisotropy.encoders.recipe import CHOICES, Recipe
 from anisotropy.encoders.resolution import resolve
 from anisotropy.errors import AnisotropyError, CheckpointError, UsageError, one_of
+
+if TYPE_CHECKING:
+    from anisotropy.encoders.keys import Entries, KeyReport
 
 
 def describe(
@@ -40,7 +40,8 @@ def describe(
         ``layout``, ``label``, ``source``, ``folder``, ``files`` (name and bytes), ``found``
         (where tokenizer and backbone came from), ``readings`` (recipes with sources), ``doubts``,
         ``config``, ``keys`` (used, unused, unexpected, missing, mismatched), ``parameters``
-        (total, used), ``assumed`` (from shapes), ``problems`` (what forbids encoding; empty if
+        (total, used), ``beside`` (what the file holds beside the state dict), ``assumed`` (from
+        shapes), ``problems`` (what forbids encoding; empty if
         nothing does).
 
     Raises
@@ -73,23 +74,32 @@ def describe_files(
         "layout": files.layout,
         "folder": str(files.folder),
         "files": _files(files),
-        "found": dict(files.sources) if files.layout in UPSTREAM_LAYOUTS else {},
+        "found": _found(files) if files.layout in COMPLETED_LAYOUTS else {},
         "readings": [reading.as_dict() for reading in readings],
         "doubts": list(dict.fromkeys(doubt for r in readings for doubt in r.doubts)),
         "config": _config(files, problems),
     }
-    if files.layout in UPSTREAM_LAYOUTS:
-        description.update(_upstream(files, problems))
+    if files.layout in COMPLETED_LAYOUTS:
+        description.update(_own(files, problems))
     else:
-        from anisotropy.encoders.modules_recipe import describe_modules
+        from anisotropy.encoders.module_keys import describe_modules
 
         description.update(describe_modules(files, problems))
     description["problems"] = list(dict.fromkeys(problems))
     return description
 
 
+def _found(files: CheckpointFiles) -> dict[str, str]:
+    """Where tokenizer and backbone configuration came from."""
+    there = {"tokenizer": bool(files.tokenizer), "backbone": files.config is not None}
+    return {
+        name: text if there.get(name, True) else "not found"
+        for name, text in files.sources.items()
+    }
+
+
 def _files(files: CheckpointFiles) -> list[dict[str, Any]]:
-    if files.layout == "state_dict":
+    if files.weights is not None and is_single(files):
         named = [files.weights, files.config, files.arguments, files.recipe, *files.tokenizer]
         paths = [path for path in named if path is not None]
     else:
@@ -114,30 +124,55 @@ def _config(files: CheckpointFiles, problems: list[str]) -> dict[str, Any]:
     return {key: values[key] for key in shown if key in values}
 
 
-def _upstream(files: CheckpointFiles, problems: list[str]) -> dict[str, Any]:
-    from anisotropy.encoders.opening import open_tokenizer_of
-    from anisotropy.encoders.weights import infer_shapes, read_state_dict
+def _own(files: CheckpointFiles, problems: list[str]) -> dict[str, Any]:
+    """Tensors of a checkpoint that our own modules encode."""
+    from anisotropy.encoders.keys import infer_shapes
 
     empty: dict[str, Any] = {"keys": {}, "parameters": {}, "assumed": {}}
     if files.weights is None:
         return empty
     try:
-        state = read_state_dict(files.weights)
+        entries = _entries(files)
     except AnisotropyError as error:
         problems.append(str(error))
         return empty
     _attempt(lambda: require(files), problems)
     if files.tokenizer:
-        _attempt(lambda: open_tokenizer_of(files), problems)
-    total = sum(tensor.numel() for tensor in state.values())
-    described = {
-        "keys": {},
-        "parameters": {"total": total},
-        "assumed": infer_shapes(state) if files.config is None else {},
-    }
-    if files.config is not None:
-        _attempt(lambda: described.update(_keys(files, state, problems)), problems)
+        _attempt(lambda: _open_tokenizer(files), problems)
+    config = _backbone_config(files, problems)
+    assumed = infer_shapes(entries) if config is None else {}
+    described = {**empty, "assumed": assumed, "beside": _beside(files)}
+    _attempt(
+        lambda: described.update(_keys(files, entries, config or assumed, problems)), problems
+    )
     return described
+
+
+def _entries(files: CheckpointFiles) -> Entries:
+    if files.layout == "dpr":
+        from anisotropy.encoders.dpr import read_dpr_entries
+
+        return read_dpr_entries(files)
+    from anisotropy.encoders.weights import read_entries
+
+    return read_entries(files.weights or Path())
+
+
+def _beside(files: CheckpointFiles) -> list[str]:
+    """What a file holds beside its state dict, numbers with their value."""
+    from anisotropy.encoders.keys import beside_state
+    from anisotropy.encoders.weights import read_content
+
+    return beside_state(read_content(files.weights or Path()))
+
+
+def _open_tokenizer(files: CheckpointFiles) -> None:
+    from anisotropy.encoders.opening import open_tokenizer_of, open_wordpiece_of
+
+    if files.layout == "dpr":
+        open_wordpiece_of(files)
+    else:
+        open_tokenizer_of(files)
 
 
 def _attempt(action: Any, problems: list[str]) -> None:
@@ -147,26 +182,48 @@ def _attempt(action: Any, problems: list[str]) -> None:
         problems.append(str(error))
 
 
-def _keys(files: CheckpointFiles, state: Any, problems: list[str]) -> dict[str, Any]:
-    from anisotropy.encoders.configuration import read_config
-    from anisotropy.encoders.upstream import report_keys
-    from anisotropy.encoders.weights import check_finite
+def _backbone_config(files: CheckpointFiles, problems: list[str]) -> dict[str, Any] | None:
+    """Configuration of the backbone; None where there is none, or none that is usable."""
+    if files.config is None:
+        return None
+    try:
+        if files.layout == "dpr":
+            from anisotropy.encoders.dpr import dpr_config
 
-    if files.config is None or files.weights is None:
-        return {}
-    report = report_keys(state, read_config(files.config), files.weights)
+            return dpr_config(files)
+        return read_config(files.config)
+    except AnisotropyError as error:
+        problems.append(str(error))
+        return None
+
+
+def _keys(
+    files: CheckpointFiles, entries: Entries, config: Mapping[str, Any], problems: list[str]
+) -> dict[str, Any]:
+    """Each tensor of the file against what the encoder needs, by its configuration or shapes."""
+    from anisotropy.encoders.weights import check_finite, tensor_of
+
+    origin = str(files.weights) if files.context is None else files.origin
+    report = _report(files, entries, config)
     if problem := report.problem():
-        problems.append(f"{files.weights}: {problem}")
-    _attempt(lambda: check_finite(state, report.used, files.weights or Path()), problems)
-    total = sum(tensor.numel() for tensor in state.values())
-    used = sum(state[key].numel() for key in report.used)
-    return {
-        "keys": {
-            "used": list(report.used),
-            "unused": list(report.unused),
-            "unexpected": list(report.unexpected),
-            "missing": list(report.missing),
-            "mismatched": dict(report.mismatched),
-        },
-        "parameters": {"total": total, "used": used},
-    }
+        problems.append(f"{origin}: {problem}")
+    used = {key: tensor_of(entries[key]) for key in report.used}
+    _attempt(lambda: check_finite(used, used, origin), problems)
+    sizes = {key: math.prod(entry.shape) for key, entry in entries.items()}
+    parameters = {"total": sum(sizes.values()), "used": sum(sizes[key] for key in report.used)}
+    return {"keys": report.as_dict(), "parameters": parameters}
+
+
+def _report(files: CheckpointFiles, entries: Entries, config: Mapping[str, Any]) -> KeyReport:
+    if not set(config) >= set(CONFIG_SIZES) - {"num_attention_heads"}:
+        from anisotropy.encoders.keys import compare_keys
+
+        return compare_keys(entries, {})  # the names of no encoder that is read
+    config = {**config, "num_attention_heads": 1}  # no shape depends on it
+    if files.layout == "dpr":
+        from anisotropy.encoders.dpr import report_dpr_keys
+
+        return report_dpr_keys(entries, config, files.origin)
+    from anisotropy.encoders.upstream import report_keys
+
+    return report_keys(entries, config, files.weights or Path())

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from anisotropy.collection import Collection, Document, Query
     from anisotropy.encoders.upstream import UpstreamModel
+    from anisotropy.encoders.weights import State
 
 Side = Literal["queries", "documents"]
 Tokens = Sequence[Sequence[int]]
@@ -188,13 +189,9 @@ class UpstreamEncoder(Encoder):
     def _loaded(self) -> UpstreamModel:
         if self._model is None:
             from anisotropy.encoders.devices import checked_device
-            from anisotropy.encoders.upstream import build_model
-            from anisotropy.encoders.weights import read_state_dict
 
             self.device = checked_device(self.device)
-            state = read_state_dict(self._weights)
-            model = build_model(state, read_config(self._config), self._weights)
-            self._check_vocabulary(model)
+            _, model = self.whole()
             if self.recipe.dtype == "bfloat16":
                 import torch
 
@@ -202,13 +199,22 @@ class UpstreamEncoder(Encoder):
             self._model = model.requires_grad_(False).eval().to(self.device)
         return self._model
 
-    def _check_vocabulary(self, model: UpstreamModel) -> None:
-        rows = model.config["vocab_size"]
-        if max(self.tokenizer.size, self.recipe.pad_token_id + 1) > rows:
-            raise CheckpointError(
-                f"{self.files.origin}: the tokenizer has {self.tokenizer.size} pieces, the "
-                f"weights have {rows} rows; give the right tokenizer with --tokenizer"
-            )
+    def whole(self) -> tuple[State, UpstreamModel]:
+        """Every tensor of the file, those without effect too, and the model of those it needs.
+
+        Raises
+        ------
+        CheckpointError
+            As for `load`.
+        """
+        from anisotropy.encoders.upstream import build_model
+        from anisotropy.encoders.weights import read_state_dict
+
+        state = read_state_dict(self._weights)
+        model = build_model(state, read_config(self._config), self._weights)
+        pieces = max(self.tokenizer.size, self.recipe.pad_token_id + 1)
+        check_vocabulary(self.files, pieces, model.config["vocab_size"])
+        return state, model
 
     def tokenize(self, side: Side, items: Sequence[Query] | Sequence[Document]) -> list[list[int]]:
         """Token ids of each item, special tokens included, cut to the recipe's length."""
@@ -242,16 +248,13 @@ class UpstreamEncoder(Encoder):
         lengths = np.array([len(ids) for ids in tokens], dtype=np.int64)
         if not len(lengths):
             return [np.empty((0, self.dim), dtype=np.float32) for _ in self.readings]
-        ids = np.full((len(lengths), lengths.max()), self.recipe.pad_token_id)
-        for row, item in enumerate(tokens):
-            ids[row, : len(item)] = item
-        return self._forward(side, ids, lengths)
+        return self._forward(side, padded(tokens, self.recipe.pad_token_id), lengths)
 
     def _forward(self, side: Side, ids: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
         import torch
 
         model = self._loaded()
-        self._check_ids(ids, model)
+        check_ids(ids, model.max_tokens, model.config["vocab_size"])
         with torch.inference_mode():
             head = model(
                 torch.from_numpy(ids).to(self.device),
@@ -261,16 +264,33 @@ class UpstreamEncoder(Encoder):
             outputs = [_output(model, side, head, reading) for reading in self.readings]
         return [vectors.cpu().numpy() for vectors in outputs]
 
-    def _check_ids(self, ids: np.ndarray, model: UpstreamModel) -> None:
-        if ids.shape[1] > model.max_tokens:
-            raise UsageError(
-                f"got {ids.shape[1]} tokens; allowed: at most {model.max_tokens}, the positions "
-                "the checkpoint has"
-            )
-        if ids.min() < 0 or ids.max() >= model.config["vocab_size"]:
-            raise UsageError(
-                f"token id outside the vocabulary: allowed 0..{model.config['vocab_size'] - 1}"
-            )
+
+def padded(tokens: Tokens, pad: int) -> np.ndarray:
+    """(items, longest) ids, filled up on the right."""
+    ids = np.full((len(tokens), max(len(item) for item in tokens)), pad)
+    for row, item in enumerate(tokens):
+        ids[row, : len(item)] = item
+    return ids
+
+
+def check_vocabulary(files: CheckpointFiles, pieces: int, rows: int) -> None:
+    """Refuse a tokenizer with more pieces than the word embeddings have rows."""
+    if pieces > rows:
+        raise CheckpointError(
+            f"{files.origin}: the tokenizer has {pieces} pieces, the weights have {rows} rows; "
+            "give the right tokenizer with --tokenizer"
+        )
+
+
+def check_ids(ids: np.ndarray, positions: int, rows: int) -> None:
+    """Refuse more tokens than there are positions, and ids outside the vocabulary."""
+    if ids.shape[1] > positions:
+        raise UsageError(
+            f"got {ids.shape[1]} tokens; allowed: at most {positions}, the positions the "
+            "checkpoint has"
+        )
+    if ids.min() < 0 or ids.max() >= rows:
+        raise UsageError(f"token id outside the vocabulary: allowed 0..{rows - 1}")
 
 
 def _output(model: UpstreamModel, side: Side, head: torch.Tensor, recipe: Recipe) -> torch.Tensor:

@@ -81,15 +81,21 @@ def training_record(folder: Path) -> dict[str, Any] | None:
     return values if ours else None
 
 
+def step_in(name: str) -> int | None:
+    """STEP in a name of the form ``checkpoint-STEP``, else None."""
+    named = re.fullmatch(r"checkpoint-([0-9]{1,18})", name)
+    return int(named[1]) if named else None
+
+
 def step_of(folder: Path) -> int | None:
     """Optimizer steps behind a checkpoint.
 
     By the folder's name where it is upstream's ``checkpoint-STEP``, else the sum over the stages
     in our ``training.json`` (those of the run that wrote it), else None.
     """
-    named = re.fullmatch(r"checkpoint-([0-9]{1,18})", folder.resolve().name)
-    if named:
-        return int(named[1])
+    named = step_in(folder.resolve().name)
+    if named is not None:
+        return named
     stages = (training_record(folder) or {}).get("stages")
     try:
         steps = [stage.get("selected_step", stage["config"]["steps"]) for stage in stages or ()]

@@ -110,7 +110,7 @@ def load_headed(
     trunk, head, norm = _parts(model, stated)
     folder = backbone_places(model, files)[id(trunk[0])]
     keep_layers(trunk[0].auto_model, layers, files.origin)
-    _settle_pooler(trunk[0].auto_model, file_names(folder))
+    settle_pooler(trunk[0].auto_model, file_names(folder))
     _check_lengths(recipe, trunk[0].auto_model)
     with one_line(files.origin):
         text = ModulesText(model, recipe, files.origin)
@@ -178,7 +178,7 @@ def _identity_head(dim: int) -> tuple[Any, Any]:
     return head, LayerNorm(dim)
 
 
-def _settle_pooler(backbone: Any, stored: set[str]) -> None:
+def settle_pooler(backbone: Any, stored: set[str]) -> None:
     """Keep a pooler of the file as it is, and drop a random one: no vector passes it."""
     if getattr(backbone, "pooler", None) is None:
         return
@@ -221,7 +221,7 @@ def as_sentence_transformer(model: HeadedModel, recipe: Recipe) -> Any:
     from sentence_transformers import SentenceTransformer
 
     own = copy.deepcopy(model).to("cpu", torch.float32).eval()
-    _settle_tokenizer(own.trunk[0].tokenizer, recipe)
+    settle_tokenizer(own.trunk[0].tokenizer, recipe)
     prompts = {"query": recipe.query_prompt, "document": recipe.document_prompt}
     return SentenceTransformer(
         modules=[*own.trunk, own.head, *_reading(own.norm, recipe)],
@@ -255,7 +255,7 @@ def check_head(recipe: Recipe) -> None:
         raise UsageError("document_layernorm: got False; allowed with normalize False: True")
 
 
-def _settle_tokenizer(tokenizer: Any, recipe: Recipe) -> None:
+def settle_tokenizer(tokenizer: Any, recipe: Recipe) -> None:
     """State the maximum length; forget the lengths of the texts it happened to see last."""
     lengths = recipe.max_query_length, recipe.max_document_length
     if all(lengths):

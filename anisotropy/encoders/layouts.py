@@ -9,14 +9,16 @@ from pathlib import Path
 
 from anisotropy.encoders import archives, hub, recognition
 from anisotropy.encoders.configuration import read_table
-from anisotropy.errors import CheckpointError, InputError
+from anisotropy.encoders.series import SHARDED, WEIGHTS, few_names, find_series
+from anisotropy.errors import CheckpointError
 
 UPSTREAM_LAYOUTS = ("upstream", "state_dict")
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-_SHARDED = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+#: Layouts whose tokenizer and backbone may come from elsewhere; the others bring their own.
+COMPLETED_LAYOUTS = (*UPSTREAM_LAYOUTS, "dpr")
 _SUFFIXES = (".ckpt", ".pt", ".pth", ".bin", ".cp", ".safetensors", ".zip")
-_BACKBONES = ("roberta-base", "FacebookAI/roberta-base")
 _HEAD = b"embeddingHead"
+#: What transformers calls the two halves of DPR.
+ROLES = {"question": "DPRQuestionEncoder", "context": "DPRContextEncoder"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class CheckpointFiles:
     Attributes
     ----------
     layout
-        ``upstream`` (folder), ``state_dict`` (single file), ``sentence-transformers`` or
+        ``upstream`` (folder), ``state_dict`` (single file), ``dpr`` (a bi-encoder: a single file,
+        or a folder of two of transformers' folders), ``sentence-transformers`` or
         ``transformers``.
     origin, label
         What was asked for; a short name for it.
@@ -34,8 +37,11 @@ class CheckpointFiles:
         Where the files are (for a zip: where it was unpacked).
     weights, config, arguments, recipe
         Weights, ``config.json``, ``training_args.bin``, ``recipe.json``; None if absent.
+    context
+        Weights of DPR's context encoder where they are a file of their own.
     tokenizer
-        ``(vocab.json, merges.txt)``, or ``(tokenizer.json,)``, or empty if there is none.
+        ``(vocab.json, merges.txt)``, ``(vocab.txt,)`` or ``(tokenizer.json,)``, or empty if there
+        is none.
     sources
         Where tokenizer and backbone were found.
     """
@@ -48,24 +54,18 @@ class CheckpointFiles:
     config: Path | None = None
     arguments: Path | None = None
     recipe: Path | None = None
+    context: Path | None = None
     tokenizer: tuple[Path, ...] = ()
     sources: dict[str, str] = field(default_factory=dict)
 
 
-def recognize(
-    source: str | Path,
-    *,
-    tokenizer: str | Path | None = None,
-    backbone: str | Path | None = None,
-) -> CheckpointFiles:
-    """Recognize a checkpoint by its content.
+def recognize_source(source: str | Path) -> CheckpointFiles:
+    """Recognize a checkpoint by its content; `completion.recognize` adds what lies elsewhere.
 
     Parameters
     ----------
     source
         Folder, zip file, single weights file, or hub id ``org/name[@revision]``.
-    tokenizer, backbone
-        Folder, file or hub id to take the tokenizer, the backbone configuration from.
 
     Raises
     ------
@@ -75,19 +75,17 @@ def recognize(
     path = Path(source).expanduser()
     text = str(source)
     if path.is_dir():
-        files = _folder(path, text)
-    elif path.is_file():
-        files = _file(path, text)
-    elif path.exists():
+        return _folder(path, text)
+    if path.is_file():
+        return _file(path, text)
+    if path.exists():
         raise CheckpointError(f"{text}: neither a file nor a folder")
-    elif hub.is_hub_id(text):
-        files = _folder(hub.hub_folder(text), text)
-    else:
-        raise CheckpointError(
-            f"{text}: no such path; allowed: a checkpoint folder, zip or weights file, or a hub "
-            "id of the form org/name"
-        )
-    return _with_options(files, tokenizer, backbone)
+    if hub.is_hub_id(text):
+        return _folder(hub.hub_folder(text), text)
+    raise CheckpointError(
+        f"{text}: no such path; allowed: a checkpoint folder, zip or weights file, or a hub id of "
+        "the form org/name"
+    )
 
 
 def _label(text: str) -> str:
@@ -105,33 +103,45 @@ def _folder(folder: Path, origin: str) -> CheckpointFiles:
     names = {item.name for item in folder.iterdir()}
     if not names:
         raise CheckpointError(f"{origin}: the folder is empty; allowed: a checkpoint folder")
-    weights = _first(folder, WEIGHTS)
+    weights = first_file(folder, WEIGHTS)
     files = CheckpointFiles(
         layout="upstream",
         origin=origin,
         label=_label(origin),
         folder=folder,
         weights=weights,
-        config=_first(folder, ("config.json",)),
-        arguments=_first(folder, ("training_args.bin",)),
-        recipe=_first(folder, ("recipe.json",)),
+        config=first_file(folder, ("config.json",)),
+        arguments=first_file(folder, ("training_args.bin",)),
+        recipe=first_file(folder, ("recipe.json",)),
         tokenizer=tokenizer_files(folder),
         sources={"tokenizer": "the checkpoint's folder", "backbone": "config.json"},
     )
+    if (role := _dpr_role(folder)) is not None:
+        raise CheckpointError(
+            f"{origin}: the {role} encoder of DPR alone; allowed: a folder that holds the folders "
+            "of both encoders: name that one"
+        )
     if "modules.json" in names:
         return dataclasses.replace(files, layout="sentence-transformers")
-    sharded = any(name in names for name in _SHARDED)
+    sharded = any(name in names for name in SHARDED)
     if weights is None and not sharded:
-        raise CheckpointError(f"{origin}: {_no_weights(folder)}")
+        pair = _dpr_pair(folder, files)
+        if pair is None:
+            raise CheckpointError(f"{origin}: {_no_weights(folder)}")
+        return pair
     if (sharded and weights is None) or (files.config and not _is_upstream(files, weights)):
         return dataclasses.replace(files, layout="transformers")
     return files
 
 
 def _no_weights(folder: Path) -> str:
-    steps = sorted(item.name for item in folder.glob("checkpoint-*") if item.is_dir())
-    if steps:
-        return f"holds {len(steps)} checkpoint folders; name one, for example {steps[-1]}"
+    series = find_series(folder)
+    if series is not None:
+        names = [path.name for path in series.complete]
+        what = f"a training folder with {few_names(names)}" if names else "a training folder"
+        skipped = "; ".join(f"{name} is not complete" for name in series.skipped)
+        chosen = f"; name one, for example {series.complete[-1]}" if names else ""
+        return "; ".join(filter(None, [what, skipped])) + chosen
     known = ", ".join(WEIGHTS)
     return f"no checkpoint in this folder (no {known} or modules.json)"
 
@@ -156,21 +166,63 @@ def _file(path: Path, origin: str) -> CheckpointFiles:
             f"{origin}: neither a checkpoint (torch weights, safetensors, a zip of a checkpoint "
             "folder) nor vectors of a layout that docs/dumps.md lists"
         )
-    if b"question_model." in recognition.names_in(path):
-        raise CheckpointError(f"{origin}: {recognition.DPR_MESSAGE}")
+    dpr = b"question_model." in recognition.names_in(path)
     beside = path.parent
     return CheckpointFiles(
-        layout="state_dict",
+        layout="dpr" if dpr else "state_dict",
         origin=origin,
         label=_label(origin),
         folder=beside,
         weights=path,
-        config=_first(beside, ("config.json",)),
-        arguments=_first(beside, ("training_args.bin",)),
-        recipe=_first(beside, ("recipe.json",)),
-        tokenizer=tokenizer_files(beside),
+        config=first_file(beside, ("config.json",)),
+        arguments=first_file(beside, ("training_args.bin",)),
+        recipe=first_file(beside, ("recipe.json",)),
+        tokenizer=wordpiece_files(beside) if dpr else tokenizer_files(beside),
         sources={"tokenizer": "files beside the weights", "backbone": "files beside the weights"},
     )
+
+
+def _dpr_pair(folder: Path, files: CheckpointFiles) -> CheckpointFiles | None:
+    """Question and context encoder of transformers in two folders inside one, or None."""
+    found: dict[str, Path] = {}
+    for place in sorted(path for path in folder.iterdir() if path.is_dir()):
+        role = _dpr_role(place)
+        if role is None:
+            continue
+        if role in found:
+            raise CheckpointError(
+                f"{files.origin}: two {role} encoders of DPR in it, {found[role].name} and "
+                f"{place.name}; allowed: one question and one context encoder"
+            )
+        found[role] = place
+    weights = [first_file(found[role], WEIGHTS) for role in ROLES if role in found]
+    if len(weights) < len(ROLES) or None in weights:
+        return None
+    places = [found[role] for role in ROLES]
+    tokenizers = [(place, wordpiece_files(place)) for place in (*places, folder)]
+    place, tokenizer = next((pair for pair in tokenizers if pair[1]), (folder, ()))
+    return dataclasses.replace(
+        files,
+        layout="dpr",
+        weights=weights[0],
+        context=weights[1],
+        config=places[0] / "config.json",
+        arguments=None,
+        tokenizer=tokenizer,
+        sources={"tokenizer": str(place), "backbone": str(places[0])},
+    )
+
+
+def _dpr_role(folder: Path) -> str | None:
+    """Whether a folder is transformers' ``question`` or ``context`` encoder of DPR, or neither."""
+    config = folder / "config.json"
+    if not config.is_file():
+        return None
+    values = read_table(config)
+    names = values.get("architectures")
+    if values.get("model_type") != "dpr" or not isinstance(names, list):
+        return None
+    return next((role for role, name in ROLES.items() if name in names), None)
 
 
 def _archive(path: Path, origin: str) -> CheckpointFiles:
@@ -181,8 +233,15 @@ def _archive(path: Path, origin: str) -> CheckpointFiles:
     return files
 
 
-def _first(folder: Path, names: Iterable[str]) -> Path | None:
+def first_file(folder: Path, names: Iterable[str]) -> Path | None:
+    """Return the first of these files that a folder has."""
     return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def wordpiece_files(folder: Path) -> tuple[Path, ...]:
+    """``vocab.txt`` of a folder, else its ``tokenizer.json``, else nothing."""
+    found = first_file(folder, ("vocab.txt", "tokenizer.json"))
+    return () if found is None else (found,)
 
 
 def tokenizer_files(folder: Path) -> tuple[Path, ...]:
@@ -192,110 +251,3 @@ def tokenizer_files(folder: Path) -> tuple[Path, ...]:
         return pair
     single = folder / "tokenizer.json"
     return (single,) if single.is_file() else ()
-
-
-def _with_options(
-    files: CheckpointFiles, tokenizer: str | Path | None, backbone: str | Path | None
-) -> CheckpointFiles:
-    if files.layout not in UPSTREAM_LAYOUTS:
-        if tokenizer is not None or backbone is not None:
-            raise CheckpointError(
-                f"{files.origin}: --tokenizer and --backbone are for upstream checkpoints; this "
-                f"{files.layout} model brings its own"
-            )
-        return files
-    if backbone is not None:
-        files = _with_backbone(files, backbone)
-    if tokenizer is not None:
-        files = _with_tokenizer(files, tokenizer)
-    return _with_cache(files) if files.layout == "state_dict" else files
-
-
-def _with_backbone(files: CheckpointFiles, backbone: str | Path) -> CheckpointFiles:
-    place = _place("--backbone", backbone, "config.json")
-    config = place if place.is_file() else _first(place, ("config.json",))
-    if config is None:
-        raise CheckpointError(f"--backbone {backbone}: no config.json in it")
-    found = files.tokenizer or (tokenizer_files(place) if place.is_dir() else ())
-    sources = {**files.sources, "backbone": f"option --backbone {backbone}"}
-    if not files.tokenizer and found:
-        sources["tokenizer"] = f"option --backbone {backbone}"
-    return dataclasses.replace(files, config=config, tokenizer=found, sources=sources)
-
-
-def _with_tokenizer(files: CheckpointFiles, tokenizer: str | Path) -> CheckpointFiles:
-    place = _place("--tokenizer", tokenizer, "vocab.json")
-    found = (place,) if place.suffix == ".json" and place.is_file() else tokenizer_files(place)
-    if not found:
-        raise CheckpointError(
-            f"--tokenizer {tokenizer}: no vocab.json with merges.txt, and no tokenizer.json"
-        )
-    sources = {**files.sources, "tokenizer": f"option --tokenizer {tokenizer}"}
-    return dataclasses.replace(files, tokenizer=found, sources=sources)
-
-
-def _place(option: str, value: str | Path, file: str) -> Path:
-    path = Path(value).expanduser()
-    if path.exists():
-        return path
-    cached = hub.cached_file(str(value), file)
-    if cached is not None:
-        return cached.parent
-    if hub.is_hub_id(str(value)):
-        return hub.hub_folder(str(value))
-    raise CheckpointError(f"{option} {value}: no such path, and no hub id of the form org/name")
-
-
-def _with_cache(files: CheckpointFiles) -> CheckpointFiles:
-    """Fill what a single file does not have from roberta-base in the local cache."""
-    sources, config, tokenizer = dict(files.sources), files.config, files.tokenizer
-    for name in _BACKBONES:
-        if config is None and (config := hub.cached_file(name, "config.json")):
-            sources["backbone"] = f"assumed: {name} in the local Hugging Face cache"
-        if not tokenizer and (vocabulary := hub.cached_file(name, "vocab.json")):
-            tokenizer = tokenizer_files(vocabulary.parent)
-            sources["tokenizer"] = f"assumed: {name} in the local Hugging Face cache"
-    return dataclasses.replace(files, config=config, tokenizer=tokenizer, sources=sources)
-
-
-def require(files: CheckpointFiles) -> None:
-    """Refuse an upstream checkpoint without tokenizer or configuration.
-
-    Raises
-    ------
-    CheckpointError
-        Naming what is missing and the options that give it; for a single file also what its
-        shapes say.
-    """
-    if files.tokenizer and files.config:
-        return
-    if files.layout == "state_dict":
-        raise CheckpointError(_missing_text(files))
-    if files.config is None:
-        raise CheckpointError(
-            f"{files.origin}: no config.json; give the backbone's with --backbone"
-        )
-    raise CheckpointError(
-        f"{files.origin}: no tokenizer (vocab.json with merges.txt, or tokenizer.json); give its "
-        "folder with --tokenizer"
-    )
-
-
-def _missing_text(files: CheckpointFiles) -> str:
-    parts = [("tokenizer", files.tokenizer), ("backbone configuration", files.config)]
-    missing = " and ".join(name for name, found in parts if not found)
-    return (
-        f"{files.origin}: no {missing} beside this single file or in the local Hugging Face "
-        f"cache; give --tokenizer and --backbone (folder or hub id); {_shapes_text(files)}"
-    )
-
-
-def _shapes_text(files: CheckpointFiles) -> str:
-    from anisotropy.encoders.weights import assumed_text, infer_shapes, read_state_dict
-
-    if files.weights is None:
-        return ""
-    try:
-        return assumed_text(infer_shapes(read_state_dict(files.weights)))
-    except InputError as error:
-        return str(error)

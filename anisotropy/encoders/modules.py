@@ -103,7 +103,7 @@ class ModulesEncoder(Encoder):
     def _normalizes(self) -> bool:
         """Whether the modules normalize themselves."""
         model, _ = self._loaded()
-        return _has_normalize(model)
+        return has_normalize(model)
 
 
 def load_modules(files: CheckpointFiles, recipe: Recipe) -> Any:
@@ -183,7 +183,8 @@ def _load_model(files: CheckpointFiles, recipe: Recipe) -> Any:
     return SentenceTransformer(modules=[backbone, pooling], device="cpu")
 
 
-def _has_normalize(model: Any) -> bool:
+def has_normalize(model: Any) -> bool:
+    """Whether a module of the model gives vectors unit length."""
     from sentence_transformers.sentence_transformer.modules import Normalize
 
     return any(isinstance(module, Normalize) for module in model.modules())
@@ -203,7 +204,7 @@ def _adapted(model: Any, recipe: Recipe) -> Any:
         for name, module in list(model.named_children()):
             if isinstance(module, Normalize):
                 delattr(model, name)
-        if _has_normalize(model):
+        if has_normalize(model):
             raise UsageError("normalize: fixed by the routes of this model")
     if recipe.dtype == "bfloat16":
         _to_bfloat16(model)
@@ -275,17 +276,21 @@ def _placed(modules: Iterable[Any], folders: Iterable[Path]) -> Iterator[tuple[i
 
 
 def _missing(model: Any, folder: Path) -> list[str]:
-    """Names of tensors no file holds; the slow way asks the library only where names differ."""
+    """Return the tensors no file holds; the slow way asks the library only where names differ."""
     known = file_names(folder)
     wanted = [name for name in model.state_dict() if "pooler." not in name]
     longer = {tail for name in known for tail in _tails(name)}
     absent = [n for n in wanted if n not in longer and not any(t in known for t in _tails(n))]
-    if not absent:
-        return []
+    return loaded_names(model, folder)[0] if absent else []
+
+
+def loaded_names(model: Any, folder: Path) -> tuple[list[str], set[str]]:
+    """Tensors that the library misses in a folder, and those it leaves out; loads the weights."""
     _, report = type(model).from_pretrained(
         folder, output_loading_info=True, local_files_only=True, trust_remote_code=False
     )
-    return sorted(name for name in report["missing_keys"] if "pooler." not in name)
+    missing = sorted(name for name in report["missing_keys"] if "pooler." not in name)
+    return missing, set(report["unexpected_keys"])
 
 
 def _tails(name: str) -> list[str]:
@@ -296,7 +301,8 @@ def _tails(name: str) -> list[str]:
 
 def file_names(folder: Path) -> set[str]:
     """Names of the tensors in the weights files of a folder."""
-    from anisotropy.encoders.weights import read_state_dict
+    from anisotropy.encoders.keys import unwrapped
+    from anisotropy.encoders.weights import read_content
 
     names: set[str] = set()
     for path in folder.glob("*.safetensors"):
@@ -304,5 +310,5 @@ def file_names(folder: Path) -> set[str]:
             names |= set(read_safetensors(path)[0])
     if not names:
         for path in folder.glob("pytorch_model*.bin"):
-            names |= set(read_state_dict(path))
+            names |= set(unwrapped(read_content(path), str(path)))
     return {name.replace("gamma", "weight").replace("beta", "bias") for name in names}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,8 @@ from typing import Any
 from anisotropy.encoders.configuration import read_table
 from anisotropy.encoders.layouts import CheckpointFiles
 from anisotropy.encoders.recipe import CHOICES, PARTS, POOLINGS, Recipe
-from anisotropy.errors import CheckpointError, InputError, UsageError, one_of, told_as
+from anisotropy.errors import CheckpointError, InputError, UsageError, one_of
 from anisotropy.files import read_json
-from anisotropy.untrusted.tensors import read_safetensors
 
 FIXED = (
     "head",
@@ -78,7 +76,8 @@ def modules_recipe(
 
 def _with_own(recipe: Recipe, path: Path) -> Recipe:
     values = read_table(path)
-    loose = {part: values[part] for part in values if part in PARTS and part not in FIXED}
+    fixed = set(FIXED) - {"tokenization"}  # stated by convert, whose tokenizer.json does it
+    loose = {part: values[part] for part in values if part in PARTS and part not in fixed}
     try:
         return recipe.replace("recipe.json in the checkpoint", **loose)
     except UsageError as error:
@@ -119,7 +118,7 @@ def _sentence_transformers(files: CheckpointFiles, asked: Mapping[str, Any]) -> 
     kinds = module_kinds(files.folder)
     settings = _table(files.folder / "config_sentence_transformers.json")
     queries, documents = _prompts(settings)
-    length = _max_length(files.folder, kinds)
+    query_length, document_length = _max_lengths(kinds)
     recipe = _base(
         files.layout,
         "sentence-transformers modules",
@@ -129,8 +128,8 @@ def _sentence_transformers(files: CheckpointFiles, asked: Mapping[str, Any]) -> 
         similarity=_similarity(settings, files, asked),
         query_prompt=queries,
         document_prompt=documents,
-        max_query_length=length,
-        max_document_length=length,
+        max_query_length=query_length,
+        max_document_length=document_length,
     )
     layernorm = stated_head(kinds)
     if layernorm is None:
@@ -187,13 +186,18 @@ def _prompts(settings: Mapping[str, Any]) -> tuple[str, str]:
     return found["query"], found[document]
 
 
-def _max_length(folder: Path, kinds: list[tuple[str, Path]]) -> int:
-    """Maximum length the model states; 0 = left to its tokenizer."""
+def _max_lengths(kinds: list[tuple[str, Path]]) -> tuple[int, int]:
+    """Maximum lengths of queries and documents that the model states; 0 = its tokenizer's."""
     places = [path for kind, path in kinds if kind == "Transformer"]
     if len(places) != 1:
-        return 0
-    value = _table(places[0] / "sentence_bert_config.json").get("max_seq_length")
-    return value if isinstance(value, int) and value >= 3 else 0
+        return 0, 0
+    settings = _table(places[0] / "sentence_bert_config.json")
+    return _length(settings, "query_length"), _length(settings, "document_length")
+
+
+def _length(settings: Mapping[str, Any], key: str) -> int:
+    value = settings.get(key) or settings.get("max_seq_length")
+    return value if type(value) is int and value >= 3 else 0
 
 
 def _pooling(folder: Path, kinds: list[tuple[str, Path]]) -> str:
@@ -268,25 +272,3 @@ def _similarity(
         return "cosine"  # replaced by what was asked for
     allowed = one_of(name, CHOICES["similarity"])
     raise CheckpointError(f"{files.origin}: similarity: {allowed}; choose one with --similarity")
-
-
-def describe_modules(files: CheckpointFiles, problems: list[str]) -> dict[str, Any]:
-    """Modules and parameter counts, from headers alone."""
-    described: dict[str, Any] = {"modules": [], "keys": {}, "parameters": {}, "assumed": {}}
-    try:
-        if files.layout == "sentence-transformers":
-            described["modules"] = [kind for kind, _ in module_kinds(files.folder)]
-        described["parameters"] = {"total": _parameters(files.folder)}
-    except CheckpointError as error:
-        problems.append(str(error))
-    return described
-
-
-def _parameters(folder: Path) -> int | None:
-    """Number of parameters in safetensors files; None where the weights are in another form."""
-    total = 0
-    paths = sorted(folder.rglob("*.safetensors"))
-    for path in paths:
-        with told_as(CheckpointError):
-            total += sum(math.prod(entry.shape) for entry in read_safetensors(path)[0].values())
-    return total if paths else None

@@ -66,7 +66,7 @@ class ModulesText:
         bare = dataclasses.replace(self.recipe, query_prompt="", document_prompt="")
         make: Any = query_text if side == "queries" else document_text
         texts = [make(item, bare) for item in items]
-        if self.recipe.lowercase:
+        if self.recipe.lowercase and self.recipe.tokenization != "upstream":  # else the tokenizer
             texts = [text.lower() for text in texts]
         found: list[list[int]] = []
         for start in range(0, len(texts), _SLICE):

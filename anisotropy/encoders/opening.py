@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from anisotropy.encoders.completion import recognize, require
 from anisotropy.encoders.encoder import Encoder, UpstreamEncoder
 from anisotropy.encoders.layouts import (
+    COMPLETED_LAYOUTS,
     UPSTREAM_LAYOUTS,
     CheckpointFiles,
-    recognize,
-    require,
+    wordpiece_files,
 )
 from anisotropy.encoders.recipe import CHOICES
 from anisotropy.encoders.resolution import resolve
 from anisotropy.encoders.tokenization import UpstreamTokenizer
+from anisotropy.encoders.wordpiece import WordPieceTokenizer
 from anisotropy.errors import CheckpointError, UsageError, one_of
 
 
@@ -36,8 +38,9 @@ def open_encoder(
     Parameters
     ----------
     source
-        Upstream folder, released zip, single-file state dict, sentence-transformers or
-        transformers folder, or hub id ``org/name[@revision]``.
+        Upstream folder, released zip, single-file state dict, DPR bi-encoder (one file, or a
+        folder of transformers' two), sentence-transformers or transformers folder, or hub id
+        ``org/name[@revision]``.
     recipe
         Name (`RECIPE_NAMES`) or path of a JSON or TOML file with recipe parts.
     overrides
@@ -59,11 +62,15 @@ def open_encoder(
     if dtype not in CHOICES["dtype"]:
         raise UsageError(f"dtype: {one_of(dtype, CHOICES['dtype'])}")
     files = recognize(source, tokenizer=tokenizer, backbone=backbone)
-    if files.layout in UPSTREAM_LAYOUTS:
+    if files.layout in COMPLETED_LAYOUTS:
         require(files)
     readings = resolve(files, recipe=recipe, overrides=overrides or {}, dtype=dtype)
     if files.layout in UPSTREAM_LAYOUTS:
         return UpstreamEncoder(files, readings, open_tokenizer_of(files), device)
+    if files.layout == "dpr":
+        from anisotropy.encoders.dpr_encoder import DprEncoder
+
+        return DprEncoder(files, readings, open_wordpiece_of(files), device)
     from anisotropy.encoders.modules import ModulesEncoder
 
     return ModulesEncoder(files, readings, device)
@@ -86,6 +93,27 @@ def open_tokenizer_of(files: CheckpointFiles) -> UpstreamTokenizer:
     if len(files.tokenizer) == 1:
         return UpstreamTokenizer.from_tokenizer_json(files.tokenizer[0])
     raise CheckpointError(f"{files.origin}: no tokenizer; give its folder with --tokenizer")
+
+
+def open_wordpiece_of(files: CheckpointFiles) -> WordPieceTokenizer:
+    """Tokenizer of a DPR bi-encoder; two folders must have the same.
+
+    Raises
+    ------
+    CheckpointError
+        If there is none, or the encoders come with different ones.
+    """
+    if not files.tokenizer:
+        raise CheckpointError(f"{files.origin}: no tokenizer; give its folder with --tokenizer")
+    found = WordPieceTokenizer.from_file(files.tokenizer[0])
+    own = () if files.context is None else wordpiece_files(files.context.parent)
+    given = files.weights is None or files.tokenizer[0].parent != files.weights.parent
+    if own and not given and WordPieceTokenizer.from_file(own[0]).fingerprint != found.fingerprint:
+        raise CheckpointError(
+            f"{files.origin}: {files.tokenizer[0].parent.name} and {own[0].parent.name} have "
+            "different vocabularies; allowed: one for both (choose it with --tokenizer)"
+        )
+    return found
 
 
 def describe_checkpoint(source: str | Path, **options: Any) -> dict[str, Any]:

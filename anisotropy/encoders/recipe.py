@@ -19,7 +19,7 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "pooling": POOLINGS,
     "head": ("none", "linear_layernorm", "modules"),
     "similarity": ("dot", "cosine", "euclidean"),
-    "tokenization": ("upstream", "tokenizer"),
+    "tokenization": ("upstream", "tokenizer", "pair"),
     "fields": FIELDS,
     "positions": ("sequential", "model"),
     "mask": ("additive", "model"),
@@ -49,10 +49,13 @@ class Recipe:
     similarity, temperature
         ``dot``, ``cosine`` or ``euclidean``; the divisor of scores in training losses.
     tokenization
-        ``upstream`` (byte-level BPE exactly as transformers 2.3.0: text stripped, no prefix space)
-        or ``tokenizer`` (what the checkpoint's own tokenizer does).
+        ``upstream`` (byte-level BPE exactly as transformers 2.3.0: text stripped, no prefix
+        space), ``tokenizer`` (what the checkpoint's own tokenizer does) or ``pair`` (WordPiece of
+        ``[CLS] title [SEP] text [SEP]``, cut where the longer of the two is, as DPR).
     lowercase
         Lower-case the text before tokenization.
+    drop_question_mark
+        Take one ``?`` off the end of a query, as DPR.
     separator, fields
         Fields of a document, joined by the separator (upstream: each right-stripped); leading
         empty fields are left out.
@@ -86,6 +89,7 @@ class Recipe:
     temperature: float = 1.0
     tokenization: str = "upstream"
     lowercase: bool = True
+    drop_question_mark: bool = False
     separator: str = "<sep>"
     fields: tuple[str, ...] = ("url", "title", "text")
     pad_token_id: int = 0
@@ -272,8 +276,11 @@ _L2 = {
 _MAXP = {"chunk_length": 512, "max_document_length": 2048}
 _DPR = {
     "head": "none",
-    "tokenization": "tokenizer",
+    "tokenization": "pair",
+    "drop_question_mark": True,
     "separator": " [SEP] ",
+    "positions": "model",
+    "mask": "model",
     "fields": ("title", "text"),
     "max_query_length": 256,
     "max_document_length": 256,

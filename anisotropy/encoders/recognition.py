@@ -11,10 +11,6 @@ from anisotropy.untrusted.paths import check_file
 from anisotropy.untrusted.tensors import is_safetensors, read_safetensors
 
 FileKind = Literal["safetensors", "torch", "archive", "unknown"]
-DPR_MESSAGE = (
-    "a DPR BiEncoder (question and context model): this version does not read it; "
-    "allowed: ANCE/DANCE, sentence-transformers or transformers checkpoints"
-)
 _PEEK = 8 * 2**20  # a legacy torch file lists its keys before its data
 
 

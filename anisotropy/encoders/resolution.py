@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from anisotropy.encoders.arguments import read_arguments
-from anisotropy.encoders.configuration import read_config, read_table
+from anisotropy.encoders.configuration import BERT_DEFAULTS, read_config, read_table
 from anisotropy.encoders.layouts import UPSTREAM_LAYOUTS, CheckpointFiles
 from anisotropy.encoders.recipe import (
     PARTS,
@@ -25,6 +25,19 @@ from anisotropy.errors import CheckpointError, UsageError
 
 _FIRST_POSITION = 2
 _LINKED = ("document_layernorm", "similarity")
+#: What the code of DPR fixes; upstream has no other, so nobody's vectors would be theirs.
+_DPR_FIXED = (
+    "pooling",
+    "head",
+    "document_layernorm",
+    "tokenization",
+    "separator",
+    "pad_token_id",
+    "positions",
+    "mask",
+    "max_document_characters",
+    "chunk_length",
+)
 _OWN = "recipe.json in the checkpoint"
 
 
@@ -59,12 +72,17 @@ def resolve(
         check_part(part)
     asked = {"dtype": dtype, **(overrides or {})}
     name, parts = _option(recipe)
+    if files.layout == "dpr":
+        return (_dpr_recipe(files, name, parts, asked, recipe),)
     if files.layout not in UPSTREAM_LAYOUTS:
         from anisotropy.encoders.modules_recipe import modules_recipe
 
         return (modules_recipe(files, name, parts, asked, recipe),)
     if name == "dpr":
-        raise UsageError("recipe dpr: for DPR BiEncoders, which this version does not read")
+        raise UsageError(
+            f"recipe dpr: for DPR bi-encoders; {files.origin} is none: allowed: "
+            + ", ".join(known for known in RECIPE_NAMES if known != "dpr")
+        )
     if name is not None:
         bases = [named_recipe(name, f"option --recipe {recipe}")]
     else:
@@ -72,6 +90,37 @@ def resolve(
     readings = [_overridden(base, parts, f"recipe file {recipe}") for base in bases]
     readings = [_overridden(base, asked, "option") for base in readings]
     return tuple(_fitted(reading, files, {**parts, **asked}) for reading in readings)
+
+
+def _dpr_recipe(
+    files: CheckpointFiles,
+    name: str | None,
+    parts: Mapping[str, Any],
+    asked: Mapping[str, Any],
+    option: str | Path | None,
+) -> Recipe:
+    """Recipe of a DPR bi-encoder: ``dpr``, with what is asked for."""
+    if name not in (None, "dpr"):
+        raise UsageError(
+            f"recipe {name}: for ANCE and DANCE; {files.origin} is a DPR bi-encoder: allowed: "
+            "dpr, with --normalize for L2"
+        )
+    source = "DPR bi-encoders" if name is None else f"option --recipe {option}"
+    base = named_recipe("dpr", source)
+    recipe = base
+    if files.recipe is not None:
+        own, found, _ = _own_recipe(files.recipe)
+        if own not in (None, "dpr"):
+            raise CheckpointError(f"{files.recipe}: recipe {own}: not of a DPR bi-encoder")
+        recipe = _overridden(recipe, found, _OWN)
+    recipe = _overridden(recipe, parts, f"recipe file {option}")
+    recipe = _overridden(recipe, asked, "option")
+    for part in _DPR_FIXED:
+        if getattr(recipe, part) != getattr(base, part):
+            raise UsageError(f"{part}: fixed in DPR bi-encoders: allowed: {getattr(base, part)}")
+    if recipe.fields[0] == "url":
+        raise UsageError("fields: got url,title,text; allowed for DPR: title,text or text")
+    return _fitted(recipe, files, {**parts, **asked})
 
 
 def _option(recipe: str | Path | None) -> tuple[str | None, dict[str, Any]]:
@@ -97,6 +146,8 @@ def _from_files(files: CheckpointFiles, asked: Mapping[str, Any]) -> list[Recipe
     if files.recipe is None:
         return _from_checkpoint(files, asked)
     name, parts, doubts = _own_recipe(files.recipe)
+    if name == "dpr":
+        raise CheckpointError(f"{files.recipe}: recipe dpr: {files.origin} is no DPR bi-encoder")
     if name is not None:
         bases = [named_recipe(name, f"{_OWN} (name {name})")]
     else:
@@ -139,8 +190,6 @@ def _own_recipe(path: Path) -> tuple[str | None, dict[str, Any], tuple[str, ...]
     except UsageError as error:
         raise CheckpointError(f"{path}: {error}") from None
     name, parts = _named(values)
-    if name == "dpr":
-        raise CheckpointError(f"{path}: recipe dpr: this version does not read DPR BiEncoders")
     return name, parts, doubts
 
 
@@ -193,7 +242,8 @@ def _overridden(recipe: Recipe, parts: Mapping[str, Any], source: str) -> Recipe
     changed = recipe.replace(source, **parts)
     if changed.normalize != recipe.normalize:
         model = named_recipe("dance" if changed.normalize else "ance")
-        follow = {part: getattr(model, part) for part in _LINKED if part not in parts}
+        linked = _LINKED if recipe.head == "linear_layernorm" else ("similarity",)
+        follow = {part: getattr(model, part) for part in linked if part not in parts}
         changed = changed.replace("follows normalize", **follow)
     texts = named if source == "option" else dict.fromkeys(parts, source)
     return dataclasses.replace(changed, sources={**changed.sources, **texts})
@@ -206,7 +256,10 @@ def _fitted(recipe: Recipe, files: CheckpointFiles, asked: Mapping[str, Any]) ->
             raise UsageError(f"{part}: got 0; allowed for upstream checkpoints: 3 or more")
     if files.config is None:
         return recipe
-    limit = read_config(files.config)["max_position_embeddings"] - _FIRST_POSITION
+    if files.layout == "dpr":
+        limit = read_config(files.config, BERT_DEFAULTS)["max_position_embeddings"]
+    else:
+        limit = read_config(files.config)["max_position_embeddings"] - _FIRST_POSITION
     recipe = _within(recipe, "max_query_length", limit, asked)
     part = "chunk_length" if recipe.chunk_length else "max_document_length"
     return _within(recipe, part, limit, asked)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def query_text(query: Query, recipe: Recipe) -> str:
     """Return the prompt and the text of a query, right-stripped as upstream does."""
     _refuse_tokens(query.tokens, "query", query.query_id)
-    return recipe.query_prompt + _field(query.text, recipe)
+    text = _field(query.text, recipe)
+    return recipe.query_prompt + (text.removesuffix("?") if recipe.drop_question_mark else text)
 
 
 def document_text(document: Document, recipe: Recipe) -> str:

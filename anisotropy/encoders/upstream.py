@@ -15,18 +15,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from anisotropy.encoders.completion import recognize
 from anisotropy.encoders.configuration import CONFIG_DEFAULTS, checked_config, read_config
-from anisotropy.encoders.layouts import UPSTREAM_LAYOUTS, CheckpointFiles, recognize
-from anisotropy.encoders.recipe import Recipe
-from anisotropy.encoders.weights import (
+from anisotropy.encoders.keys import (
+    Entries,
     KeyReport,
-    State,
     assumed_text,
-    check_finite,
     compare_keys,
     infer_shapes,
-    read_state_dict,
+    needed_shapes,
 )
+from anisotropy.encoders.layouts import UPSTREAM_LAYOUTS, CheckpointFiles
+from anisotropy.encoders.recipe import Recipe
+from anisotropy.encoders.weights import State, check_finite, read_state_dict
 from anisotropy.errors import CheckpointError, UsageError, one_of
 
 FIRST_POSITION = 2  # RoBERTa: padding id + 1
@@ -235,12 +236,12 @@ def build_model(state: State, config: Mapping[str, Any], path: Path) -> Upstream
     return model.requires_grad_(True).eval()
 
 
-def _dim(state: State) -> int:
+def _dim(state: Mapping[str, Any]) -> int:
     head = state.get("embeddingHead.weight")
-    return int(head.shape[0]) if head is not None and head.ndim == 2 else 768
+    return int(head.shape[0]) if head is not None and len(head.shape) == 2 else 768
 
 
-def report_keys(state: State, config: Mapping[str, Any], path: Path) -> KeyReport:
+def report_keys(state: Entries, config: Mapping[str, Any], path: Path) -> KeyReport:
     """Sort the tensors of a file against what an encoder of this configuration needs."""
     return compare_keys(state, needed_shapes(_meta_model(config, _dim(state), path)))
 
@@ -262,11 +263,6 @@ def _restore_buffers(model: UpstreamModel) -> None:
     places = torch.arange(model.config["max_position_embeddings"]).expand((1, -1))
     embeddings.position_ids = places
     embeddings.token_type_ids = torch.zeros_like(places)
-
-
-def needed_shapes(model: nn.Module) -> dict[str, torch.Size]:
-    """Tensor name -> shape of everything that must be in the file."""
-    return {key: tensor.shape for key, tensor in model.state_dict().items()}
 
 
 def load_model(source: str | Path, **options: Any) -> tuple[UpstreamModel, dict[str, Any]]:
@@ -292,7 +288,7 @@ def load_model(source: str | Path, **options: Any) -> tuple[UpstreamModel, dict[
     return model, dict(model.config)
 
 
-def backbone_config(files: CheckpointFiles, state: State) -> dict[str, Any]:
+def backbone_config(files: CheckpointFiles, state: Mapping[str, Any]) -> dict[str, Any]:
     """Read the backbone configuration of a checkpoint; an error says what the shapes give."""
     if files.config is None:
         raise CheckpointError(

@@ -132,6 +132,8 @@ class Definition:
         Function of the shared facts, the measure, side and on.
     between
         For a similarity of two spaces: function of both facts, the measure and the side.
+    counted
+        Neither: it is counted from files beside a space, or without one.
     dimension_bound
         Values of different dimensions must not be compared.
     size_bound
@@ -169,6 +171,7 @@ class Definition:
     parameters: tuple[Parameter, ...] = ()
     compute: Callable[[Facts, Measure, str, str], Estimate] | None = None
     between: Callable[[Facts, Facts, Measure, str], Similarity] | None = None
+    counted: bool = False
     dimension_bound: bool = False
     size_bound: bool = False
     score_bound: bool = False

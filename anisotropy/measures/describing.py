@@ -132,4 +132,6 @@ def description(definition: Definition) -> dict[str, str | list[str]]:
 def _outside(definition: Definition) -> str:
     if definition.between is not None:
         return "of comparisons"
+    if definition.counted:
+        return "not in it: counted where files are given with --negatives"
     return "not in it: ask for it by name, or for all"

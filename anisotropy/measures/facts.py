@@ -6,10 +6,10 @@ tables and the exponents of the kernels come from a plan made from all requested
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -30,7 +30,16 @@ from anisotropy.neighbors import Neighbors, TopK, sweep
 if TYPE_CHECKING:
     from anisotropy.spaces import EmbeddingSpace
 
-__all__ = ["Cross", "Facts", "OneSet", "Pairs", "Plan", "check_grades", "spare_depth"]
+__all__ = [
+    "Cross",
+    "Facts",
+    "OneSet",
+    "Pairs",
+    "Plan",
+    "Pool",
+    "check_grades",
+    "spare_depth",
+]
 
 #: Transforms that share a pass within a side.
 WITHIN = ("unit", "center>unit")
@@ -38,6 +47,7 @@ LARGEST_GRADE = 2**31 - 1
 _PAIR_BLOCK = 8192
 
 F = TypeVar("F", OneSet, Cross)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,28 @@ class Plan:
     ts: tuple[float, ...] = ()
     local_k: int = 0
     depth: int = 0
+
+
+class Pool(Protocol):
+    """What lists of negatives are of: a space, or a run without its vectors.
+
+    Attributes
+    ----------
+    seed
+        Of blocks and simulated nulls.
+    """
+
+    seed: int
+
+    @property
+    def mining(self) -> Pool:
+        """The pool that negatives are drawn from."""
+
+    def ids(self, side: str) -> Sequence[str]:
+        """Ids of the queries or documents."""
+
+    def once(self, key: Any, make: Callable[[], T]) -> T:
+        """Result of `make`, computed at the first call with this key."""
 
 
 @dataclass(frozen=True, eq=False)

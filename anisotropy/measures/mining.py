@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anisotropy.measures.basis import need_rows
-from anisotropy.measures.facts import Facts, spare_depth
+from anisotropy.measures.facts import Facts, Pool, spare_depth
 from anisotropy.neighbors import Neighbors, TopK, sweep
 from anisotropy.statistics import BLOCKS, blocks_of
 
@@ -101,13 +101,12 @@ def scaled_k(n: int) -> int:
     return max(SMALLEST_K, round(n * MINING_K / MS_MARCO_QUERIES))
 
 
-def pool_size(facts: Facts, role: str) -> int:
+def pool_size(facts: Pool, role: str) -> int:
     """Number of items of a role."""
-    space = facts.mining.space
-    return len(space.query_ids if role == "queries" else space.doc_ids)
+    return len(facts.mining.ids(role))
 
 
-def headline_k(facts: Facts, role: str) -> int:
+def headline_k(facts: Pool, role: str) -> int:
     """200, or the scaled k where 200 is more than 5% of the items."""
     return depth_for(pool_size(facts, role))
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from anisotropy.errors import CollectionError
 from anisotropy.files import hash_ids
 from anisotropy.measures.base import Impossible
-from anisotropy.measures.counts import occurrences
 from anisotropy.measures.facts import Facts
 from anisotropy.measures.mining import MINING_K, Law, Mined, headline_k, mined, probabilities
 from anisotropy.measures.unevenness import STATISTICS, largest
@@ -37,13 +36,13 @@ def negative_curves(facts: Facts, role: str) -> Iterator[Curve]:
         return
     label = facts.space.label
     p = probabilities(found, Law(k))
-    yield Curve("negative_probability", label, role, _sorted(p))
+    yield Curve("negative_probability", label, role, sorted_columns(p))
     yield Curve("items", label, role, _items(facts, role, found, p, k))
     yield Curve("negative_profile", label, role, _profile(facts.mining, role, found, k))
     yield Curve("mining", label, role, _basis(facts, role, k))
 
 
-def _sorted(p: np.ndarray) -> dict[str, np.ndarray]:
+def sorted_columns(p: np.ndarray) -> dict[str, np.ndarray]:
     """At most 2000 evenly spaced ranks; the Lorenz curve from the least drawn item on."""
     descending = np.sort(p)[::-1]
     shown = np.unique(np.linspace(0, len(p) - 1, min(POINTS, len(p))).round().astype(int))
@@ -57,26 +56,32 @@ def _sorted(p: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _items(facts: Facts, role: str, found: Mined, p: np.ndarray, k: int) -> dict[str, np.ndarray]:
+    centered = np.full(found.n, np.nan)
+    with contextlib.suppress(Impossible):
+        centered = probabilities(mined(facts, role, "sides"), Law(k))
+    texts = _texts(facts, role, np.argsort(-p, kind="stable"))
+    columns = item_columns(found, p, k, facts.mining.ids(role))
+    return columns | {"probability_centered": centered, "text": texts}
+
+
+def item_columns(found: Mined, p: np.ndarray, k: int, ids: Sequence[str]) -> dict[str, np.ndarray]:
+    """How often each item stands in the lists, and where."""
     index = found.index[:, :k]
     listed = (index >= 0) & ~found.positive[:, :k]
     times = np.bincount(index[listed], minlength=found.n)
     ranks = np.broadcast_to(np.arange(1, index.shape[1] + 1), index.shape)[listed]
     total = np.bincount(index[listed], weights=ranks, minlength=found.n)
-    centered = np.full(found.n, np.nan)
-    with contextlib.suppress(Impossible):
-        centered = probabilities(mined(facts, role, "sides"), Law(k))
-    order = np.argsort(-p, kind="stable")
     place = np.empty(found.n, dtype=np.int64)
-    place[order] = np.arange(1, found.n + 1)
+    place[np.argsort(-p, kind="stable")] = np.arange(1, found.n + 1)
     return {
-        "item_id": np.array(list(facts.mining.ids(role)), dtype=object),
+        "item_id": np.array(list(ids), dtype=object),
         "probability": p,
-        "probability_centered": centered,
+        "probability_centered": np.full(found.n, np.nan),
         "rank": place,
-        "k_occurrence": occurrences(np.maximum(index, 0), k, found.n),
+        "k_occurrence": np.bincount(index[index >= 0], minlength=found.n),
         "times_negative": times,
         "mean_rank": np.where(times > 0, total / np.maximum(times, 1), np.nan),
-        "text": _texts(facts, role, order),
+        "text": np.full(found.n, "", dtype=object),
     }
 
 
@@ -110,21 +115,39 @@ def _read(facts: Facts, role: str, ids: list[str]) -> dict[str, str]:
 
 
 def _profile(facts: Facts, role: str, found: Mined, k: int) -> dict[str, np.ndarray]:
-    """By rank in the mined list: scores, gaps to the anchor's positives, what is relevant."""
     depth = min(k, found.index.shape[1])
+    columns = profile_columns(found, depth, _own_scores(facts, role, found))
+    return columns | {"share_near_positive": _near_positives(facts, role, found, depth)}
+
+
+def profile_columns(found: Mined, depth: int, own: np.ndarray) -> dict[str, np.ndarray]:
+    """By rank in the mined list: scores, gaps to the anchor's positives, what is relevant.
+
+    Parameters
+    ----------
+    found, depth
+        The lists, and how much of them.
+    own
+        Shape (anchors,): the score of each anchor's positives; NaN for one that has none.
+    """
     there = found.index[:, :depth] >= 0
     score = np.where(there, found.score[:, :depth], np.nan).astype(np.float64)
     positive = found.positive[:, :depth]
-    own = _own_scores(facts, role, found)
-    columns = {
+    return {
         "rank": np.arange(1, depth + 1),
         "score_mean": np.nanmean(score, axis=0),
         **{f"score_{q}": np.nanquantile(score, x, axis=0) for q, x in _NAMED.items()},
-        **{f"positive_{q}": np.full(depth, np.nanquantile(own, x)) for q, x in _NAMED.items()},
+        **{f"positive_{q}": np.full(depth, _quantile(own, x)) for q, x in _NAMED.items()},
         "gap_to_positive": _gaps(found, own, score),
         "share_relevant": positive.sum(axis=0) / np.maximum(there.sum(axis=0), 1),
+        "share_near_positive": np.full(depth, np.nan),
     }
-    return columns | {"share_near_positive": _near_positives(facts, role, found, depth)}
+
+
+def _quantile(values: np.ndarray, share: float) -> float:
+    """Quantile of the numbers that are there; NaN where there is none."""
+    known = values[np.isfinite(values)]
+    return float(np.quantile(known, share)) if len(known) else np.nan
 
 
 def _anchor_pairs(facts: Facts, role: str, found: Mined) -> tuple[np.ndarray, np.ndarray]:
@@ -216,11 +239,12 @@ def _basis(facts: Facts, role: str, k: int) -> dict[str, np.ndarray]:
             with contextlib.suppress(Impossible):
                 found = mined(facts, role, center)
                 if found.n > depth:
-                    rows.append(_basis_row(found, depth, center))
+                    rows.append(basis_row(found, depth, center))
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
-def _basis_row(found: Mined, k: int, center: str) -> dict[str, object]:
+def basis_row(found: Mined, k: int, center: str) -> dict[str, object]:
+    """Items, anchors, and each statistic with its most uneven value, at one depth."""
     p = probabilities(found, Law(k))
     values: dict[str, object] = {
         "k": k,

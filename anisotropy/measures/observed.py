@@ -1,26 +1,29 @@
 """The observed distribution: what the files of a mining run say was drawn as negatives.
 
-A line is ``query <tab> positive <tab> document,document,...`` and, where the task was trained
-both ways, ``<tab> query,query,...``: what ANCE and DANCE write as ``ann_training_data_<n>``.
-Ids are those of the collection, or row numbers of a preprocessed folder that a map turns back.
+`anisotropy.collection.negative_files` says what these files are. Names in them are ids of the
+collection, or row numbers of a preprocessed folder that a map turns back.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from anisotropy.collection.lines import BadLine, broken, read_lines, shown
-from anisotropy.collection.offsets import offset_map, read_offsets
+from anisotropy.collection.lines import broken, shown
+from anisotropy.collection.negative_files import OFFSETS, drawn_lines, negatives_file
+from anisotropy.collection.offsets import OffsetMap, offset_map, read_offsets
 from anisotropy.errors import CollectionError, UsageError, one_of
+from anisotropy.measures.base import make
 from anisotropy.measures.blind_draws import blind_lists
 from anisotropy.measures.mining import ANCHORS, ROLES
-from anisotropy.measures.unevenness import PREFIX, STATISTICS, largest
+from anisotropy.measures.negative_curves import TEXT, sorted_columns
+from anisotropy.measures.unevenness import OBSERVED, PREFIX, STATISTICS, largest
+from anisotropy.results import Curve, Measurement, Withheld
 from anisotropy.statistics import null_z, simulated_null
 
 if TYPE_CHECKING:
@@ -30,16 +33,8 @@ if TYPE_CHECKING:
 
 Role = Literal["queries", "documents"]
 Offsets = str | Path | Mapping[Any, int] | Sequence[Any]
-_COLUMN = {"documents": 2, "queries": 3}
-
-
-class DrawnLine(NamedTuple):
-    """Query, positive and negatives of a line, as written."""
-
-    number: int
-    query: str
-    positive: str
-    negatives: list[str]
+#: Files of negatives are of what the recipe ranked.
+ON = "recipe"
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +53,10 @@ class ObservedNegatives:
         Number of lists.
     lists
         Of the lists that differ: how many have so many items and are repeated so often.
+    counted
+        Of queries, whether the list of a positive document counts once, or ``pairs``.
+    file, source
+        Where this is from, and where the items are from.
     """
 
     role: str
@@ -66,6 +65,9 @@ class ObservedNegatives:
     anchors: int
     lists: Mapping[tuple[int, int], int]
     texts: list[str] | None = None
+    counted: str = "documents"
+    file: Path | None = None
+    source: str = ""
 
     @property
     def probability(self) -> np.ndarray:
@@ -76,6 +78,13 @@ class ObservedNegatives:
     def draws(self) -> float:
         """Mean draws an item."""
         return float(self.counts.sum()) / len(self.ids)
+
+    def identity(self, statistic: str) -> str:
+        """Text identity of a statistic of these shares."""
+        from anisotropy.measures.registry import definition_of
+
+        given = {"role": self.role, "anchors": self.counted}
+        return make(definition_of(f"{OBSERVED}{statistic}"), given).text
 
     def statistics(self, seed: int = 0) -> pd.DataFrame:
         """The statistics of the shares, each with its null and the most uneven value.
@@ -119,6 +128,64 @@ class ObservedNegatives:
         return frame
 
 
+@dataclass(eq=False)
+class MeasuredNegatives:
+    """What was found in one file of negatives; the attributes are those of a measured space."""
+
+    rows: list[Measurement] = field(default_factory=list)
+    curves: list[Curve] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    withheld: list[Withheld] = field(default_factory=list)
+
+
+def measure_negatives(
+    label: str, observed: Sequence[ObservedNegatives], *, seed: int = 0
+) -> MeasuredNegatives:
+    """Rows and curves of observed distributions.
+
+    Parameters
+    ----------
+    label
+        Of the space, or of the file where it stands alone.
+    observed
+        One a role.
+    seed
+        Of the simulated nulls.
+
+    Returns
+    -------
+    MeasuredNegatives
+        The divergence from evenness opens the report.
+    """
+    found = MeasuredNegatives()
+    for one in observed:
+        if len(one.ids) < 2:
+            reason = f"{len(one.ids)} item, at least 2 are needed"
+            found.withheld += [Withheld(one.role, one.identity(n), ON, reason) for n in STATISTICS]
+            continue
+        for row in one.statistics(seed).to_dict("records"):
+            name = str(row["measure"]).removeprefix(PREFIX)
+            found.rows.append(
+                Measurement(
+                    label, one.role, "negatives", one.identity(name), ON, row["value"],
+                    n=len(one.ids), null_mean=row["null_mean"], null_sd=row["null_sd"],
+                    null_p=row["null_p"], headline=name == "kl",
+                )
+            )  # fmt: skip
+        found.curves += _curves(label, one)
+    return found
+
+
+def _curves(label: str, one: ObservedNegatives) -> list[Curve]:
+    frame = one.items()
+    columns = {name: frame[name].to_numpy() for name in frame.columns}
+    columns["text"] = np.array([str(t or "")[:TEXT] for t in columns["text"]], dtype=object)
+    return [
+        Curve("observed_probability", label, one.role, sorted_columns(one.probability)),
+        Curve("observed_items", label, one.role, columns),
+    ]
+
+
 def draws_null(
     name: str, n: int, lists: Mapping[tuple[int, int], int], seed: int = 0
 ) -> tuple[float, float]:
@@ -146,7 +213,7 @@ def draws_null(
 
 def observed_negatives(
     path: str | Path,
-    space: EmbeddingSpace,
+    space: EmbeddingSpace | None = None,
     role: Role = "queries",
     *,
     offsets: Offsets | None = None,
@@ -157,17 +224,20 @@ def observed_negatives(
     Parameters
     ----------
     path
-        ``ann_training_data_<n>`` or a file of its form, plain or gzip.
+        ``ann_training_data_<n>``, ``ann_grouped_training_data_<n>`` or a file of their form,
+        plain or gzip; or a folder of sets, of which the newest whole one is read.
     space
         The queries of its mining pool (training queries where it has them) and its documents
-        are the items.
+        are the items. None: the items of the map of offsets, or without one all that the file
+        names, as a negative or in a pair.
     role
         ``queries`` (fourth column) or ``documents`` (third column).
     offsets
         What turns the numbers of the file into ids of the items drawn: a mapping from id to row
-        number, or a file of it (``pid2offset.pickle``, ``..._qid2offset.pickle``), or the ids
-        in row order as a sequence or ``.npy`` file, or the ``offsets.json`` that our trainer puts
-        beside its files, or the folder of such a file. None: the file holds ids.
+        number, or a file of it (``pid2offset.pickle``, ``..._qid2offset.pickle``) or the folder
+        it is in, or the ids in row order as a sequence or ``.npy`` file, or the ``offsets.json``
+        that our trainer puts beside its files. None: that file where it is there, else the file
+        holds ids.
     anchors
         Of queries, ``documents`` counts the list of a positive document once, ``pairs`` at each
         of its lines, as training meets it.
@@ -188,67 +258,71 @@ def observed_negatives(
         raise UsageError(f"role: {one_of(role, ROLES)}")
     if anchors not in ANCHORS:
         raise UsageError(f"anchors: {one_of(anchors, ANCHORS)}")
-    path, pool = Path(path), space.mining
-    ids = list(pool.query_ids if role == "queries" else space.doc_ids)
-    place = _places(ids, offsets, role)
-    counts, seen = np.zeros(len(ids), dtype=np.int64), set[str]()
-    lists: Counter[tuple[int, int]] = Counter()
-    for line in drawn_lines(path, role):
-        if role == "queries" and anchors == "documents":
-            if line.positive in seen:
-                continue
-            seen.add(line.positive)
-        for item in line.negatives:
-            if item not in place:
-                raise broken(path, line.number, f"{shown(item)} is none of the {len(ids)} {role}")
-            counts[place[item]] += 1
-        if line.negatives:
-            lists[hash(tuple(line.negatives)), len(line.negatives)] += 1
-    if not counts.any():
+    path = negatives_file(path)
+    items = _items(path, space, role, offsets)
+    counts, lists = _count(path, items, role, anchors)
+    if not counts:
         raise CollectionError(f"{path}: no negatives of role {role} in it")
     repeats = Counter((size, times) for (_, size), times in lists.items())
-    texts = _texts(pool if role == "queries" else space, role)
-    return ObservedNegatives(role, ids, counts, lists.total(), repeats, texts)
-
-
-def drawn_lines(path: Path, role: str) -> Iterator[DrawnLine]:
-    """Stream the lines of a file of drawn negatives.
-
-    Raises
-    ------
-    CollectionError
-        If a line has not the form; it is named by its number.
-    """
-    column = _COLUMN[role]
-    for line in read_lines(path):
-        try:
-            yield _parse(line.number, line.text, column, role)
-        except BadLine as problem:
-            raise broken(path, line.number, problem) from None
-
-
-def _parse(number: int, text: str, column: int, role: str) -> DrawnLine:
-    if text.lstrip().startswith("{"):
-        raise BadLine("grouped data in JSON; give the plain ann_training_data file")
-    parts = text.split("\t")
-    if not 3 <= len(parts) <= 4:
-        raise BadLine(
-            f"{len(parts)} tab-separated column(s); needed: query, positive, documents and "
-            "perhaps queries"
-        )
-    if len(parts) <= column:
-        raise BadLine(f"no column of negative {role}")
-    query, positive = (part.strip() for part in parts[:2])
-    if not query or not positive:
-        raise BadLine("an empty query or positive")
-    negatives = (
-        [item.strip() for item in parts[column].split(",")] if parts[column].strip() else []
+    texts = _texts(space.mining if role == "queries" else space, role) if space else None
+    found = np.zeros(len(items.ids), dtype=np.int64)
+    found[list(counts)] = list(counts.values())
+    return ObservedNegatives(
+        role, items.ids, found, lists.total(), repeats, texts, anchors, path, items.source
     )
-    if "" in negatives:
-        raise BadLine("an empty id among the negatives")
-    if len(set(negatives)) < len(negatives):
-        raise BadLine("an item twice among the negatives")
-    return DrawnLine(number, query, positive, negatives)
+
+
+def _count(
+    path: Path, items: _Items, role: str, anchors: str
+) -> tuple[Counter[int], Counter[tuple[int, int]]]:
+    """Draws of each item by position, and lists by content and size."""
+    counts, lists = Counter[int](), Counter[tuple[int, int]]()
+    seen: set[str] = set()
+    for line in drawn_lines(path, role):
+        items.meet(line.positive if role == "documents" else line.query)
+        once = role == "queries" and anchors == "documents"
+        if once and line.positive in seen:
+            continue
+        seen.add(line.positive)
+        for item in line.negatives:
+            items.meet(item)
+            if item not in items.place:
+                raise broken(
+                    path, line.number, f"{shown(item)} is none of the {len(items.ids)} {role}"
+                )
+            counts[items.place[item]] += 1
+        if line.negatives:
+            lists[hash(tuple(line.negatives)), len(line.negatives)] += 1
+    return counts, lists
+
+
+@dataclass
+class _Items:
+    """Ids of the items, and the position of each by what the file calls it."""
+
+    ids: list[str]
+    place: dict[str, int]
+    source: str
+    open: bool = False
+
+    def meet(self, name: str) -> None:
+        """Take in an item that the file names, where the file alone says what there is."""
+        if self.open and self.place.setdefault(name, len(self.ids)) == len(self.ids):
+            self.ids.append(name)
+
+
+def _items(path: Path, space: EmbeddingSpace | None, role: str, offsets: Offsets | None) -> _Items:
+    if offsets is None and (path.parent / OFFSETS).is_file():
+        offsets = path.parent / OFFSETS
+    if space is None:
+        if offsets is None:
+            return _Items([], {}, "that the file names", open=True)
+        named = _map_of(offsets, role)
+        order = np.argsort(named.rows)
+        place = {str(row): i for i, row in enumerate(named.rows[order].tolist())}
+        return _Items([named.ids[i] for i in order], place, "of the map of offsets")
+    ids = list(space.mining.query_ids if role == "queries" else space.doc_ids)
+    return _Items(ids, _places(ids, offsets, role), "of the space")
 
 
 def _places(ids: list[str], offsets: Offsets | None, role: str) -> dict[str, int]:
@@ -256,13 +330,7 @@ def _places(ids: list[str], offsets: Offsets | None, role: str) -> dict[str, int
     own = {name: i for i, name in enumerate(ids)}
     if offsets is None:
         return own
-    if not isinstance(offsets, str | Path | Mapping | Sequence):
-        raise UsageError("offsets: needed: a file, a map from ids to rows, or ids in row order")
-    named = (
-        read_offsets(Path(offsets), role)
-        if isinstance(offsets, str | Path)
-        else offset_map("offsets", offsets)
-    )
+    named = _map_of(offsets, role)
     found: dict[str, int] = {}
     for name, row in zip(named.ids, named.rows.tolist(), strict=True):
         place = own.get(name, own.get(f"D{name}", -1))
@@ -273,6 +341,14 @@ def _places(ids: list[str], offsets: Offsets | None, role: str) -> dict[str, int
             f"{named.name}: none of its {len(named.ids)} ids is one of the {len(ids)}"
         )
     return found
+
+
+def _map_of(offsets: Offsets, role: str) -> OffsetMap:
+    if isinstance(offsets, str | Path):
+        return read_offsets(Path(offsets), role)
+    if not isinstance(offsets, Mapping | Sequence):
+        raise UsageError("offsets: needed: a file, a map from ids to rows, or ids in row order")
+    return offset_map("offsets", offsets)
 
 
 def _texts(space: EmbeddingSpace, role: str) -> list[str] | None:

@@ -114,6 +114,8 @@ def _facts(definition: Definition) -> list[str]:
     members = ", ".join(f"`{text}`" for text in in_default_set(definition))
     if definition.between is not None:
         members = "taken by every comparison"
+    if definition.counted:
+        members = "counted where files are given with `--negatives`"
     return [
         f"**Range** {value_range(definition)}",
         f"**A larger value means** {escaped(direction(definition))}",

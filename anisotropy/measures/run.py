@@ -6,15 +6,15 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from anisotropy.backend import one_thread_each
 from anisotropy.errors import UsageError
-from anisotropy.measures.base import Definition, Impossible, Measure, make
+from anisotropy.measures.base import Impossible, Measure, make
 from anisotropy.measures.curves import curves, query_curve
-from anisotropy.measures.facts import Facts, Plan
+from anisotropy.measures.facts import Facts, Plan, Pool
 from anisotropy.measures.headline import headline_of
 from anisotropy.measures.mining import MINING_K, headline_k
 from anisotropy.measures.registry import (
@@ -33,6 +33,21 @@ if TYPE_CHECKING:
     from anisotropy.spaces import EmbeddingSpace
 
 Key = tuple[str, str, str]
+
+
+class Measured(Protocol):
+    """What a comparison needs of a space, or of a run, that was measured."""
+
+    estimates: dict[Key, Estimate]
+
+    @property
+    def facts(self) -> Pool:
+        """What the measures shared."""
+
+    def row(self, side: str, measure: str, on: str) -> Measurement | None:
+        """The measurement of a place; None where it was withheld or not asked for."""
+
+
 #: Work within a side of more than twice as many rows uses this many seeded anchors.
 ANCHORS = 5000
 
@@ -170,7 +185,11 @@ def wanted_measures(measures: Sequence[str] | None, *, between: bool = False) ->
     """The measures that text identities and the names of groups stand for; None: the default."""
     if measures is None or is_default(measures):
         return default_measures()
-    return parse_all(expand(measures, between=between))
+    found = parse_all(expand(measures, between=between))
+    for measure in found:
+        if definition_of(measure).counted:
+            raise UsageError(f"{measure}: is counted from files; give them with --negatives")
+    return found
 
 
 def _plan(measures: Sequence[Measure]) -> Plan:
@@ -220,7 +239,7 @@ def _measure(found: MeasuredSpace, measure: Measure, by_name: bool, default: boo
         except Impossible as reason:
             reasons.append(Withheld(side, measure.text, on, str(reason)))
             continue
-        _keep(found, definition, measure, (side, on), estimate)
+        _keep(found, measure, (side, on), estimate)
     if by_name and len(reasons) == len(places):
         raise UsageError(f"{measure}: cannot be measured here: {reasons[0].reason}")
     found.withheld.extend(reasons)
@@ -228,7 +247,6 @@ def _measure(found: MeasuredSpace, measure: Measure, by_name: bool, default: boo
 
 def _keep(
     found: MeasuredSpace,
-    definition: Definition,
     measure: Measure,
     place: tuple[str, str],
     estimate: Estimate,
@@ -236,33 +254,51 @@ def _keep(
     side, on = place
     found.estimates[side, measure.text, on] = estimate
     found.warnings.extend(note for note in estimate.notes if note not in found.warnings)
+    headline = is_headline(found.facts, measure, place)
+    found.rows.append(as_row(found.space.label, measure, place, estimate, headline))
+
+
+def as_row(
+    label: str, measure: Measure, place: tuple[str, str], estimate: Estimate, headline: bool
+) -> Measurement:
+    """A row of results from an estimate.
+
+    Parameters
+    ----------
+    label
+        Of the space.
+    measure, place
+        What was measured, and side and transform.
+    estimate
+        The value with its influence values.
+    headline
+        Whether the row opens the report.
+    """
     limits = interval(estimate, LEVEL)
-    found.rows.append(
-        Measurement(
-            space=found.space.label,
-            side=side,
-            family=definition.family,
-            measure=measure.text,
-            on=on,
-            value=estimate.value,
-            se=limits.se,
-            ci_low=limits.low,
-            ci_high=limits.high,
-            level=LEVEL,
-            n=estimate.n,
-            unit=estimate.unit,
-            population=estimate.population,
-            estimator=estimate.estimator,
-            method=None if math.isnan(limits.se) else estimate.method,
-            null_mean=estimate.null_mean,
-            null_sd=estimate.null_sd,
-            null_p=estimate.null_p,
-            headline=is_headline(found.facts, measure, place),
-        )
+    return Measurement(
+        space=label,
+        side=place[0],
+        family=definition_of(measure).family,
+        measure=measure.text,
+        on=place[1],
+        value=estimate.value,
+        se=limits.se,
+        ci_low=limits.low,
+        ci_high=limits.high,
+        level=LEVEL,
+        n=estimate.n,
+        unit=estimate.unit,
+        population=estimate.population,
+        estimator=estimate.estimator,
+        method=None if math.isnan(limits.se) else estimate.method,
+        null_mean=estimate.null_mean,
+        null_sd=estimate.null_sd,
+        null_p=estimate.null_p,
+        headline=headline,
     )
 
 
-def is_headline(facts: Facts, measure: Measure, place: tuple[str, str]) -> bool:
+def is_headline(facts: Pool, measure: Measure, place: tuple[str, str]) -> bool:
     """Whether a row opens the report: of two depths of mining the one that decides."""
     if headline_of(place[0], measure.text, place[1]) is None:
         return False

@@ -38,6 +38,8 @@ def coverage(p: np.ndarray) -> float:
 
 
 PREFIX = "negative_probability_"
+#: Of what was drawn, beside what is expected.
+OBSERVED = "observed_negatives_"
 STATISTICS: Mapping[str, Callable[[np.ndarray], float]] = {
     "kl": kl,
     "entropy": normalized_entropy,

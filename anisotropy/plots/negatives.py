@@ -18,6 +18,7 @@ _ROLES = {
 }
 #: Parameters of another law than that of the curves.
 _OTHER_LAWS = ("center=", "law=", "anchors=", "kept=", "temperature=")
+EXPECTED, OBSERVED = "negative_probability", "observed_probability"
 _SHARES = (("share_relevant", "-"), ("share_near_positive", ":"))
 _TITLE = 7.5
 
@@ -29,11 +30,29 @@ _FIRST, _APART, _SHIFT = 0.04, 0.16, 0.04
 def negative_probability_caption(results: Results) -> str:
     """What the probabilities show, with the identities of the numbers beside them."""
     return (
-        "Probability of each item to be drawn as a negative, sorted (curve negative_probability; "
-        f"behind {_identities(results, 'kl')}); dotted: all alike. Both axes are logarithmic; "
+        f"{_of_what(results)}; dotted: all alike. Both axes are logarithmic; "
         f"items that are never drawn are not shown.{style.seeds_text(results)} "
         f"{_sizes(results)} {style.OURS}"
     )
+
+
+def _of_what(results: Results) -> str:
+    """What the lines are: the expected law, what was drawn, or both."""
+    expected = (
+        "Probability of each item to be drawn as a negative, sorted (curve negative_probability; "
+        f"behind {_identities(results, 'kl')})"
+    )
+    drawn = f"(curve {OBSERVED}; behind observed_negatives_kl)"
+    if not results.find_curves(OBSERVED):
+        return expected
+    if not results.find_curves(EXPECTED):
+        return f"Share of the draws of each item, as files of negatives have them, sorted {drawn}"
+    return f"{expected}; dashed: shares of what was drawn, as files of negatives have it {drawn}"
+
+
+def negative_probability_ready(results: Results) -> bool:
+    """Whether it is known what is, or was, drawn."""
+    return bool(results.find_curves(EXPECTED) or results.find_curves(OBSERVED))
 
 
 def _rows(results: Results, statistic: str) -> list[Measurement]:
@@ -85,7 +104,7 @@ def negative_probability(
     Parameters
     ----------
     results
-        With curves ``negative_probability``.
+        With curves ``negative_probability``, ``observed_probability`` or both.
     axes
         One a role; None makes a figure of column width.
     caption
@@ -94,13 +113,16 @@ def negative_probability(
     Returns
     -------
     matplotlib.figure.Figure
+        Beside the expected law what was drawn is dashed.
 
     Raises
     ------
     InputError
         If the curves are not there or too few axes are given.
     """
-    curves = curves_of(results, "negative_probability")
+    observed = results.find_curves(OBSERVED)
+    expected = curves_of(results, EXPECTED) if not observed else results.find_curves(EXPECTED)
+    curves = [*expected, *observed]
     roles = list(dict.fromkeys(curve.side for curve in curves))
     figure, panels, new = style.canvas(
         axes, len(roles), width=style.COLUMN, height=0.3 + 1.45 * len(roles), sharex=True
@@ -111,7 +133,9 @@ def negative_probability(
     _label_below(panels[: len(roles)], "share of items, most often drawn first", new)
     handles = style.space_handles(results, (curve.space for curve in curves))
     even = style.plain_handle("all alike", linestyle=":", linewidth=0.9)
-    style.add_legend(figure, panels[0], [*handles, even], new)
+    both = [style.plain_handle("drawn", linestyle="--", color=style.GRAY)]
+    both = both if expected and observed else []
+    style.add_legend(figure, panels[0], [*handles, *both, even], new)
     if new and caption:
         style.caption_below(figure, negative_probability_caption(results))
     return figure
@@ -126,7 +150,8 @@ def _label_below(panels: Sequence[Axes], text: str, new: bool) -> None:
 def _probabilities(ax: Axes, results: Results, curves: list[Curve]) -> None:
     for curve in curves:
         drawn = line(ax, results, curve, "share_of_items", "probability")
-        drawn.set(linestyle="-", label=style.short(curve.space))
+        dashes = "--" if curve.name == OBSERVED and len({c.name for c in curves}) > 1 else "-"
+        drawn.set(linestyle=dashes, label=style.short(curve.space))
     columns = curves[0].columns
     # Share over rank is one over the number of items, which is the probability of an even law.
     even = float(np.asarray(columns["share_of_items"])[0] / np.asarray(columns["item_rank"])[0])
@@ -225,7 +250,7 @@ def negative_profile_caption(results: Results) -> str:
     curves = curves_of(results, "negative_profile")
     near = _near(curves)
     positives = (
-        " Dashed, with band: the anchors' positives, median and 50%."
+        f" Dashed, with band: the anchors' positives{_of_runs(results)}, median and 50%."
         if any("positive_q50" in curve.columns for curve in curves)
         else ""
     )
@@ -243,6 +268,12 @@ def negative_profile_caption(results: Results) -> str:
         f"spaces with another similarity do not compare.{style.seeds_text(results)} "
         f"{_sizes(results)} {style.OURS}"
     )
+
+
+def _of_runs(results: Results) -> str:
+    """Which of the positives, where lists without embeddings say it of those they hold alone."""
+    runs = any(space.get("kind") == "run" for space in results.spaces)
+    return " (the best that the run lists)" if runs else ""
 
 
 @style.styled

@@ -26,6 +26,7 @@ from anisotropy.plots.negatives import (
     lorenz_caption,
     negative_probability,
     negative_probability_caption,
+    negative_probability_ready,
     negative_profile,
     negative_profile_caption,
 )
@@ -196,14 +197,14 @@ FIGURES = {
             "'anisotropy compare', 'analyze' and 'reproduce' write it with a measure of hubs, "
             "such as hubness_gini(k=10), among --measures",
         ),
-        _of_curve(
-            "negative_probability",
+        FigureKind(
             "negative_probability",
             "Negative-sampling probabilities",
             negative_probability,
             negative_probability_caption,
+            negative_probability_ready,
+            f"curve 'negative_probability'; {_JUDGED}",
             "negatives",
-            _JUDGED,
         ),
         FigureKind(
             "lorenz",

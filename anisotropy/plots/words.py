@@ -49,6 +49,11 @@ _GISTS = {
     "negative_probability_gini": "inequality of being drawn as a negative: 0 all equally often",
     "negative_probability_effective": "share of texts that effectively serve as negatives",
     "negative_probability_coverage": "share of texts that can be drawn as negatives at all",
+    "observed_negatives_kl": "unevenness of what was drawn as negatives: 0 all equally often",
+    "observed_negatives_entropy": "evenness of what was drawn as negatives: 1 all equally often",
+    "observed_negatives_gini": "inequality of what was drawn as negatives: 0 all equally often",
+    "observed_negatives_effective": "share of texts that effectively served as negatives",
+    "observed_negatives_coverage": "share of texts that were drawn as negatives at all",
     "negative_positive_share": "share of the texts drawn as negatives that are relevant",
     "negative_probability_shift": "share of the draws of negatives that moved to other texts",
     "negative_probability_agreement": "likeness of how often each text is drawn: 1 same order",
@@ -96,8 +101,11 @@ def direction_text(measure: str) -> str:
 
 def group_of(row: Measurement | Difference) -> str:
     """The users' word under which a headline row stands; its family, if it has none."""
-    from anisotropy.measures.headline import headline_of
+    from anisotropy.measures.headline import NEGATIVES, headline_of
+    from anisotropy.measures.unevenness import OBSERVED
 
+    if row.measure.startswith(OBSERVED):
+        return NEGATIVES
     known = headline_of(row.side, row.measure, row.on)
     return known.group if known is not None else row.family
 

@@ -249,8 +249,10 @@ def _population(results: Results, pairs: Sequence[Results]) -> list[Doubt]:
     if not seeds and not pairs:
         return []
     if not seeds:
-        text = "one checkpoint a side: differences hold for these checkpoints, not for the methods"
-        return [Doubt("one seed", f"{text} that trained them")]
+        runs = any(space.get("kind") == "run" for space in results.spaces)
+        what, made = ("run", "made") if runs else ("checkpoint", "trained")
+        text = f"one {what} a side: differences hold for these {what}s, not for the methods"
+        return [Doubt("one seed", f"{text} that {made} them")]
     if min(seeds.values()) < LEAST_SEEDS:
         few = min(seeds.values())
         return [Doubt("few seeds", f"{few} seeds of a method are the least that can be tested")]

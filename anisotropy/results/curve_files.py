@@ -49,6 +49,7 @@ def _of(
 
 
 _ITEMS = ("queries", "documents")
+_RANKED = ("ranking", "dual_ranking")
 _Q = ("q05", "q25", "q50", "q75", "q95")
 #: Curve to its columns.
 CURVES: Mapping[str, Columns] = {
@@ -73,9 +74,13 @@ CURVES: Mapping[str, Columns] = {
             some="k n_items n_anchors",
         ),
     ),
-    "queries": Columns(("ranking",), _of(texts="query_id"), others=NUMBER),
+    "queries": Columns(_RANKED, _of(texts="query_id"), others=NUMBER),
+    "positive_ranks": Columns(
+        _RANKED,
+        _of(numbers="share_relevant recall found", counts="listed positives", some="rank"),
+    ),
     "changes": Columns(
-        ("ranking",),
+        _RANKED,
         _of(texts="query_id", numbers="neighbors_kept nDCG@10_a nDCG@10_b nDCG@10_delta"),
         _of(texts="text"),
         others=NUMBER,
@@ -83,6 +88,14 @@ CURVES: Mapping[str, Columns] = {
     "negative_probability": Columns(
         _ITEMS,
         _of(numbers="probability cumulative lorenz", finite="share_of_items", some="item_rank"),
+    ),
+    "observed_probability": Columns(
+        _ITEMS,
+        _of(numbers="probability cumulative lorenz", finite="share_of_items", some="item_rank"),
+    ),
+    "observed_items": Columns(
+        _ITEMS,
+        _of(texts="item_id text", numbers="probability", counts="count", some="rank"),
     ),
     "items": Columns(
         _ITEMS,

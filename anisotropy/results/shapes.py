@@ -69,6 +69,8 @@ def _row(kind: type) -> Check:
 _TRANSFORM = record(
     {"text": TEXT, "fitted_on": TEXT, "rows": WHOLE}, {"query_rows": WHOLE}, closed=False
 )
+#: What may be measured; an embedding space, where nothing is said.
+KINDS = ("space", "run", "negatives")
 _SPACE = record(
     {
         "label": NAME,
@@ -80,6 +82,7 @@ _SPACE = record(
         "step": WHOLE_OR_NULL,
         "counts": mapping(others=WHOLE),
         "fingerprint": TEXT,
+        "kind": word(*KINDS),
         "side": word("a", "b"),
         "method": NAME,
         "seed": WHOLE_OR_NULL,

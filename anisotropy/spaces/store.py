@@ -596,7 +596,7 @@ def save_space(
         recipe=recipe,
         checkpoint={"label": space.label, "fingerprint": space.fingerprint, "step": space.step},
         collection=space.collection_info,
-        documents="all",
+        documents=str(space.collection_info.get("documents_option", "all")),
         dim=space.dim,
         dtype=str(space.documents.dtype),
     )

@@ -21,6 +21,7 @@ from anisotropy.encoders import (
 )
 from anisotropy.encoders.encoder import UpstreamEncoder
 from anisotropy.encoders.headed import HeadedModel, check_head, load_headed
+from anisotropy.encoders.layouts import recognize_source
 from anisotropy.encoders.modules_text import ModulesText
 from anisotropy.encoders.saving import save_headed
 from anisotropy.encoders.texts import document_text, query_text
@@ -243,6 +244,11 @@ def open_trainable(
     """
     lengths = {"max_query_length": max_query_length, "max_document_length": max_document_length}
     overrides = {part: length for part, length in lengths.items() if length}
+    if recognize_source(source).layout == "dpr":
+        raise CheckpointError(
+            f"{source}: a DPR bi-encoder, which is read but not trained; allowed to train: "
+            "upstream's ANCE and DANCE layout, sentence-transformers or transformers models"
+        )
     encoder = open_encoder(source, overrides=overrides)
     recipe = encoder.recipe
     _check_trainable(recipe, str(source))

@@ -1,46 +1,52 @@
-"""The files of a mining run, in upstream's format: lines, groups, and the mark of a whole set.
+"""The files of a mining run, written in upstream's format, and the instances they expand to.
 
-A set of number N is ``ann_training_data_N``: a line a pair with tab-separated query, positive,
-negative documents and, for training both ways, negative queries; or the same in groups,
-``ann_grouped_training_data_N``. ``ann_ndcg_N`` (JSON) is written last and marks the set as whole.
+`anisotropy.collection.negative_files` reads them and says what they are.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from anisotropy.collection.lines import broken, read_lines
-from anisotropy.errors import CollectionError, UsageError, one_of
-from anisotropy.files import read_json, write_text
-from anisotropy.measures.observed import drawn_lines
+from anisotropy.collection.negative_files import (
+    DATA,
+    GROUPED,
+    MARK,
+    OFFSETS,
+    PARTS,
+    Name,
+    TrainingLine,
+    complete_sets,
+    read_grouped,
+    read_groups,
+    read_mark,
+    read_plain,
+    read_set,
+)
+from anisotropy.errors import UsageError, one_of
+from anisotropy.files import write_text
 
-Name = int | str
-DATA, GROUPED, MARK = "ann_training_data_", "ann_grouped_training_data_", "ann_ndcg_"
-OFFSETS = "offsets.json"
-_PARTS = ("pos_q_group", "pos_d_group", "neg_D_group", "neg_Q_group")
-
-
-class TrainingLine(NamedTuple):
-    """A pair with its negatives; offsets or ids.
-
-    Attributes
-    ----------
-    query, positive
-        The pair.
-    documents
-        Negative documents.
-    queries
-        Negative queries of the positive; None where one direction is trained.
-    """
-
-    query: Name
-    positive: Name
-    documents: Sequence[Name]
-    queries: Sequence[Name] | None = None
+__all__ = [
+    "DATA",
+    "GROUPED",
+    "MARK",
+    "OFFSETS",
+    "Name",
+    "TrainingLine",
+    "complete_sets",
+    "format_line",
+    "grouped_instances",
+    "groups",
+    "instances",
+    "read_grouped",
+    "read_groups",
+    "read_mark",
+    "read_plain",
+    "read_set",
+    "write_set",
+]
 
 
 def write_set(
@@ -129,7 +135,7 @@ def groups(lines: Sequence[TrainingLine], size: int) -> list[dict[str, dict[str,
         part = [_lists(line) for line in lines[start : start + size]]
         found.append({
             key: {str(place): values[column] for place, values in enumerate(part)}
-            for column, key in enumerate(_PARTS)
+            for column, key in enumerate(PARTS)
             if part[0][column] is not None
         })  # fmt: skip
     return found
@@ -138,99 +144,6 @@ def groups(lines: Sequence[TrainingLine], size: int) -> list[dict[str, dict[str,
 def _lists(line: TrainingLine) -> tuple[Name, Name, list[Name], list[Name] | None]:
     others = None if line.queries is None else list(line.queries)
     return line.query, line.positive, list(line.documents), others
-
-
-def complete_sets(folder: Path) -> list[int]:
-    """Numbers of the whole sets in a folder, ascending; [] where there is no folder."""
-    numbers = []
-    for path in folder.glob(f"{MARK}*"):
-        match = re.fullmatch(r"[0-9]{1,18}", path.name.removeprefix(MARK))
-        if match and any((folder / f"{kind}{match[0]}").is_file() for kind in (DATA, GROUPED)):
-            numbers.append(int(match[0]))
-    return sorted(numbers)
-
-
-def read_mark(folder: Path, number: int) -> dict[str, Any]:
-    """Content of ``ann_ndcg_N``.
-
-    Raises
-    ------
-    CollectionError, InputError
-        If it is no table in JSON.
-    """
-    values = read_json(folder / f"{MARK}{number}")
-    if not isinstance(values, dict):
-        raise CollectionError(f"{folder / f'{MARK}{number}'}: needed: a table")
-    return values
-
-
-def read_set(folder: Path, number: int) -> list[TrainingLine]:
-    """Read the data of a set, lines or groups, names as text.
-
-    Raises
-    ------
-    CollectionError
-        If a line has not the form; it is named by its number.
-    """
-    plain = folder / f"{DATA}{number}"
-    return read_plain(plain) if plain.is_file() else read_grouped(folder / f"{GROUPED}{number}")
-
-
-def read_plain(path: Path) -> list[TrainingLine]:
-    """Read ``ann_training_data_N``, plain or gzip; all lines have the columns of the first."""
-    both = next((line.text.count("\t") == 3 for line in read_lines(path)), False)
-    rows = drawn_lines(path, "documents")
-    if not both:
-        return [TrainingLine(row.query, row.positive, row.negatives) for row in rows]
-    return [
-        TrainingLine(row.query, row.positive, row.negatives, other.negatives)
-        for row, other in zip(rows, drawn_lines(path, "queries"), strict=True)
-    ]
-
-
-def read_grouped(path: Path) -> list[TrainingLine]:
-    """Read ``ann_grouped_training_data_N``: the lines of all groups, one after the other."""
-    return [line for group in read_groups(path) for line in group]
-
-
-def read_groups(path: Path) -> list[list[TrainingLine]]:
-    """Read ``ann_grouped_training_data_N``, names as text.
-
-    Raises
-    ------
-    CollectionError
-        If a line has not the form; it is named by its number.
-    """
-    found = []
-    for line in read_lines(path):
-        try:
-            found.append(_group(json.loads(line.text)))
-        except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
-            keys = ", ".join(_PARTS[:3])
-            raise broken(
-                path, line.number, f"no group; needed: JSON with {keys}, each a map from 0, 1, …"
-            ) from None
-    return found
-
-
-def _group(values: Any) -> list[TrainingLine]:
-    queries, positives, documents = (values[key] for key in _PARTS[:3])
-    others = values.get(_PARTS[3])
-    return [
-        TrainingLine(
-            str(queries[place]),
-            str(positives[place]),
-            _names(documents[place]),
-            None if others is None else _names(others[place]),
-        )
-        for place in (str(number) for number in range(len(queries)))
-    ]
-
-
-def _names(values: Any) -> list[Name]:
-    if not isinstance(values, list):
-        raise TypeError("needed: a list")
-    return [str(value) for value in values]
 
 
 def instances(lines: Iterable[TrainingLine]) -> Iterator[tuple[Name, ...]]:

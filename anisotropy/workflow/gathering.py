@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from anisotropy.collection import Collection
     from anisotropy.comparison import Compared
     from anisotropy.measures import MeasuredSpace
+    from anisotropy.measures.observed import MeasuredNegatives
+    from anisotropy.measures.ranked import MeasuredRun
     from anisotropy.results import Withheld
     from anisotropy.spaces import EmbeddingSpace
     from anisotropy.workflow.job import Job
@@ -66,7 +68,39 @@ def gather(
         job(curves_text(item.space), 1.0)
         results.curves += _history(item.space)
         results.warnings += [line for line in item.warnings if line not in results.warnings]
-    results.withheld += _withheld(measured)
+    results.withheld += _withheld([(item.space.label, item.withheld) for item in measured])
+    return results
+
+
+def gather_measured(
+    measured: Sequence[MeasuredRun | MeasuredNegatives],
+    about: Sequence[dict[str, Any]],
+    options: AnalysisOptions,
+    config: Mapping[str, Any] | None,
+) -> Results:
+    """Put what was measured without embeddings into results.
+
+    Parameters
+    ----------
+    measured
+        Runs, or files of negatives.
+    about
+        The entry of each in ``spaces``.
+    options, config
+        As in :func:`gather`.
+    """
+    results = Results(
+        spaces=list(about),
+        config={"measures": list(options.measures or ("default",)), **(config or {})},
+        versions=versions(("anisotropy", "numpy", "scipy")),
+    )
+    for item in measured:
+        results.rows += item.rows
+        results.curves += item.curves
+        results.warnings += [line for line in item.warnings if line not in results.warnings]
+    labels = [str(entry["label"]) for entry in about]
+    withheld = [item.withheld for item in measured]
+    results.withheld += _withheld(list(zip(labels, withheld, strict=True)))
     return results
 
 
@@ -76,12 +110,12 @@ def _history(space: EmbeddingSpace) -> list[Curve]:
     return [] if known is None else [Curve("history", space.label, "training", known)]
 
 
-def _withheld(measured: Sequence[MeasuredSpace]) -> list[Withheld]:
+def _withheld(measured: Sequence[tuple[str, Sequence[Withheld]]]) -> list[Withheld]:
     """What could not be measured, once where it could not in any of the spaces."""
     where: dict[Withheld, list[str]] = {}
-    for item in measured:
-        for row in item.withheld:
-            where.setdefault(row, []).append(item.space.label)
+    for label, rows in measured:
+        for row in rows:
+            where.setdefault(row, []).append(label)
     return [
         replace(row, space=label)
         for row, labels in where.items()

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from analyses.conversion import as_sentence_transformer, library_tokenizer, write_recipe
+from analyses.conversion import as_sentence_transformer, write_recipe
 from anisotropy.collection import Collection, Document, Query, open_collection
 from anisotropy.encoders import named_recipe, open_encoder
+from anisotropy.encoders.library_tokenizer import library_tokenizer
 from anisotropy.encoders.texts import document_text, query_text
 from anisotropy.training import EncoderSizes, UpstreamTrainable, new_encoder
 from tests.training.conftest import write_collection

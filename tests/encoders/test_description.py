@@ -58,8 +58,11 @@ def test_a_bare_single_file(tmp_path: Path, state: State) -> None:
         "num_attention_heads": 1,
         "max_position_embeddings": 514,
         "intermediate_size": 48,
+        "type_vocab_size": 1,
         "num_hidden_layers": 2,
     }
+    assert len(found["keys"]["used"]) == len(state) - 6
+    assert len(found["keys"]["unused"]) == 6  # pooler and classifier, by the shapes alone
     (problem,) = found["problems"]
     assert "--tokenizer" in problem
     assert "--backbone" in problem

@@ -76,6 +76,7 @@ CHANGES: dict[str, Any] = {
     "temperature": 0.5,
     "tokenization": "tokenizer",
     "lowercase": False,
+    "drop_question_mark": True,
     "separator": " ",
     "fields": ("text",),
     "pad_token_id": 1,

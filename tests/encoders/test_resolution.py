@@ -190,7 +190,7 @@ def test_its_own_recipe_keeps_its_doubts(copy: Copy) -> None:
 def test_its_own_recipe_for_dpr_is_refused(copy: Copy) -> None:
     folder = copy()
     (folder / "recipe.json").write_text('{"name": "dpr"}')
-    with pytest.raises(CheckpointError, match="does not read DPR"):
+    with pytest.raises(CheckpointError, match="is no DPR bi-encoder"):
         open_encoder(folder)
 
 
@@ -205,7 +205,7 @@ def test_a_broken_own_recipe_is_an_error(copy: Copy) -> None:
     ("options", "text"),
     [
         ({"recipe": "dans"}, "did you mean 'dance'"),
-        ({"recipe": "dpr"}, "DPR BiEncoders"),
+        ({"recipe": "dpr"}, "for DPR bi-encoders"),
         ({"recipe": "no/such/file.toml"}, "path of a JSON or TOML file"),
         ({"overrides": {"normalise": True}}, "did you mean 'normalize'"),
         ({"overrides": {"max_query_length": -4}}, "max_query_length: got -4"),

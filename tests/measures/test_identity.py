@@ -103,7 +103,7 @@ def test_every_definition_says_what_it_sees_and_is_blind_to() -> None:
         assert d.low < d.high
         assert d.places
         assert bool(d.better) == bool(d.word)
-        assert (d.compute is None) != (d.between is None)
+        assert (d.compute is None) != (d.between is None) or d.counted
         assert set(d.needs) <= {"moments", "pairs", "neighbors", "positives"}
 
 

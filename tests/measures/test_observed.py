@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import pickle
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 import anisotropy as an
 from anisotropy.errors import AnisotropyError, UsageError
-from anisotropy.measures.observed import draws_null, observed_negatives
+from anisotropy.measures.observed import draws_null, measure_negatives, observed_negatives
 from tests.measures import twins
 from tests.measures.making import remade, space
 
@@ -127,6 +128,16 @@ def test_row_numbers_are_turned_back(made, tmp_path: Path, form) -> None:
     assert drawn == {"D0": 2, "D1": 1}
 
 
+def test_a_folder_of_maps(made, tmp_path: Path) -> None:
+    for name, ids in (("pid2offset", made.doc_ids), ("train-query_qid2offset", made.query_ids)):
+        rows = {name: row for row, name in enumerate(ids)}
+        (tmp_path / f"{name}.pickle").write_bytes(pickle.dumps(rows, protocol=4))
+    path = written(tmp_path / "data", [("0", "1", "2,3", "4,5"), ("1", "2", "3", "5")])
+    for role, counts in (("documents", {"d2": 1, "d3": 2}), ("queries", {"q4": 1, "q5": 2})):
+        found = observed_negatives(path, made, role, offsets=tmp_path)
+        assert {i: n for i, n in zip(found.ids, found.counts, strict=True) if n} == counts
+
+
 class Planted:
     def __reduce__(self):
         return print, ("called",)
@@ -183,6 +194,74 @@ def test_bad_maps_of_offsets_are_one_line(made, tmp_path: Path, offsets, named) 
     path = written(tmp_path / "ann_training_data_0")
     with pytest.raises(AnisotropyError, match=named):
         an.observed_negatives(path, made, "documents", offsets=offsets)
+
+
+def test_without_a_space_the_file_says_what_there_is(tmp_path: Path) -> None:
+    path = written(tmp_path / "ann_training_data_0")
+    documents = observed_negatives(path, role="documents")
+    assert sorted(documents.ids) == ["d1", "d2", "d3", "d4", "d5"]  # positives are there as well
+    assert dict(zip(documents.ids, documents.counts.tolist(), strict=True))["d1"] == 0
+    queries = observed_negatives(path)
+    assert sorted(queries.ids) == ["q0", "q1", "q2", "q3"]
+    assert (queries.counts.sum(), queries.source) == (3, "that the file names")
+    offsets = {f"d{i}": 10 - i for i in range(11)}
+    rows = written(tmp_path / "rows", [("5", "6", "10,9", "1")])
+    mapped = observed_negatives(rows, role="documents", offsets=offsets)
+    assert len(mapped.ids) == 11
+    assert {n for n, c in zip(mapped.ids, mapped.counts, strict=True) if c} == {"d0", "d1"}
+
+
+def test_grouped_files_and_folders_say_the_same(made, tmp_path: Path) -> None:
+    from anisotropy.training.negative_files import TrainingLine, write_set
+
+    lines = [TrainingLine(q, d, ds.split(","), qs.split(",")) for q, d, ds, qs in LINES[:2]]
+    write_set(tmp_path, 0, lines, {"checkpoint": "x"}, grouping=2)
+    plain = written(tmp_path / "plain", LINES[:2])
+    for role in ("documents", "queries"):
+        one, other = (observed_negatives(p, made, role) for p in (tmp_path, plain))  # type: ignore[arg-type]
+        np.testing.assert_array_equal(one.counts, other.counts)
+        assert (one.anchors, one.lists) == (other.anchors, other.lists)
+    assert one.file == tmp_path / "ann_grouped_training_data_0"
+
+
+def test_maps_beside_the_file_and_in_a_folder(made, tmp_path: Path) -> None:
+    folder = tmp_path / "preprocessed"
+    folder.mkdir()
+    for name, side in (("pid2offset", made.doc_ids), ("train-query_qid2offset", made.query_ids)):
+        rows = {item: place for place, item in enumerate(side)}
+        (folder / f"{name}.pickle").write_bytes(pickle.dumps(rows, protocol=4))
+    path = written(tmp_path / "ann_training_data_0", [("0", "1", "2,3", "4,5")])
+    for role, names in (("documents", {"d2", "d3"}), ("queries", {"q4", "q5"})):
+        found = observed_negatives(path, made, role, offsets=folder)  # type: ignore[arg-type]
+        assert {n for n, c in zip(found.ids, found.counts, strict=True) if c} == names
+    with pytest.raises(AnisotropyError, match="is none of the 150 documents"):
+        observed_negatives(path, made, "documents")
+    content = {"documents": made.doc_ids[::-1], "queries": made.query_ids}
+    (tmp_path / "offsets.json").write_text(json.dumps(content))
+    found = observed_negatives(path, made, "documents")
+    drawn = {n for n, c in zip(found.ids, found.counts, strict=True) if c}
+    assert drawn == {"d147", "d146"}
+    (folder / "train-query_qid2offset.pickle").unlink()
+    with pytest.raises(AnisotropyError, match=r"no map of queries in it; looked for offsets.json"):
+        observed_negatives(path, made, "queries", offsets=folder)
+
+
+def test_rows_and_curves(made, tmp_path: Path) -> None:
+    path = written(tmp_path / "data")
+    observed = [
+        observed_negatives(path, made, "documents"),
+        observed_negatives(path, made, "queries", anchors="pairs"),
+    ]
+    found = measure_negatives("made", observed)
+    rows = {row.measure: row for row in found.rows}
+    assert len(rows) == 10
+    kl = rows["observed_negatives_kl(anchors=pairs)"]
+    table = observed[1].statistics().set_index("measure")
+    assert kl.value == table.value["negative_probability_kl"]
+    assert (kl.side, kl.n, kl.headline) == ("queries", 60, True)
+    sorted_curve = next(c for c in found.curves if c.name == "observed_probability")
+    assert sorted_curve.columns["probability"][0] == 0.6  # d3 stands in all three lists of five
+    assert {curve.name for curve in found.curves} == {"observed_probability", "observed_items"}
 
 
 def test_repeated_lists_are_repeated_in_the_null(made, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from anisotropy.measures.base import Definition, Impossible, Measure, Parameter
-from anisotropy.measures.facts import Facts
+from anisotropy.measures.facts import Facts, Pool, spare_depth
 from anisotropy.measures.jackknife import LEAST_OF_LAWS, block_influence, left_out
 from anisotropy.measures.mining import MINING_K, ROLES, Mined, mined
 from anisotropy.statistics import BLOCKS, Estimate, Influence, blocks_of, ratio_influence
@@ -15,14 +15,37 @@ from anisotropy.statistics import BLOCKS, Estimate, Influence, blocks_of, ratio_
 
 def negative_positive_share(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
     """Share of judged positives among what upstream's rule draws."""
-    k, pool = measure.whole("k"), facts.mining
-    found = mined(facts, side, "none")
+    pool, found = facts.mining, mined(facts, side, "none")
+    judged = np.bincount(pool.positives.query, minlength=len(pool.space.query_ids))
+    return estimate_share(pool, found, judged, measure, side)
+
+
+def estimate_share(
+    pool: Pool, found: Mined, judged: np.ndarray, measure: Measure, side: str
+) -> Estimate:
+    """The share in given lists.
+
+    Parameters
+    ----------
+    pool, found
+        Where the lists come from, and the lists.
+    judged
+        Shape (queries,): number of judged positives of each query.
+    measure, side
+        Names the depth; the role.
+
+    Raises
+    ------
+    Impossible
+        If the lists are as long as the pool.
+    """
+    k = measure.whole("k")
     if found.n <= k:
         raise Impossible(f"the pool of {found.n} {side} is not larger than k={k}")
-    chance = recorded(pool, found, side)
+    chance = recorded(judged, found, side)
     positive, size = judged_among(found, chance, k)
     if side == "documents":
-        mine = found.pairs.sum(axis=1) > 0
+        mine = (found.pairs.sum(axis=1) > 0) & (found.index >= 0).any(axis=1)
         share = positive[mine] / np.maximum(size[mine], 1e-300)
         value, values = ratio_influence(share, np.ones(len(share)))
         keys = [key for key, there in zip(found.keys, mine, strict=True) if there]
@@ -36,22 +59,21 @@ def negative_positive_share(facts: Facts, measure: Measure, side: str, on: str) 
         unit="query",
         population="queries",
         estimator="sampled" if found.sampled else "exact",
-        method="jackknife",
+        method="jackknife" if influences else None,
         low=0.0,
         high=1.0,
     )
 
 
-def recorded(facts: Facts, found: Mined, role: str) -> np.ndarray:
+def recorded(judged: np.ndarray, found: Mined, role: str) -> np.ndarray:
     """Chance that a listed positive is the one recorded of its query, shape of the lists.
 
     Upstream records one positive a query and knows no other; here each judged positive of a
-    query is as likely to be that one. 0 for what is no positive.
+    query is as likely to be that one. 0 for what is no positive. `judged` is the number of
+    positives of each query.
     """
-    judged = facts.positives
-    positives = np.bincount(judged.query, minlength=len(facts.space.query_ids))
     query = found.index if role == "queries" else found.anchors[:, None]
-    return np.asarray(found.positive / np.maximum(positives[np.maximum(query, 0)], 1))
+    return np.asarray(found.positive / np.maximum(judged[np.maximum(query, 0)], 1))
 
 
 def judged_among(
@@ -77,10 +99,10 @@ def judged_among(
 
 
 def _over_blocks(
-    facts: Facts, found: Mined, chance: np.ndarray, k: int
+    facts: Pool, found: Mined, chance: np.ndarray, k: int
 ) -> tuple[float, tuple[Influence, ...]]:
     """Mean over the documents, and blocks of queries left out with their documents."""
-    block = blocks_of(facts.space.query_ids, BLOCKS, facts.seed)
+    block = blocks_of(facts.ids("queries"), BLOCKS, facts.seed)
 
     def without(out: Any) -> np.ndarray:
         taken = (found.index >= 0) & ~np.isin(block, out)[found.index]
@@ -93,6 +115,8 @@ def _over_blocks(
 
     whole = without(())
     values, excess = left_out(whole, without, found.pairs.shape[1])
+    if found.index.shape[1] < min(spare_depth(k), found.n):
+        return float(whole[0]), ()  # without a block the lists would be shorter than k
     return float(whole[0]), (block_influence(values[:, 0], excess[0], LEAST_OF_LAWS),)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from anisotropy.measures.base import Definition, Family, Impossible, Measure, Parameter
 from anisotropy.measures.blind_draws import blind_mining
-from anisotropy.measures.facts import Facts
+from anisotropy.measures.facts import Facts, Pool, spare_depth
 from anisotropy.measures.jackknife import LEAST_OF_LAWS, block_influence, corrected, left_out
 from anisotropy.measures.mining import (
     ANCHORS,
@@ -20,8 +20,8 @@ from anisotropy.measures.mining import (
     ROLES,
     Law,
     Mined,
+    depth_for,
     draw_weights,
-    headline_k,
     mined,
     probabilities,
     spread,
@@ -68,14 +68,37 @@ def law_of(facts: Facts, measure: Measure) -> Law:
 
 def negative_probability(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
     """Statistic of the probabilities of one role."""
+    found = mined(facts, measure.word("role"), measure.word("center"))
+    return estimate_negatives(facts.mining, found, law_of(facts.mining, measure), measure)
+
+
+def estimate_negatives(
+    pool: Pool, found: Mined, law: Law, measure: Measure, decisive: int | None = None
+) -> Estimate:
+    """Statistic of the probabilities that lists give their items.
+
+    Parameters
+    ----------
+    pool
+        Where the lists come from.
+    found, law
+        The lists, and how anchors draw from them.
+    measure
+        Names the statistic, role, center and whether items are kept.
+    decisive
+        Depth that decides; default: that for a pool of so many items.
+
+    Raises
+    ------
+    Impossible
+        If the lists are as long as the pool.
+    """
     k, role = measure.whole("k"), measure.word("role")
-    pool = facts.mining
-    found = mined(facts, role, measure.word("center"))
     if found.n <= k:
         raise Impossible(f"the pool of {found.n} {role} is not larger than k={k}")
     if measure.whole("kept"):
-        return _kept(pool, found, measure)
-    law, name = law_of(pool, measure), measure.name.removeprefix(PREFIX)
+        return _kept(pool, found, law, measure)
+    name = measure.name.removeprefix(PREFIX)
     key = ("law", role, measure.word("center"), law)
     p = pool.once(key, lambda: probabilities(found, law))
     value, estimator = _estimate(pool, found, law, key, p, name)
@@ -94,12 +117,12 @@ def negative_probability(facts: Facts, measure: Measure, side: str, on: str) -> 
         null_mean=mean,
         null_sd=sd,
         null_p=null_p,
-        notes=_notes(facts, found, measure),
+        notes=_notes(found, measure, decisive or depth_for(found.n)),
     )
 
 
 def _estimate(
-    facts: Facts, found: Mined, law: Law, key: Any, p: np.ndarray, name: str
+    facts: Pool, found: Mined, law: Law, key: Any, p: np.ndarray, name: str
 ) -> tuple[float, str]:
     """The value, entropies over sampled anchors corrected for their bias."""
     if not found.sampled:
@@ -111,13 +134,12 @@ def _estimate(
     return OF_ENTROPY[name](most, found.n), "corrected"
 
 
-def _notes(facts: Facts, found: Mined, measure: Measure) -> tuple[str, ...]:
+def _notes(found: Mined, measure: Measure, decisive: int) -> tuple[str, ...]:
     """One line a role where k is too large a part of the pool."""
     k, role = measure.whole("k"), measure.word("role")
     share = k / found.n
     if measure.word("center") != "none" or share <= LARGEST_SHARE:
         return ()
-    decisive = headline_k(facts, role)
     return (
         f"negative sampling, role={role}, k={k}: k is {share:.1%} of the pool of {found.n} and "
         f"saturates it (largest Gini {largest('gini', found.n, k):.3f}, KL "
@@ -126,12 +148,12 @@ def _notes(facts: Facts, found: Mined, measure: Measure) -> tuple[str, ...]:
     )
 
 
-def _influences(
-    facts: Facts, found: Mined, law: Law, key: Any, name: str
-) -> tuple[Influence, ...]:
+def _influences(facts: Pool, found: Mined, law: Law, key: Any, name: str) -> tuple[Influence, ...]:
     """Resample queries: as anchors one by one, or with their positives by blocks."""
     if name == "coverage" or key[1:3] == ("documents", "sides"):
         return ()
+    if key[1] == "queries" and found.index.shape[1] < min(spare_depth(law.k), found.n):
+        return ()  # without a block of queries the lists would be shorter than k
     column = list(STATISTICS).index(name)
     values, excess = facts.once(("without", key), lambda: _without_blocks(facts, found, law, key))
     if key[1] == "queries":
@@ -145,12 +167,12 @@ def _influences(
 
 
 def _without_blocks(
-    facts: Facts, found: Mined, law: Law, key: Any
+    facts: Pool, found: Mined, law: Law, key: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     """All statistics without each block of queries, and their excess."""
     blocks = found.pairs.shape[1]
     if key[1] == "queries":
-        block = blocks_of(facts.space.query_ids, BLOCKS, facts.seed)
+        block = blocks_of(facts.ids("queries"), BLOCKS, facts.seed)
 
         def without(out: Any) -> np.ndarray:
             return every(probabilities(found, law, out, block)[~np.isin(block, out)])
@@ -181,7 +203,7 @@ def _mass_of_blocks(found: Mined, law: Law) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _null(
-    facts: Facts, found: Mined, key: Any, name: str, value: float
+    facts: Pool, found: Mined, key: Any, name: str, value: float
 ) -> tuple[float, float, float]:
     """Lists of the same sizes and weights, of random items: all of them where the value is."""
     law: Law = key[-1]
@@ -197,12 +219,12 @@ def _null(
     return mean, sd, null_z(value, mean, sd)
 
 
-def _kept(facts: Facts, found: Mined, measure: Measure) -> Estimate:
+def _kept(facts: Pool, found: Mined, law: Law, measure: Measure) -> Estimate:
     """Mean over seeded rounds in which each anchor keeps some of its list.
 
     The interval is the Monte-Carlo error of these rounds alone.
     """
-    law, kept = law_of(facts, measure), measure.whole("kept")
+    kept = measure.whole("kept")
     name = measure.name.removeprefix(PREFIX)
     if law.law != "uniform":
         raise Impossible("kept: items are kept uniformly; use it with law=uniform")

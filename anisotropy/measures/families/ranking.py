@@ -7,7 +7,7 @@ are left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,15 +122,31 @@ def effectiveness(
     keys = [q for q, judged in qrels.items() if any(g >= relevance_level for g in judged.values())]
     if not keys:
         raise UsageError(f"no query has a judgment of grade {relevance_level} or above")
-    judged = _judge_run(run, qrels, keys, relevance_level)
+    lists = (trec_order(run.get(query, {})) for query in keys)
+    judged = judge_lists(lists, qrels, keys, relevance_level)
     return {
         m.text: dict(zip(keys, MEASURES[m.name](judged, m.whole("cutoff")).tolist(), strict=True))
         for m in asked
     }
 
 
-def _judge_run(run: Run, qrels: Judgments, keys: list[str], level: int) -> Judged:
-    grades = [[qrels[q].get(d, 0) for d in trec_order(run.get(q, {}))] for q in keys]
+def judge_lists(
+    lists: Iterable[Sequence[str]], qrels: Judgments, keys: list[str], level: int
+) -> Judged:
+    """Rankings of documents against judgments.
+
+    Parameters
+    ----------
+    lists
+        Documents of each query of `keys`, best first.
+    qrels
+        Judgments of those queries at least.
+    keys
+        The queries.
+    level
+        Smallest grade of a positive.
+    """
+    grades = [[qrels[q].get(d, 0) for d in own] for q, own in zip(keys, lists, strict=True)]
     ideal = [sorted((max(g, 0) for g in qrels[q].values()), reverse=True) for q in keys]
     return Judged(keys, _padded(grades), _padded(ideal), level)
 
@@ -197,7 +213,17 @@ def _ideal(anchors: np.ndarray, of: np.ndarray, grade: np.ndarray) -> np.ndarray
 
 def ranking_measure(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
     """Mean effectiveness over the judged queries (documents in the dual task)."""
-    judged = judged_ranking(facts, side)
+    return mean_effectiveness(judged_ranking(facts, side), measure, side)
+
+
+def mean_effectiveness(judged: Judged, measure: Measure, side: str) -> Estimate:
+    """Mean of a measure over the rows of `judged`, with the influence of each.
+
+    Raises
+    ------
+    Impossible
+        If there are fewer than 2.
+    """
     if len(judged.keys) < 2:
         raise Impossible(f"{side}: {len(judged.keys)} judged, at least 2 are needed")
     values = MEASURES[measure.name](judged, measure.whole("cutoff"))

@@ -21,6 +21,8 @@ from anisotropy.report.reading.found import (
 from anisotropy.report.reading.pools import saturated
 from anisotropy.results import Curve, Measurement
 
+#: What files of negatives hold, beside what is expected.
+DRAWN = "observed_negatives_kl"
 #: What it means to be above, below, or not apart from chance.
 _CHANCE: Mapping[str, tuple[str, str, str]] = {
     MEAN_COSINE: (
@@ -63,6 +65,11 @@ _CHANCE: Mapping[str, tuple[str, str, str]] = {
         "{0} are drawn as negatives more evenly than at random",
         "that {0} are drawn less evenly than at random is not shown",
     ),
+    DRAWN: (
+        "{0} were drawn as negatives less evenly than at random",
+        "{0} were drawn as negatives more evenly than at random",
+        "that {0} were drawn less evenly than at random is not shown",
+    ),
 }
 
 
@@ -95,7 +102,8 @@ def read_chance(
         if spaces:
             said.setdefault(tuple(spaces.items()), []).append(rows[0].side)
     measure = places[0][0].measure
-    words = _CHANCE.get(KL if measure.startswith(KL) else measure)
+    kind = next((one for one in (KL, DRAWN) if measure.startswith(one)), measure)
+    words = _CHANCE.get(kind)
     count = max(map(len, places))
     texts = [_by_chance(words, spaces, sides, count) for spaces, sides in said.items() if words]
     return [*sentences, *texts]

@@ -24,7 +24,8 @@ from anisotropy.report.reading.uniformity import uniformity
 from anisotropy.results import Difference, Results
 
 GROUPS = (ISOTROPY, UNIFORMITY, DISTANCE, NEGATIVES, RANKING)
-_CHANGED = "the geometry changed"
+_GEOMETRY, _LISTS = "the geometry", "how evenly negatives are drawn"
+_CHANGED = f"{_GEOMETRY} changed"
 _RULES = {
     ISOTROPY: isotropy,
     UNIFORMITY: uniformity,
@@ -90,8 +91,10 @@ def overall(pair: Results) -> str:
     pair
         As in :func:`read_pair`: what decides nothing there decides nothing here.
     """
+    runs = any(space.get("kind") == "run" for space in pair.spaces)
     if same_vectors(pair):
-        return f"{' and '.join(pair.labels)} are the same vectors (same fingerprint, same recipe)."
+        same = "run (same fingerprint)" if runs else "vectors (same fingerprint, same recipe)"
+        return f"{' and '.join(pair.labels)} are the same {same}."
     found = Found(pair)
     rows = found.headline
     if not rows and not found.saturated:
@@ -103,7 +106,8 @@ def overall(pair: Results) -> str:
     geometry = _geometry(
         [state(row) for row in rows if group_of(row) != RANKING], bool(found.saturated)
     )
-    text = sentence("; ".join([geometry, *(ranked(pair) or ["ranking was not compared"])]))
+    of = geometry.replace(_GEOMETRY, _LISTS) if runs else geometry
+    text = sentence("; ".join([of, *(ranked(pair) or ["ranking was not compared"])]))
     both = geometry == _CHANGED and bool(set(ranking) & set(MOVED))
     return f"{text} Whether the one causes the other is not shown." if both else text
 
