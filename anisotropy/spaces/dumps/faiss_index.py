@@ -9,7 +9,7 @@ from anisotropy.spaces.dumps.base import DumpOptions, Vectors
 from anisotropy.spaces.dumps.faiss_format import Index, is_faiss, read_index
 from anisotropy.spaces.dumps.found import Found, vectors
 from anisotropy.spaces.dumps.ids import read_id_lines
-from anisotropy.spaces.dumps.naming import Side, beside, no_field
+from anisotropy.spaces.dumps.naming import Side, beside, ids_given, no_field
 
 _NAMES = ("index", "index.faiss")
 DOCID = "docid"
@@ -43,13 +43,14 @@ def read(path: Path, options: DumpOptions, side: Side = "documents") -> Vectors:
     file = _file(path)
     no_field(options, str(file))
     index = read_index(file)
-    near = beside(file, side) if options.ids is None else None
+    given = ids_given(options, side)
+    near = None if given else beside(file, side)
     pyserini = near is not None and near.name == DOCID
     found = Found(
         str(file),
         "faiss with docid (Pyserini)" if pyserini else "faiss",
         index.rows,
-        ids=_ids(file, index, near if pyserini else None, options),
+        ids=None if given else _ids(index, near if pyserini else None),
         similarity=_similarity(file, index, options),
         repeated=pyserini,
         path=file if index.numbers is None else None,
@@ -58,12 +59,10 @@ def read(path: Path, options: DumpOptions, side: Side = "documents") -> Vectors:
     return vectors(found, options, side)
 
 
-def _ids(file: Path, index: Index, docid: Path | None, options: DumpOptions) -> list[str] | None:
+def _ids(index: Index, docid: Path | None) -> list[str] | None:
     if docid is not None:
         return _docids(docid, index)
-    if index.numbers is None or options.ids is not None:
-        return None
-    return [str(number) for number in index.numbers.tolist()]
+    return None if index.numbers is None else [str(number) for number in index.numbers.tolist()]
 
 
 def _docids(path: Path, index: Index) -> list[str]:
