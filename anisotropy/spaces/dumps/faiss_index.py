@@ -66,21 +66,16 @@ def _ids(index: Index, docid: Path | None) -> list[str] | None:
 
 
 def _docids(path: Path, index: Index) -> list[str]:
-    """Lines of Pyserini's file; where the index has numbers of its own, the lines they name."""
-    n = len(index.rows)
-    last = n - 1 if index.numbers is None else int(index.numbers[-1])
+    """Lines of Pyserini's file."""
+    if index.numbers is not None:
+        raise EmbeddingsError(f"{path}: beside an index with ids of its own; say which with --ids")
     names = read_id_lines(path)
-    if len(names) != n and (index.numbers is None or len(names) <= last):
+    if len(names) != len(index.rows):
         raise EmbeddingsError(
-            f"{path}: {len(names)} lines for {n} vectors of the index beside it; needed: one each"
+            f"{path}: {len(names)} lines for {len(index.rows)} vectors of the index beside it; "
+            "needed: one each"
         )
-    if index.numbers is None:
-        return names
-    if index.numbers[0] < 0 or last >= len(names):
-        raise EmbeddingsError(
-            f"{path}: {len(names)} lines, and an index with ids from {index.numbers[0]} to {last}"
-        )
-    return [names[number] for number in index.numbers.tolist()]
+    return names
 
 
 def _similarity(file: Path, index: Index, options: DumpOptions) -> str | None:
