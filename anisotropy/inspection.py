@@ -1,4 +1,4 @@
-"""What a thing is: a checkpoint, store, collection, run or file of negatives. Encodes nothing."""
+"""What a thing is: a checkpoint, store, dump, collection, run or file of negatives."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from anisotropy.collection.negative_files import (
 from anisotropy.collection.runs import is_run, read_run
 from anisotropy.errors import AnisotropyError, CheckpointError, CollectionError
 from anisotropy.opening import EncoderOptions
+from anisotropy.spaces.dumps import upstream
 from anisotropy.spaces.manifest import read_manifest
 from anisotropy.spaces.store import is_store, open_store
 
@@ -30,7 +31,7 @@ from anisotropy.spaces.store import is_store, open_store
 def describe(
     thing: str | Path, *, encoder: EncoderOptions | None = None, verify: bool = False
 ) -> dict[str, Any]:
-    """Describe a checkpoint, training folder, store, collection, run, or negatives of mining.
+    """Describe a checkpoint, training folder, store, dump, collection, run, or mined negatives.
 
     Parameters
     ----------
@@ -54,6 +55,8 @@ def describe(
     path = Path(thing)
     if path.is_dir() and is_store(path):
         return _store(path, verify)
+    if upstream.find(path):
+        return {"kind": "dump", **upstream.describe(path)}
     if is_run(path):
         return {"kind": "run", **_run(path)}
     if is_negatives(path):

@@ -85,9 +85,9 @@ def run(given: dict[str, Any]) -> int:
         raise UsageError("analyze needs one or more checkpoints, stores, dumps or hub ids")
     from anisotropy.cli import lists
 
-    kind = lists.kind_of(sources)
+    kind = lists.kind_of(options["spaces"])
     lists.check_options(options, kind)
-    return _lists(options, sources, kind) if kind else _spaces(options, sources)
+    return _lists(options, options["spaces"], kind) if kind else _spaces(options)
 
 
 def _lists(options: dict[str, Any], sources: list[str], kind: str) -> int:
@@ -108,7 +108,7 @@ def _lists(options: dict[str, Any], sources: list[str], kind: str) -> int:
     return check_gates(results, gates)
 
 
-def _spaces(options: dict[str, Any], sources: list[str]) -> int:
+def _spaces(options: dict[str, Any]) -> int:
     """Measure embeddings."""
     from anisotropy import workflow
     from anisotropy.cli import jobs

@@ -87,10 +87,10 @@ def open_data(options: dict[str, Any], sources: Sequence[str]) -> Collection | N
 
 def _check_readable(source: str) -> None:
     """Refuse what is no checkpoint before the built-in collection is gathered for it."""
-    from anisotropy.encoders.recognition import recognize
+    from anisotropy.encoders.layouts import recognize_source
 
     if Path(source).exists():
-        recognize(source)
+        recognize_source(source)
 
 
 def prepare_out(folder: Path) -> None:
@@ -138,7 +138,7 @@ def dump_options(options: Mapping[str, Any], side: str | None = None) -> DumpOpt
         offsets=path("offsets"),
         scale=_of_side(options, "scale", side),
         field=_of_side(options, "field", side),
-        split=options["split"],
+        split=options.get("split"),
     )
 
 

@@ -10,7 +10,8 @@ import pytest
 from anisotropy.collection import Document, Query, open_collection
 from anisotropy.encoders.recipe import Recipe
 from anisotropy.encoders.texts import document_text, query_text
-from anisotropy.encoders.token_lists import cut_tokens, upstream_tokens
+from anisotropy.encoders.token_lists import cut_pair, cut_tokens, upstream_tokens
+from anisotropy.encoders.wordpiece import WordPieceTokenizer
 from anisotropy.errors import CollectionError
 from anisotropy.explorer.texts import document_texts
 from anisotropy.opening import EncoderOptions, open_space
@@ -29,6 +30,23 @@ def test_cutting_is_the_truncation_of_texts(limit: int) -> None:
     items = [Document(str(n), "", tokens=tuple(ids)) for n, ids in enumerate(whole)]
     assert upstream_tokens(made, "documents", items, recipe) == made.encode(texts, limit)
     assert [cut_tokens(ids, limit) for ids in whole] == made.encode(texts, limit)
+
+
+@pytest.mark.parametrize("limit", range(3, 16))
+def test_cutting_a_pair_is_the_truncation_of_a_pair(limit: int) -> None:
+    words = [f"w{n}" for n in range(30)]
+    made = WordPieceTokenizer(
+        {name: n for n, name in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words])}
+    )
+    sizes = [(0, 0), (0, 9), (9, 0), (4, 4), (2, 11), (11, 2), (7, 8)]
+    firsts, seconds = ([" ".join(words[: pair[side]]) for pair in sizes] for side in (0, 1))
+    whole = made.encode_pairs(firsts, seconds, 10_000)
+    wanted = made.encode_pairs(firsts, seconds, limit)
+    assert [cut_pair(ids, limit) for ids in whole] == wanted
+    shorter = made.encode_pairs(firsts, seconds, limit + 3)
+    assert [cut_pair(ids, limit) for ids in shorter] == wanted
+    single = made.encode(seconds, 10_000)
+    assert [cut_pair(ids, limit) for ids in single] == made.encode(seconds, limit)
 
 
 def test_prompts_and_lower_casing_do_not_touch_token_ids() -> None:

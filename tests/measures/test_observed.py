@@ -128,6 +128,16 @@ def test_row_numbers_are_turned_back(made, tmp_path: Path, form) -> None:
     assert drawn == {"D0": 2, "D1": 1}
 
 
+def test_a_folder_of_maps(made, tmp_path: Path) -> None:
+    for name, ids in (("pid2offset", made.doc_ids), ("train-query_qid2offset", made.query_ids)):
+        rows = {name: row for row, name in enumerate(ids)}
+        (tmp_path / f"{name}.pickle").write_bytes(pickle.dumps(rows, protocol=4))
+    path = written(tmp_path / "data", [("0", "1", "2,3", "4,5"), ("1", "2", "3", "5")])
+    for role, counts in (("documents", {"d2": 1, "d3": 2}), ("queries", {"q4": 1, "q5": 2})):
+        found = observed_negatives(path, made, role, offsets=tmp_path)
+        assert {i: n for i, n in zip(found.ids, found.counts, strict=True) if n} == counts
+
+
 class Planted:
     def __reduce__(self):
         return print, ("called",)

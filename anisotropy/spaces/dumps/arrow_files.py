@@ -16,6 +16,7 @@ from anisotropy.spaces.dumps.buffers import RowBuffer, check_growth
 from anisotropy.spaces.dumps.found import Found, vectors
 from anisotropy.spaces.dumps.ids import as_ids
 from anisotropy.spaces.dumps.naming import CHUNK_NAMES, ID_NAMES, Side, choose, first_of
+from anisotropy.spaces.dumps.stated import KEY, stated_similarity
 from anisotropy.spaces.rows import as_rows
 from anisotropy.untrusted.paths import check_file
 from anisotropy.untrusted.texts import read_json
@@ -23,6 +24,7 @@ from anisotropy.untrusted.texts import read_json
 PARQUET, FILE, STREAM = b"PAR1", b"ARROW1", b"\xff\xff\xff\xff"
 STATE = "state.json"
 _BATCH = 1024
+_PADDING = "padding"
 _TEXT_NAMES = ("text", "contents", "content", "passage", "body")
 #: Longest id and text of a row, in bytes.
 _LONGEST = {"id": 4096, "text": 4 * 2**20}
@@ -104,11 +106,19 @@ class _Reading:
         self.warnings = tuple(f"{self.origin}: {line}" for line in warnings)
         self.chunk_column = first_of(CHUNK_NAMES, schema.names)[0]
         self.text_column = first_of(_TEXT_NAMES, _named_texts(schema))[0]
-        wanted = (self.column, self.id_column, self.chunk_column, self.text_column)
+        about = (schema.metadata or {}).get(KEY)  # written by convert
+        self.similarity = stated_similarity(about)
+        marked = about is not None and self.chunk_column is not None
+        self.padding_column = _PADDING if marked and _has_marks(schema) else None
+        wanted = (
+            *(self.column, self.id_column, self.chunk_column, self.text_column),
+            self.padding_column,
+        )
         self.columns = [name for name in wanted if name is not None]
         self.ids: list[str] = []
         self.texts: list[str] = []
         self.chunks: list[Any] = []
+        self.padding: list[bool] = []
         self.rows = 0
         self.shape: tuple[int, ...] | None = None
         self._text_bytes = 0
@@ -139,6 +149,8 @@ class _Reading:
             ids=self.ids if self.id_column else None,
             texts=self.texts if self.text_column and len(self.texts) == self.rows else None,
             chunks=np.array(self.chunks) if self.chunk_column else None,
+            padding=np.array(self.padding, dtype=bool) if self.padding_column else None,
+            similarity=self.similarity,
             path=Path(self.origin),
             warnings=self.warnings,
         )
@@ -167,6 +179,9 @@ class _Reading:
             numbers = batch.column(batch.schema.get_field_index(self.chunk_column)).to_pylist()
             self._check_chunks(numbers)
             self.chunks += numbers
+        if self.padding_column is not None:
+            marks = batch.column(batch.schema.get_field_index(self.padding_column)).to_pylist()
+            self.padding += map(bool, marks)
 
     def _check_chunks(self, numbers: list[Any]) -> None:
         odd = next((row for row, one in enumerate(numbers) if type(one) is not int), None)
@@ -200,6 +215,12 @@ class _Reading:
         self._text_bytes += sum(len(value) for value in values if value is not None)
         check_growth(self.origin, self._text_bytes, self.size)
         return values
+
+
+def _has_marks(schema: Any) -> bool:
+    import pyarrow as pa
+
+    return _PADDING in schema.names and bool(pa.types.is_boolean(schema.field(_PADDING).type))
 
 
 def _named_texts(schema: Any) -> list[str]:

@@ -63,6 +63,35 @@ def label_of(path: Path) -> str | None:
     return f"{path.resolve().parent.name}/{mine.step}" if mine else None
 
 
+def describe(path: Path) -> dict[str, Any]:
+    """What ``inspect`` says of a dump: the sets of each step, and what their shards hold.
+
+    Raises
+    ------
+    EmbeddingsError
+        If a shard is missing or damaged.
+    """
+    every = list_shards(path)
+    return {
+        "layout": "dump of ANCE or DANCE: shards of vectors and of their rows",
+        "steps": {
+            step: {one.name: _described(one) for one in every if one.step == step}
+            for step in steps_in(path)
+        },
+        "ids": "rows of a preprocessed folder; --data or --offsets names them",
+    }
+
+
+def _described(shards: Shards) -> str:
+    vectors, rows = shards.open()
+    n = len(np.unique(rows))
+    return (
+        f"{len(vectors):,} vectors of {vectors.shape[1]} x {vectors.dtype} in "
+        f"{len(shards.vectors)} shards, {n:,} rows ({rows.min(initial=n)} to "
+        f"{rows.max(initial=0)}), {len(vectors) // max(n, 1)} a row"
+    )
+
+
 def open_space(
     path: Path, options: DumpOptions, *, collection: Collection | None = None, label: str = ""
 ) -> EmbeddingSpace:

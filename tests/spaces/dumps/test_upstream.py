@@ -187,11 +187,11 @@ def test_several_steps(tmp_path: Path) -> None:
 
 
 def test_analyze_takes_the_steps_as_a_series(tmp_path: Path) -> None:
-    from anisotropy.cli.analyze import _series
+    from anisotropy.opening import expand
 
     for step in (100, 20):
         dance_dump(tmp_path / "dump", step=step)
-    names = [Path(path).name for path in _series(str(tmp_path / "dump"))]
+    names = [Path(path).name for path in expand([str(tmp_path / "dump")])[0]]
     assert names == [f"passage_{step}__emb_p__data_obj_0.pb" for step in (20, 100)]
 
 

@@ -258,6 +258,34 @@ def test_dpr(oracle: Path, dump: str) -> None:
     assert len(space.qrels) == 6
 
 
+@pytest.mark.parametrize(
+    ("dump", "split"),
+    [
+        ("ance_head_dpr_npy", "trivia-test"),
+        ("dance_dpr_dual_pb", "test"),
+        ("dance_dpr_dual_pb", "dev-qas"),
+        ("dance_dpr_dual_pb", "trivia-test"),
+        ("dance_dpr_dual_pb", "trivia-dev-qas"),
+    ],
+)
+def test_encoding_the_token_ids_of_dpr_gives_the_dump(oracle: Path, dump: str, split: str) -> None:
+    folder = oracle / "checkpoints" / "dpr"
+    options = EncoderOptions(backbone=str(folder / "bert-base-uncased"))
+    collection = folder_of(oracle, dump, split)
+    encoded = open_space(folder / "nq.cp", collection, encoder=options)
+    wanted = open_dump(oracle / "dumps" / dump, collection=collection)
+    assert encoded.training is not None
+    assert wanted.training is not None
+    pairs = [(encoded.queries, encoded.query_ids, wanted.queries, wanted.query_ids)]
+    pairs += [(encoded.documents, encoded.doc_ids, wanted.documents, wanted.doc_ids)]
+    a, b = encoded.training, wanted.training
+    pairs += [(a.queries, a.query_ids, b.queries, b.query_ids)]
+    for got, ids, vectors, names in pairs:
+        assert sorted(ids) == sorted(names)
+        rows = [names.index(name) for name in ids]
+        assert float(np.abs(got[:] - vectors[rows]).max()) <= PLAIN
+
+
 def test_the_dev_queries_of_dpr_in_ance_are_those_of_trivia(oracle: Path) -> None:
     ance = opened(oracle, "ance_head_dpr_npy", "trivia-test")
     dance = opened(oracle, "dance_dpr_dual_pb", "trivia-test")
