@@ -155,6 +155,8 @@ def convert(
     offsets: str | Path | None = None,
     scale: float | None = None,
     field: str | None = None,
+    split: str | None = None,
+    verify: bool = False,
 ) -> Conversion:
     """Write a checkpoint, or embeddings, in another layout, whole or not at all.
 
@@ -167,8 +169,12 @@ def convert(
         ``npz`` for embeddings.
     out
         New folder (``npz``: new file).
-    recipe, tokenizer, backbone, overrides, queries, ids, query_ids, qrels, offsets, scale, field
-        As for :func:`open`.
+    recipe, tokenizer, backbone, overrides
+        How a checkpoint is read, as for :func:`open`.
+    queries, ids, query_ids, qrels, offsets, scale, field, split
+        What the files of a dump do not say, as for :func:`open`.
+    verify
+        Check every checksum of a store.
 
     Returns
     -------
@@ -183,8 +189,10 @@ def convert(
     from anisotropy import conversion
 
     options = EncoderOptions(recipe, tokenizer, backbone, dict(overrides or {}))
-    dump = _dump_options(queries, ids, query_ids, qrels, offsets, scale=scale, field=field)
-    return conversion.convert(source, to, out, encoder=options, dump=dump)
+    dump = _dump_options(
+        queries, ids, query_ids, qrels, offsets, scale=scale, field=field, split=split
+    )
+    return conversion.convert(source, to, out, encoder=options, dump=dump, verify=verify)
 
 
 def compare(

@@ -45,6 +45,7 @@ def convert(
     *,
     encoder: EncoderOptions | None = None,
     dump: DumpOptions | None = None,
+    verify: bool = False,
 ) -> Conversion:
     """Write a checkpoint, or embeddings, in another layout, whole or not at all.
 
@@ -61,6 +62,8 @@ def convert(
         How to read a checkpoint.
     dump
         What the files of a dump do not say.
+    verify
+        Check every checksum of a store.
 
     Raises
     ------
@@ -74,7 +77,7 @@ def convert(
         raise UsageError(f"layout: {one_of(to, CHECKPOINT_LAYOUTS + SPACE_LAYOUTS)}")
     check_new(Path(out))
     if holds_vectors(source):
-        notes = _convert_space(source, to, out, encoder, dump)
+        notes = _convert_space(source, to, out, encoder, dump, verify)
     else:
         refuse_dump_options(source, dump)
         notes = _convert_checkpoint(source, to, out, encoder)
@@ -87,6 +90,7 @@ def _convert_space(
     out: str | Path,
     encoder: EncoderOptions | None,
     dump: DumpOptions | None,
+    verify: bool,
 ) -> tuple[str, ...]:
     from anisotropy.spaces.exporting import convert_space
 
@@ -95,7 +99,7 @@ def _convert_space(
             f"{source}: embeddings, and {to} is a layout of checkpoints; allowed: "
             f"{', '.join(SPACE_LAYOUTS)}"
         )
-    space = open_space(source, encoder=encoder, dump=dump)
+    space = open_space(source, encoder=encoder, dump=dump, verify=verify)
     return convert_space(space, to, out)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anisotropy.errors import InputError, NotComparable, UsageError
+from anisotropy.errors import CheckpointError, NotComparable, UsageError
 from anisotropy.files import cache_directory
 from anisotropy.progress import Progress, ProgressFactory
 from anisotropy.spaces.dumps.base import DumpOptions
@@ -167,35 +167,42 @@ def expand(sources: Sequence[str]) -> tuple[list[str], list[str]]:
     -------
     tuple of two lists
         The sources, each training folder replaced by its complete ``checkpoint-<step>`` in
-        numeric order, and a folder with upstream dumps of several steps by a file of each; a line
-        on everything in such a folder that is left out.
+        numeric order, a folder with upstream's dumps of several steps by a file of each; a line
+        on everything in a training folder that is left out.
 
     Raises
     ------
-    InputError
+    CheckpointError
         If a training folder has no complete checkpoint.
     """
-    from anisotropy.encoders.series import find_series, is_checkpoint, steps_in
-
     found: list[str] = []
     notices: list[str] = []
     for source in sources:
-        folder = Path(source)
-        if dumps := dumps_in(folder):
-            found += map(str, dumps)
-            continue
-        series = find_series(folder) if folder.is_dir() else None
-        if series is not None:
-            notices += series.notices()
-            if not series.complete:
-                raise InputError(f"{source}: no complete checkpoint in it: {notices[-1]}")
-        elif (inside := len(steps_in(folder))) and is_checkpoint(folder):
-            notices.append(
-                f"{source}: a checkpoint itself, so the {inside} in it are left out; name them "
-                f"({folder}/checkpoint-*) for the series"
-            )
-        found += [source] if series is None else map(str, series.complete)
+        own, lines = _expanded(source)
+        found += own
+        notices += lines
     return found, notices
+
+
+def _expanded(source: str) -> tuple[list[str], list[str]]:
+    from anisotropy.encoders.series import find_series, is_checkpoint, steps_in
+
+    folder = Path(source)
+    dumps = dumps_in(folder)
+    if dumps:
+        return [str(path) for path in dumps], []
+    series = find_series(folder) if folder.is_dir() else None
+    if series is not None:
+        notices = series.notices()
+        if not series.complete:
+            raise CheckpointError(f"{source}: no complete checkpoint in it: {notices[-1]}")
+        return [str(path) for path in series.complete], notices
+    inside = len(steps_in(folder)) if is_checkpoint(folder) else 0
+    notice = (
+        f"{source}: a checkpoint itself, so the {inside} in it are left out; name them "
+        f"({folder}/checkpoint-*) for the series"
+    )
+    return [source], [notice] if inside else []
 
 
 def distinct_labels(labels: list[str]) -> list[str]:

@@ -9,9 +9,11 @@ from typing import Any
 from anisotropy.cli.options import (
     DUMP_DEFAULTS,
     RECIPE_DEFAULTS,
+    STORE_DEFAULTS,
     add_common_options,
     add_dump_options,
     add_recipe_options,
+    add_store_options,
     resolve,
 )
 from anisotropy.errors import UsageError
@@ -23,6 +25,8 @@ DEFAULTS: dict[str, Any] = {
     "out": None,
     **RECIPE_DEFAULTS,
     **DUMP_DEFAULTS,
+    **STORE_DEFAULTS,
+    "split": None,
 }
 
 
@@ -37,6 +41,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="Y", help="new folder (npz: new file)")
     add_recipe_options(parser)
     add_dump_options(parser)
+    parser.add_argument("--split", metavar="S", help="queries of a dump that has several splits")
+    add_store_options(parser)
     add_common_options(parser)
 
 
@@ -55,6 +61,7 @@ def run(given: dict[str, Any]) -> int:
         options["out"],
         encoder=encoder,
         dump=jobs.dump_options(options),
+        verify=options["verify"],
     )
     for note in done.notes if not options["quiet"] else ():
         print(f"note: {note}", file=sys.stderr)

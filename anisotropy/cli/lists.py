@@ -36,13 +36,14 @@ def kind_of(sources: Sequence[str]) -> str | None:
     """
     from anisotropy.collection.negative_files import is_negatives
     from anisotropy.collection.runs import is_run
-    from anisotropy.spaces.dumps.upstream import find
+    from anisotropy.opening import holds_vectors
 
-    kinds = [
-        # A folder that ANCE or DANCE mines into has dumps and negatives: it is a space.
-        None if find(Path(s)) else RUN if is_run(s) else NEGATIVES if is_negatives(s) else None
-        for s in sources
-    ]
+    def kind(source: str) -> str | None:
+        if holds_vectors(source):  # a folder of mining may hold its vectors too
+            return None
+        return RUN if is_run(source) else NEGATIVES if is_negatives(source) else None
+
+    kinds = [kind(source) for source in sources]
     if len(set(kinds)) < 2:
         return kinds[0]
     first = next(place for place, kind in enumerate(kinds) if kind is not None)

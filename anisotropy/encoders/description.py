@@ -82,7 +82,7 @@ def describe_files(
     if files.layout in COMPLETED_LAYOUTS:
         description.update(_own(files, problems))
     else:
-        from anisotropy.encoders.modules_recipe import describe_modules
+        from anisotropy.encoders.module_keys import describe_modules
 
         description.update(describe_modules(files, problems))
     description["problems"] = list(dict.fromkeys(problems))

@@ -276,17 +276,21 @@ def _placed(modules: Iterable[Any], folders: Iterable[Path]) -> Iterator[tuple[i
 
 
 def _missing(model: Any, folder: Path) -> list[str]:
-    """Names of tensors no file holds; the slow way asks the library only where names differ."""
+    """Return the tensors no file holds; the slow way asks the library only where names differ."""
     known = file_names(folder)
     wanted = [name for name in model.state_dict() if "pooler." not in name]
     longer = {tail for name in known for tail in _tails(name)}
     absent = [n for n in wanted if n not in longer and not any(t in known for t in _tails(n))]
-    if not absent:
-        return []
+    return loaded_names(model, folder)[0] if absent else []
+
+
+def loaded_names(model: Any, folder: Path) -> tuple[list[str], set[str]]:
+    """Tensors that the library misses in a folder, and those it leaves out; loads the weights."""
     _, report = type(model).from_pretrained(
         folder, output_loading_info=True, local_files_only=True, trust_remote_code=False
     )
-    return sorted(name for name in report["missing_keys"] if "pooler." not in name)
+    missing = sorted(name for name in report["missing_keys"] if "pooler." not in name)
+    return missing, set(report["unexpected_keys"])
 
 
 def _tails(name: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,8 @@ from typing import Any
 from anisotropy.encoders.configuration import read_table
 from anisotropy.encoders.layouts import CheckpointFiles
 from anisotropy.encoders.recipe import CHOICES, PARTS, POOLINGS, Recipe
-from anisotropy.errors import CheckpointError, InputError, UsageError, one_of, told_as
+from anisotropy.errors import CheckpointError, InputError, UsageError, one_of
 from anisotropy.files import read_json
-from anisotropy.untrusted.tensors import read_safetensors
 
 FIXED = (
     "head",
@@ -274,26 +272,3 @@ def _similarity(
         return "cosine"  # replaced by what was asked for
     allowed = one_of(name, CHOICES["similarity"])
     raise CheckpointError(f"{files.origin}: similarity: {allowed}; choose one with --similarity")
-
-
-def describe_modules(files: CheckpointFiles, problems: list[str]) -> dict[str, Any]:
-    """Modules and parameter counts, from headers alone."""
-    described: dict[str, Any] = {"modules": [], "keys": {}, "parameters": {}, "assumed": {}}
-    try:
-        if files.layout == "sentence-transformers":
-            described["modules"] = [kind for kind, _ in module_kinds(files.folder)]
-        described["parameters"] = {"total": _parameters(files.folder)}
-    except CheckpointError as error:
-        problems.append(str(error))
-    return described
-
-
-def _parameters(folder: Path) -> int | None:
-    """Number of parameters in safetensors files; None where the weights are in another form."""
-    total = 0
-    unused = "upstream_unused.safetensors"  # what convert keeps beside the modules
-    paths = sorted(path for path in folder.rglob("*.safetensors") if path.name != unused)
-    for path in paths:
-        with told_as(CheckpointError):
-            total += sum(math.prod(entry.shape) for entry in read_safetensors(path)[0].values())
-    return total if paths else None

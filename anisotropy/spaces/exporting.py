@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from anisotropy.errors import EmbeddingsError, UsageError, one_of
+from anisotropy.errors import EmbeddingsError, StoreError, UsageError, one_of
 from anisotropy.files import check_new, dump_json, new_file, new_folder, write_text
+from anisotropy.spaces.dumps.stated import ARRAY, KEY
 from anisotropy.spaces.space import EmbeddingSpace, Qrels
 from anisotropy.spaces.store import save_space
 
@@ -93,7 +94,7 @@ def convert_space(space: EmbeddingSpace, layout: str, target: str | Path) -> tup
         _write_npz(space, target)
     else:
         write: Callable[[EmbeddingSpace, Path], None] = (
-            save_space if layout == "store" else _write_parquet
+            _write_store if layout == "store" else _write_parquet
         )
         with new_folder(target) as folder:
             write(space, folder)
@@ -175,6 +176,15 @@ def _about(space: EmbeddingSpace) -> dict[str, Any]:
     }
 
 
+def _write_store(space: EmbeddingSpace, folder: Path) -> None:
+    try:
+        save_space(space, folder)
+    except StoreError as error:
+        if isinstance(error.__context__, OSError):  # here nothing is kept to go on with
+            raise error.__context__ from None
+        raise
+
+
 def _write_parquet(space: EmbeddingSpace, folder: Path) -> None:
     about = _about(space)
     for side in sides_of(space):
@@ -194,7 +204,7 @@ def _write_side(path: Path, side: SideRows, about: dict[str, Any]) -> None:
     extra = {"chunk": (side.chunks, pa.int32()), "padding": (side.padding, pa.bool_())}
     extra = {name: pair for name, pair in extra.items() if pair[0] is not None}
     fields += [(name, kind) for name, (_, kind) in extra.items()]
-    schema = pa.schema(fields, metadata={"anisotropy": dump_json(about)})
+    schema = pa.schema(fields, metadata={KEY: dump_json(about)})
     with pq.ParquetWriter(path, schema, use_dictionary=False) as writer:
         for place, block in side.blocks():
             vectors = pa.FixedSizeListArray.from_arrays(pa.array(block.reshape(-1)), dim)
@@ -214,7 +224,7 @@ def _write_npz(space: EmbeddingSpace, target: Path) -> None:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
             for side in sides_of(space):
                 _add_side(archive, side)
-            _add_array(archive, "about", [np.array(dump_json(_about(space)))], ())
+            _add_array(archive, ARRAY, [np.array(dump_json(_about(space)))], ())
         for path, text in beside.items():
             with new_file(path) as file:
                 file.write_text(text, encoding="utf-8", newline="\n")

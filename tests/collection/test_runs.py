@@ -132,7 +132,7 @@ def test_fillers_of_a_search_are_left_out(tmp_path: Path) -> None:
 def test_bad_files(tmp_path: Path) -> None:
     with pytest.raises(CollectionError, match="no lines in it"):
         read_run(written(tmp_path / "empty", [""]))
-    with pytest.raises(CollectionError, match="cannot be read"):
+    with pytest.raises(CollectionError, match="no such file"):
         read_run(tmp_path / "absent")
     (tmp_path / "bytes").write_bytes(b"q Q0 \xff 1 2 x\n")
     with pytest.raises(CollectionError, match="line 1: not UTF-8"):
@@ -152,6 +152,8 @@ def test_what_is_a_run(tmp_path: Path) -> None:
         [[], ["{}"], ["q d 1 2"], ["0\t5\t8,6,7"], ["0\t5\t8", "1\t5\t2"], ["query-id\tx\tscore"]]
     ):
         assert not is_run(written(tmp_path / f"no{number}", lines)), lines
+    assert is_run(written(tmp_path / "z", [LINES[0], "damaged"]))  # reading tells the line
+    assert is_run(written(tmp_path / "any.trec", ["damaged"]))
     assert not is_run(written(tmp_path / "ann_training_data_0", ["0\t5\t1"]))
     assert not is_run(tmp_path)
     assert not is_run(tmp_path / "absent")

@@ -17,7 +17,7 @@ from anisotropy.collection import Document, Query
 from anisotropy.encoders import describe_checkpoint, load_model, open_encoder
 from anisotropy.encoders.configuration import BERT_DEFAULTS, checked_config
 from anisotropy.encoders.wordpiece import WordPieceTokenizer, kept_lengths
-from anisotropy.errors import AnisotropyError, CheckpointError, UsageError
+from anisotropy.errors import AnisotropyError, CheckpointError, CollectionError, UsageError
 from tests.encoders import building_dpr as building
 from tests.encoders.building import save_legacy
 
@@ -425,3 +425,12 @@ def test_opening_and_tokenizing_load_no_torch(released: Path, backbone: Path) ->
         "assert not {'torch', 'transformers', 'sentence_transformers'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_given_token_ids(released: Path, backbone: Path) -> None:
+    encoder = open_encoder(released, backbone=backbone, overrides={"max_query_length": 4})
+    ids = (START, 6, 7, 8, END)
+    assert encoder.tokenize("queries", [Query("1", "", ids)]) == [[START, 6, 7, END]]
+    assert encoder.tokenize("documents", [Document("1", "", tokens=ids)]) == [list(ids)]
+    with pytest.raises(CollectionError, match="made by another tokenizer"):
+        encoder.tokenize("documents", [Document("1", "", tokens=(0, 6, 2))])

@@ -12,6 +12,7 @@ import pytest
 from anisotropy.collection import Document, Query
 from anisotropy.encoders import Encoder, open_encoder
 from anisotropy.encoders.wordpiece import WordPieceTokenizer
+from anisotropy.errors import CollectionError
 from anisotropy.untrusted.arrays import open_pickled
 from tests.encoders.test_oracle import PLAIN, UNIT, embedding_cache, report
 
@@ -165,3 +166,20 @@ def test_both_files_of_the_original(oracle: Path, name: str) -> None:
     assert (len(keys["used"]), len(keys["unused"])) == (74, 4)
     assert not keys["unexpected"]
     assert not keys["missing"]
+
+
+@pytest.mark.parametrize("cache", ["ance_dpr_nq_L64", "dance_dpr_nq_L64"])
+def test_given_token_ids_are_those_of_the_texts(oracle: Path, cache: str) -> None:
+    from anisotropy.collection import open_collection
+
+    encoder = dpr(oracle)
+    collection = open_collection(oracle / "cache" / cache)
+    given, texts = list(collection.documents()), passages(oracle)
+    own = [texts[int(document.doc_id)] for document in given]
+    assert encoder.tokenize("documents", given) == encoder.tokenize("documents", own)
+    asked = collection.queries("test")
+    own_asked = questions(oracle / "raw" / "dpr" / "nq-test.csv")
+    assert encoder.tokenize("queries", asked) == encoder.tokenize("queries", own_asked)
+    short = dpr(oracle, max_document_length=20)
+    with pytest.raises(CollectionError, match="pairs of token ids are not cut"):
+        short.tokenize("documents", given)

@@ -8,7 +8,7 @@ import torch
 
 from anisotropy.encoders import open_encoder
 from anisotropy.encoders.series import find_series
-from anisotropy.errors import CheckpointError, InputError
+from anisotropy.errors import CheckpointError
 from anisotropy.inspection import describe
 from anisotropy.opening import expand
 from tests.encoders import building_dpr
@@ -105,7 +105,7 @@ def test_a_folder_that_is_a_checkpoint_itself(run: Path, upstream: Path) -> None
 
 def test_nothing_complete(tmp_path: Path) -> None:
     (tmp_path / "checkpoint-3").mkdir()
-    with pytest.raises(InputError, match=r"no complete checkpoint in it: .*no weights in it"):
+    with pytest.raises(CheckpointError, match=r"no complete checkpoint in it: .*no weights in it"):
         expand([str(tmp_path)])
     assert expand([str(tmp_path / "none"), "org/name"])[0] == [str(tmp_path / "none"), "org/name"]
 

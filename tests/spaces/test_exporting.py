@@ -17,8 +17,9 @@ import pytest
 
 from anisotropy.conversion import convert
 from anisotropy.errors import EmbeddingsError, InputError, UsageError
-from anisotropy.opening import EncoderOptions
+from anisotropy.opening import EncoderOptions, open_space
 from anisotropy.spaces import EmbeddingSpace
+from anisotropy.spaces.dumps.stated import stated_similarity
 from anisotropy.spaces.exporting import convert_space
 from anisotropy.spaces.rows import ShardedRows
 from anisotropy.spaces.store import open_store, save_space
@@ -139,6 +140,41 @@ def test_a_store_in_shards_is_the_same_space(tmp_path: Path, dtype: Any, chunks:
     assert (found.label, found.step, found.recipe) == (space.label, 7, {
         **space.recipe, "similarity": "dot", "temperature": 0.5
     })  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", ["parquet", "npz"])
+@pytest.mark.parametrize("chunks", [False, True])
+def test_what_was_written_opens_again(tmp_path: Path, layout: str, chunks: bool) -> None:
+    """With ids, chunks, judgments and similarity; and goes into a store from there."""
+    space = make(np.float32, chunks)
+    convert_space(space, layout, tmp_path / "out.npz")
+    found = open_space(tmp_path / "out.npz")
+    np.testing.assert_array_equal(np.asarray(found.queries), space.queries)
+    np.testing.assert_array_equal(np.asarray(found.documents), space.documents)
+    assert found.query_ids == space.query_ids
+    assert found.doc_ids == space.doc_ids
+    assert found.qrels == {query: grades for query, grades in QRELS.items() if grades}
+    assert (found.similarity, found.recipe["doubts"]) == ("dot", [])
+    if chunks:
+        np.testing.assert_array_equal(found.document_of_row, space.document_of_row)
+        np.testing.assert_array_equal(found.padding, space.padding)
+    convert(tmp_path / "out.npz", "store", tmp_path / "store")
+    stored = open_store(tmp_path / "store", verify=True)
+    np.testing.assert_array_equal(np.asarray(stored.documents), space.documents)
+    assert stored.counts == {**space.counts, "training_queries": 0}
+
+
+FOREIGN = (
+    *("", "[]", "{", "[" * 10_000, '{"recipe": []}', '{"recipe": {"similarity": "maybe"}}'),
+    '{"recipe": {"similarity": ["dot"]}}',
+    '{"recipe": {"similarity": "dot"}}' + " " * 2**20,
+)
+
+
+@pytest.mark.parametrize("text", FOREIGN, ids=range(len(FOREIGN)))
+def test_what_others_wrote_under_our_names_says_nothing(text: str) -> None:
+    assert stated_similarity(text) is None
+    assert stated_similarity('{"recipe": {"similarity": "cosine"}}') == "cosine"
 
 
 def test_rows_of_a_document_may_lie_apart(tmp_path: Path) -> None:

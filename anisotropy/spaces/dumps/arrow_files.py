@@ -16,6 +16,7 @@ from anisotropy.spaces.dumps.buffers import RowBuffer, check_growth
 from anisotropy.spaces.dumps.found import Found, vectors
 from anisotropy.spaces.dumps.ids import as_ids
 from anisotropy.spaces.dumps.naming import CHUNK_NAMES, ID_NAMES, Side, choose, first_of
+from anisotropy.spaces.dumps.stated import KEY, stated_similarity
 from anisotropy.spaces.rows import as_rows
 from anisotropy.untrusted.paths import check_file
 from anisotropy.untrusted.texts import read_json
@@ -23,6 +24,7 @@ from anisotropy.untrusted.texts import read_json
 PARQUET, FILE, STREAM = b"PAR1", b"ARROW1", b"\xff\xff\xff\xff"
 STATE = "state.json"
 _BATCH = 1024
+_PADDING = "padding"
 _TEXT_NAMES = ("text", "contents", "content", "passage", "body")
 #: Longest id and text of a row, in bytes.
 _LONGEST = {"id": 4096, "text": 4 * 2**20}
@@ -32,7 +34,7 @@ def find(path: Path) -> bool:
     """Whether it is a Parquet or Arrow file, or a folder that `datasets` saved."""
     try:
         if path.is_dir():
-            return bool(_shards(path))
+            return (path / STATE).is_file() and any(path.glob("data-*.arrow"))
         return _kind(path) is not None
     except (OSError, InputError):
         return False
@@ -48,13 +50,11 @@ def _kind(path: Path) -> bytes | None:
 
 
 def _shards(folder: Path) -> list[Path]:
-    """Files of a saved dataset, in the order that its state names; empty if it is none."""
-    if not (folder / STATE).is_file():
-        return []
+    """Files of a saved dataset, in the order that its state names."""
     state = read_json(folder / STATE)
     listed = state.get("_data_files") if isinstance(state, dict) else None
     if not isinstance(listed, list):
-        return []
+        raise EmbeddingsError(f"{folder / STATE}: names no files; needed: those of a dataset")
     names = [entry.get("filename") for entry in listed if isinstance(entry, dict)]
     for name in names:
         if not isinstance(name, str) or Path(name).name != name or name in ("", ".", ".."):
@@ -105,12 +105,20 @@ class _Reading:
         self.id_column, warnings = first_of(ID_NAMES[side], self._plain(schema))
         self.warnings = tuple(f"{self.origin}: {line}" for line in warnings)
         self.chunk_column = first_of(CHUNK_NAMES, schema.names)[0]
-        self.text_column = first_of(_TEXT_NAMES, self._plain(schema))[0]
-        wanted = (self.column, self.id_column, self.chunk_column, self.text_column)
+        self.text_column = first_of(_TEXT_NAMES, _named_texts(schema))[0]
+        about = (schema.metadata or {}).get(KEY)  # written by convert
+        self.similarity = stated_similarity(about)
+        marked = about is not None and self.chunk_column is not None
+        self.padding_column = _PADDING if marked and _has_marks(schema) else None
+        wanted = (
+            *(self.column, self.id_column, self.chunk_column, self.text_column),
+            self.padding_column,
+        )
         self.columns = [name for name in wanted if name is not None]
         self.ids: list[str] = []
         self.texts: list[str] = []
         self.chunks: list[Any] = []
+        self.padding: list[bool] = []
         self.rows = 0
         self.shape: tuple[int, ...] | None = None
         self._text_bytes = 0
@@ -141,6 +149,8 @@ class _Reading:
             ids=self.ids if self.id_column else None,
             texts=self.texts if self.text_column and len(self.texts) == self.rows else None,
             chunks=np.array(self.chunks) if self.chunk_column else None,
+            padding=np.array(self.padding, dtype=bool) if self.padding_column else None,
+            similarity=self.similarity,
             path=Path(self.origin),
             warnings=self.warnings,
         )
@@ -169,6 +179,9 @@ class _Reading:
             numbers = batch.column(batch.schema.get_field_index(self.chunk_column)).to_pylist()
             self._check_chunks(numbers)
             self.chunks += numbers
+        if self.padding_column is not None:
+            marks = batch.column(batch.schema.get_field_index(self.padding_column)).to_pylist()
+            self.padding += map(bool, marks)
 
     def _check_chunks(self, numbers: list[Any]) -> None:
         odd = next((row for row, one in enumerate(numbers) if type(one) is not int), None)
@@ -187,6 +200,10 @@ class _Reading:
         words = column.dictionary if pa.types.is_dictionary(column.type) else column
         if pa.types.is_integer(words.type):
             return list(column.to_pylist())
+        if not _is_text(words.type):
+            raise EmbeddingsError(
+                f"{self.origin}: column {name!r} holds {words.type}; needed: text or whole numbers"
+            )
         lengths = pc.binary_length(_as_binary(words))
         longest = pc.max(lengths).as_py() or 0
         if longest > _LONGEST[what]:
@@ -198,6 +215,25 @@ class _Reading:
         self._text_bytes += sum(len(value) for value in values if value is not None)
         check_growth(self.origin, self._text_bytes, self.size)
         return values
+
+
+def _has_marks(schema: Any) -> bool:
+    import pyarrow as pa
+
+    return _PADDING in schema.names and bool(pa.types.is_boolean(schema.field(_PADDING).type))
+
+
+def _named_texts(schema: Any) -> list[str]:
+    return [field.name for field in schema if _is_text(field.type)]
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
 
 
 def _as_binary(words: Any) -> Any:
@@ -264,9 +300,8 @@ class _Inside:
 def _parquet_batches(path: Path, columns: Sequence[str]) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
+    check_growth(str(path), parquet_bytes(path, columns), check_file(path))
     with pq.ParquetFile(path, read_dictionary=list(columns[1:])) as file:
-        wanted = parquet_bytes(path, file.metadata, columns)
-        check_growth(str(path), wanted, check_file(path))
         yield from file.iter_batches(_BATCH, columns=list(columns), use_threads=False)
 
 

@@ -31,6 +31,8 @@ class Found:
         One a row of `array`, where the file has them.
     chunks
         Number of each row among the vectors of its document, where the file says it.
+    padding
+        Whether a row stands for padding alone, where the file says it.
     bfloat16
         Whether `array` holds bfloat16 as uint16.
     scale, shift
@@ -51,6 +53,7 @@ class Found:
     ids: list[str] | None = None
     texts: list[str] | None = None
     chunks: np.ndarray | None = None
+    padding: np.ndarray | None = None
     bfloat16: bool = False
     scale: Any = None
     shift: Any = 0.0
@@ -109,6 +112,7 @@ def vectors(found: Found, options: DumpOptions, side: Side) -> Vectors:
         ids,
         texts,
         found.similarity,
+        padding=found.padding if each == 1 else None,
         layout=found.layout,
         warnings=(*found.warnings, *warnings),
         repeated=found.repeated or each > 1 or chunks is not None,
@@ -243,4 +247,5 @@ def _reordered(made: Vectors, order: np.ndarray) -> Vectors:
         rows=ReorderedRows(made.rows, order),
         ids=ids and [ids[row] for row in order],
         texts=texts and [texts[row] for row in order],
+        padding=made.padding if made.padding is None else made.padding[order],
     )

@@ -22,6 +22,7 @@ from anisotropy.spaces.dumps.naming import (
     first_of,
     no_field,
 )
+from anisotropy.spaces.dumps.stated import ARRAY, stated_similarity
 from anisotropy.untrusted.arrays import open_npy, open_npz
 from anisotropy.untrusted.paths import check_file
 
@@ -110,7 +111,9 @@ def _from_npz(path: Path, options: DumpOptions, side: Side) -> Found:
         [name for name in wide if name not in SCALE_NAMES], options, side, str(path), "array"
     )
     known, warnings = first_of(ID_NAMES[side], arrays)
-    chunk, _ = first_of(CHUNK_NAMES, arrays)
+    chunk = first_of(CHUNK_NAMES, arrays)[0] if side == "documents" else None
+    padding = arrays.get("padding") if chunk else None
+    about = arrays.get(ARRAY)
     scale, _ = first_of(SCALE_NAMES, arrays)
     return Found(
         str(path),
@@ -118,10 +121,17 @@ def _from_npz(path: Path, options: DumpOptions, side: Side) -> Found:
         arrays[name],
         ids=as_ids(arrays[known], f"{path}, array {known!r}") if known else None,
         chunks=_numbers(path, chunk, arrays[chunk], len(arrays[name])) if chunk else None,
+        padding=_marks(path, padding, len(arrays[name])) if padding is not None else None,
         scale=arrays[scale] if scale else None,
+        similarity=stated_similarity(str(about)) if about is not None and not about.ndim else None,
         path=path,
         warnings=tuple(f"{path}: {line}" for line in warnings),
     )
+
+
+def _marks(path: Path, array: np.ndarray, n: int) -> np.ndarray | None:
+    """Marks on vectors of padding alone; None where an array of this name is something else."""
+    return np.asarray(array) if array.shape == (n,) and array.dtype == bool else None
 
 
 def _numbers(path: Path, name: str, array: np.ndarray, n: int) -> np.ndarray:

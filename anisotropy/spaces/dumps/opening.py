@@ -14,7 +14,7 @@ from anisotropy.errors import EmbeddingsError, InputError, told_as
 from anisotropy.spaces.dumps import upstream
 from anisotropy.spaces.dumps.base import DumpOptions, Judged, Vectors, check_ids, space_of
 from anisotropy.spaces.dumps.ids import read_ids
-from anisotropy.spaces.dumps.naming import SIDES, Side
+from anisotropy.spaces.dumps.naming import SIDES, Side, is_companion
 from anisotropy.spaces.rows import as_rows
 from anisotropy.spaces.space import EmbeddingSpace
 
@@ -85,7 +85,7 @@ def _sides_in(folder: Path) -> dict[Side, list[Path]]:
     found: dict[Side, list[Path]] = {}
     for path in sorted(folder.iterdir(), key=_numeric):
         side = side_of(path.name)
-        if side is not None and layout_of(path) is not None:
+        if side is not None and not is_companion(path) and layout_of(path) is not None:
             found.setdefault(side, []).append(path)
     return found or _shards_in(folder)
 
@@ -124,7 +124,8 @@ def open_dump(
     options
         What its files do not say.
     collection
-        Where judgments and texts come from, by the ids of the dump.
+        Where judgments and texts come from, by the ids of the dump. Without one, judgments are
+        read from ``qrels.tsv`` in the folder, ``X.qrels.tsv`` beside a file ``X.npz``.
     label
         Name in tables; default: of the file.
 
@@ -140,7 +141,7 @@ def open_dump(
         return upstream.open_space(path, options, collection=collection, label=label)
     with told_as(EmbeddingsError):
         queries, documents = _sides(path, options)
-    judged = Judged(_judgments(options, collection))
+    judged = Judged(_judgments(options, collection, path))
     about: dict[str, Any] = {}
     if collection is not None:
         about = {
@@ -241,13 +242,16 @@ def _with_ids(vectors: Vectors, path: Path | None) -> Vectors:
 
 
 def _judgments(
-    options: DumpOptions, collection: Collection | None
+    options: DumpOptions, collection: Collection | None, path: Path
 ) -> Mapping[str, Mapping[str, int]]:
     from anisotropy.collection.judgments import read_judgments
 
     if options.qrels is not None:
         return read_judgments(options.qrels).qrels
-    return collection.qrels() if collection is not None else {}
+    if collection is not None:
+        return collection.qrels()
+    own = path / "qrels.tsv" if path.is_dir() else path.with_name(f"{path.stem}.qrels.tsv")
+    return read_judgments(own).qrels if own.is_file() else {}
 
 
 def _with_texts(queries: Vectors | None, collection: Collection) -> Vectors | None:
