@@ -164,7 +164,7 @@ def _file(path: Path, origin: str) -> CheckpointFiles:
     if kind == "unknown":
         raise CheckpointError(
             f"{origin}: neither a checkpoint (torch weights, safetensors, a zip of a checkpoint "
-            "folder) nor vectors of a layout that docs/dumps.md lists"
+            "folder) nor vectors of a layout that docs/layouts.md lists"
         )
     dpr = b"question_model." in recognition.names_in(path)
     beside = path.parent

@@ -268,7 +268,7 @@ def _documents(
     if len(unique) == len(ids):
         return side.rows, ids, None, None
     if not side.repeated:
-        hint = "; needed: each once, or numbers of chunks (docs/dumps.md)"
+        hint = "; needed: each once, or numbers of chunks (docs/layouts.md)"
         _each_once(ids, f"{side.origin}: id", hint)
     place = {name: number for number, name in enumerate(unique)}
     owner = np.array([place[name] for name in ids], dtype=np.int64)

@@ -194,7 +194,7 @@ def read_vectors(path: Path, options: DumpOptions, side: Side = "documents") -> 
     layout = layout_of(path)
     if layout is None:
         state = "no vectors of a known layout" if path.exists() else "no such file or folder"
-        raise InputError(f"{path}: {state}; docs/dumps.md lists what is read")
+        raise InputError(f"{path}: {state}; docs/layouts.md lists what is read")
     return layout.read(path, options, side)
 
 
