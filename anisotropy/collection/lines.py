@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
-from anisotropy.errors import CollectionError, told_as
+from anisotropy.errors import CollectionError, shown, told_as
 from anisotropy.untrusted.paths import check_file
 
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
-_LONGEST_SHOWN = 60
 _LONGEST = 64 * 2**20
 #: Texts shrink to a third or a tenth; a gzip file that grows far more is a bomb.
 _GROWTH = 200
@@ -31,12 +30,6 @@ class Line(NamedTuple):
 
 class BadLine(ValueError):
     """What is wrong with a line; the reader adds file and line number."""
-
-
-def shown(value: object) -> str:
-    """`value` for a message: on one line and not too long."""
-    text = repr(value)
-    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 4] + "...'"
 
 
 def broken(path: Path, number: int, problem: object) -> CollectionError:
@@ -121,10 +114,14 @@ def check_id(value: str, what: str) -> str:
     Raises
     ------
     BadLine
-        If it is empty or holds a tab or a line break.
+        If it is empty, holds a tab or a line break, or is no text that UTF-8 can hold.
     """
     if not value or value.isspace():
         raise BadLine(f"empty {what} id")
     if any(sign in value for sign in "\n\r\t"):
         raise BadLine(f"{what} id {shown(value)} holds a tab or a line break")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise BadLine(f"{what} id {shown(value)} holds half of a surrogate pair") from None
     return value

@@ -8,10 +8,9 @@ from pathlib import Path
 from anisotropy.collection.base import Collection
 from anisotropy.collection.beir import CORPUS, open_beir
 from anisotropy.collection.folders import files_of
-from anisotropy.collection.lines import shown
 from anisotropy.collection.msmarco import DOCUMENTS, open_msmarco
 from anisotropy.collection.upstream import PASSAGES, is_upstream, open_upstream
-from anisotropy.errors import CollectionError, one_of
+from anisotropy.errors import CollectionError, one_of, shown
 from anisotropy.files import cache_directory
 
 DOCSTRINGS = "docstrings"

@@ -28,7 +28,7 @@ import numpy as np
 from anisotropy.collection.base import Collection, Document, Query, Split
 from anisotropy.collection.folders import files_of
 from anisotropy.collection.judgments import Judgments, collect, judged_split, read_judgments
-from anisotropy.collection.lines import broken, read_lines, shown
+from anisotropy.collection.lines import broken, read_lines
 from anisotropy.collection.offsets import (
     DOCUMENT_MAPS,
     QUERY_MAP,
@@ -37,7 +37,7 @@ from anisotropy.collection.offsets import (
     read_offsets,
 )
 from anisotropy.collection.token_cache import META, Scan, TokenCache, open_cache
-from anisotropy.errors import CollectionError
+from anisotropy.errors import CollectionError, shown
 from anisotropy.files import fingerprint, hash_ids
 
 PASSAGES = "passages"

@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from anisotropy.errors import EmbeddingsError, InputError, StoreError, UsageError, one_of
+from anisotropy.errors import EmbeddingsError, InputError, StoreError, UsageError, one_of, shown
 from anisotropy.files import (
     fingerprint,
     intended_name,
@@ -320,8 +320,8 @@ def _refuse_others(mark: UnfinishedMark, plan: Mapping[str, Any]) -> None:
         _refuse_files(mark.folder)
     elif {**there, "shard_items": None} == {**plan, "shard_items": None}:
         raise StoreError(
-            f"{mark.folder}: begun with {there.get('shard_items')} items a shard, not "
-            f"{plan['shard_items']}: go on with --shard-size {there.get('shard_items')}, or "
+            f"{mark.folder}: begun with {shown(there['shard_items'])} items a shard, not "
+            f"{plan['shard_items']}: go on with --shard-size {shown(there['shard_items'])}, or "
             "remove the folder"
         )
     else:
@@ -523,8 +523,8 @@ class _Side:
         if any(part in f"\n{text}" for part in ("\t", "\r", "\n\n")):
             line = next(line for line, name in enumerate(ids, 1) if _is_bad_id(name))
             raise StoreError(
-                f"{path}, line {line}: {ids[line - 1]!r} is no id; needed: one a line, not empty, "
-                f"without tabs: {REMEDY}"
+                f"{path}, line {line}: {shown(ids[line - 1])} is no id; needed: one a line, "
+                f"not empty, without tabs: {REMEDY}"
             )
         return ids
 
@@ -540,7 +540,7 @@ class _Side:
             row = int(wrong[0])
             raise StoreError(
                 f"{self._folder / 'chunks.npy'}: row {row} is chunk {chunks[row]} of "
-                f"{ids[row]!r}; needed: 0, 1, … for the rows of one id in ids.txt: {REMEDY}"
+                f"{shown(ids[row])}; needed: 0, 1, … for the rows of one id in ids.txt: {REMEDY}"
             )
         return np.cumsum(begins) - 1
 
@@ -562,7 +562,7 @@ class _Side:
         path = self._folder / "ids.txt"
         if len(self.known) != len(self.item_ids):
             twice, times = Counter(self.item_ids).most_common(1)[0]
-            raise StoreError(f"{path}: id {twice!r} occurs {times} times: {REMEDY}")
+            raise StoreError(f"{path}: id {shown(twice)} occurs {times} times: {REMEDY}")
         if len(self.known) != self._entry["count"]:
             raise StoreError(
                 f"{path}: {len(self.known)} different ids; {MANIFEST} says "
@@ -631,8 +631,8 @@ def check_ids(ids: Iterable[str], side: str) -> None:
     bad = next((name for name in ids if _is_bad_id(name)), None)
     if bad is not None:
         raise StoreError(
-            f"{side}: id {bad!r} is empty, has a tab or a line break, or is not UTF-8; ids are "
-            "one a line, and tabs separate them from grades: rename it"
+            f"{side}: id {shown(bad)} is empty, has a tab or a line break, or is not UTF-8; ids "
+            "are one a line, and tabs separate them from grades: rename it"
         )
 
 
@@ -668,9 +668,12 @@ def _check_file(path: Path, entry: dict[str, Any], verify: bool) -> None:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_bytes().decode()
+        text = path.read_bytes().decode()
     except UnicodeDecodeError as error:
         raise StoreError(f"{path}: not UTF-8 at byte {error.start}: {REMEDY}") from None
+    if text and not text.endswith("\n"):
+        raise StoreError(f"{path}: its last line does not end: cut short: {REMEDY}")
+    return text
 
 
 def _qrels_text(qrels: Qrels) -> str:
@@ -690,5 +693,7 @@ def _read_qrels(path: Path, queries: Set[str], documents: Set[str]) -> Qrels:
             ) from None
         if query_id not in queries or doc_id not in documents:
             unknown = query_id if query_id not in queries else doc_id
-            raise StoreError(f"{path}, line {number}: {unknown!r} is not in ids.txt: {REMEDY}")
+            raise StoreError(
+                f"{path}, line {number}: {shown(unknown)} is not in ids.txt: {REMEDY}"
+            )
     return qrels
