@@ -175,7 +175,8 @@ def random_moments(run: Run, scratch: Path, kills: int, seed: int) -> Iterator[s
         if number % 5 == 3:
             what = ".embeddings" if number % 10 == 3 else ".manifest"
             nth = source.randint(1, shards) if what == ".embeddings" else 1
-            done = kill_on_sight(run, out, what, nth)
+            while done := kill_on_sight(run, out, what, nth):  # not seen in time: again
+                shutil.rmtree(out)
             how = f"on sight of {what} ({nth})"
         else:
             seconds = source.uniform(0, duration)
