@@ -24,8 +24,7 @@ from anisotropy.collection.runs import is_run, read_run
 from anisotropy.errors import AnisotropyError, CheckpointError, CollectionError
 from anisotropy.opening import EncoderOptions
 from anisotropy.spaces.dumps import upstream
-from anisotropy.spaces.manifest import read_manifest
-from anisotropy.spaces.store import is_store, open_store
+from anisotropy.spaces.store import is_store, open_store, read_manifest
 
 
 def describe(
