@@ -17,7 +17,7 @@ from anisotropy.encoders.modules_text import TASKS, ModulesText
 from anisotropy.encoders.recipe import Recipe
 from anisotropy.errors import AnisotropyError, CheckpointError, UsageError, told_as
 from anisotropy.files import fingerprint, sha256_file
-from anisotropy.untrusted.tensors import read_safetensors
+from anisotropy.untrusted.safetensors_files import read_safetensors
 
 if TYPE_CHECKING:
     from anisotropy.collection import Document, Query

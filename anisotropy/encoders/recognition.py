@@ -8,7 +8,7 @@ from typing import Literal
 
 from anisotropy.errors import CheckpointError, told_as
 from anisotropy.untrusted.paths import check_file
-from anisotropy.untrusted.tensors import is_safetensors, read_safetensors
+from anisotropy.untrusted.safetensors_files import is_safetensors, read_safetensors
 
 FileKind = Literal["safetensors", "torch", "archive", "unknown"]
 _PEEK = 8 * 2**20  # a legacy torch file lists its keys before its data

@@ -17,12 +17,9 @@ import torch
 from safetensors.torch import save_file
 
 from anisotropy.errors import InputError
-from anisotropy.untrusted.tensors import (
-    TensorEntry,
-    is_safetensors,
-    read_safetensors,
-    read_torch,
-)
+from anisotropy.untrusted.safetensors_files import is_safetensors, read_safetensors
+from anisotropy.untrusted.tensors import TensorEntry
+from anisotropy.untrusted.torch_files import read_torch
 from tests.untrusted.test_pickles import Hostile
 
 BASE = torch.arange(24.0).reshape(4, 6)

@@ -22,12 +22,9 @@ from anisotropy.spaces.dumps.naming import (
     choose,
     first_of,
 )
-from anisotropy.untrusted.tensors import (
-    TensorEntry,
-    is_safetensors,
-    read_safetensors,
-    read_torch,
-)
+from anisotropy.untrusted.safetensors_files import is_safetensors, read_safetensors
+from anisotropy.untrusted.tensors import TensorEntry
+from anisotropy.untrusted.torch_files import read_torch
 
 _KNOWN = {name for names in (*SIDE_NAMES.values(), NEUTRAL_NAMES) for name in names}
 

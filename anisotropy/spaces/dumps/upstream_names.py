@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from anisotropy.collection.offsets import QUERY_MAP, find_offsets, plain_names, read_offsets
-from anisotropy.collection.upstream import is_upstream, read_folder
+from anisotropy.collection.upstream_folder import is_upstream, read_folder
 from anisotropy.errors import CollectionError, EmbeddingsError
 from anisotropy.spaces.dumps.base import DumpOptions
 from anisotropy.spaces.dumps.upstream_shards import TRIVIA, Shards
@@ -19,7 +19,7 @@ from anisotropy.spaces.space import Qrels
 
 if TYPE_CHECKING:
     from anisotropy.collection import Collection
-    from anisotropy.collection.upstream import UpstreamFolder
+    from anisotropy.collection.upstream_folder import UpstreamFolder
 
 #: Set of a dump -> set of the preprocessed folder.
 _CACHES = {"query": "train-query", "dev_query": "dev-query", "real-dev_query": "real-dev-query"}
