@@ -87,9 +87,10 @@ def open_data(options: dict[str, Any], sources: Sequence[str]) -> Collection | N
 
 def _check_readable(source: str) -> None:
     """Refuse what is no checkpoint before the built-in collection is gathered for it."""
+    from anisotropy.encoders.hub import is_hub_id
     from anisotropy.encoders.layouts import recognize_source
 
-    if Path(source).exists():
+    if Path(source).exists() or not is_hub_id(source):
         recognize_source(source)
 
 

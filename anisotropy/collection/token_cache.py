@@ -126,8 +126,8 @@ class TokenCache:
                 f"{self.path}, record {start + int(bad[0])}: {int(lengths[bad[0]])} tokens; "
                 f"allowed: 1 to {self.width}, the embedding_size of {self.path.name}{META}"
             )
-        negative = np.flatnonzero((block["ids"] < 0).any(axis=1))
-        if negative.size:
+        if block["ids"].min() < 0:
+            negative = np.flatnonzero((block["ids"] < 0).any(axis=1))
             raise CollectionError(
                 f"{self.path}, record {start + int(negative[0])}: a negative token id"
             )
@@ -170,8 +170,8 @@ class _Found:
         self.longest = max(self.longest, int(lengths.max()))
         self.total += int(lengths.sum())
         places = np.arange(width)
-        self.first |= set(np.unique(ids[:, 0])[:_SHOWN].tolist())
-        self.padding |= set(np.unique(ids[places >= lengths[:, None]])[:_SHOWN].tolist())
+        self.first |= _few(ids[:, 0])
+        self.padding |= _few(ids[places >= lengths[:, None]])
         last = ids[np.arange(len(ids)), lengths - 1]
         inside = (places < lengths[:, None] - 1) & (ids == last[:, None])
         self.inner_ends += int(inside.any(axis=1).sum())
@@ -181,6 +181,13 @@ class _Found:
         return Scan(
             digest, self.shortest, self.longest, self.total / n, first, padding, self.inner_ends
         )
+
+
+def _few(ids: np.ndarray) -> set[int]:
+    """The smallest few of the values; without sorting where all are equal, as they mostly are."""
+    if ids.size and ids.min() == ids.max():
+        return {int(ids[0])}
+    return set(np.unique(ids)[:_SHOWN].tolist())
 
 
 def open_cache(path: Path) -> TokenCache:

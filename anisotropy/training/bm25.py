@@ -183,7 +183,6 @@ class LexicalLists:
     def __init__(
         self, collection: Collection, split: str, doc_ids: list[str], query_ids: list[str]
     ) -> None:
-        collection.require_texts("BM25")
         self._collection, self._split = collection, split
         self._doc_ids, self._query_ids = doc_ids, query_ids
         self._indexes: dict[str, Bm25Index] = {}
@@ -217,6 +216,7 @@ class LexicalLists:
 
     def _index(self, items: str) -> Bm25Index:
         if items not in self._indexes:
+            self._collection.require_texts("BM25")
             texts: Iterable[list[str]] = self._query_words()
             if items == "documents":
                 texts = _stream(self._collection, [], None)

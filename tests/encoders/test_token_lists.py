@@ -117,6 +117,7 @@ def test_a_folder_of_bert_is_refused_by_roberta(upstream: Path, tmp_path: Path) 
 
 def test_training_on_token_ids(upstream: Path, tmp_path: Path) -> None:
     """The trainer takes them as upstream's trainers do; what needs words says so."""
+    from anisotropy.training import TrainingConfig, train
     from anisotropy.training.bm25 import bm25_ranking
     from anisotropy.training.encoder import new_encoder
     from anisotropy.training.geometry import sample_of
@@ -129,6 +130,10 @@ def test_training_on_token_ids(upstream: Path, tmp_path: Path) -> None:
     ):
         with pytest.raises(CollectionError, match="needs texts; data holds"):
             work()
+    config = TrainingConfig(steps=2, batch_size=2, depth=2, kept=1, refresh_steps=1)
+    trained = train("ance", start=upstream, data=collection, out=tmp_path / "out", config=config)
+    space, start = (open_space(path, collection) for path in (trained, upstream))
+    assert np.abs(space.documents[:] - start.documents[:]).max() > 0
 
 
 def test_cache_of_one_long_record(tmp_path: Path, upstream: Path) -> None:

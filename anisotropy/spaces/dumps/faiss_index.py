@@ -9,7 +9,7 @@ from anisotropy.spaces.dumps.base import DumpOptions, Vectors
 from anisotropy.spaces.dumps.faiss_format import Index, is_faiss, read_index
 from anisotropy.spaces.dumps.found import Found, vectors
 from anisotropy.spaces.dumps.ids import read_id_lines
-from anisotropy.spaces.dumps.naming import Side, beside, no_field
+from anisotropy.spaces.dumps.naming import Side, beside, ids_given, no_field
 
 _NAMES = ("index", "index.faiss")
 DOCID = "docid"
@@ -43,13 +43,14 @@ def read(path: Path, options: DumpOptions, side: Side = "documents") -> Vectors:
     file = _file(path)
     no_field(options, str(file))
     index = read_index(file)
-    near = beside(file, side) if options.ids is None else None
+    given = ids_given(options, side)
+    near = None if given else beside(file, side)
     pyserini = near is not None and near.name == DOCID
     found = Found(
         str(file),
         "faiss with docid (Pyserini)" if pyserini else "faiss",
         index.rows,
-        ids=_ids(file, index, near if pyserini else None, options),
+        ids=None if given else _ids(index, near if pyserini else None),
         similarity=_similarity(file, index, options),
         repeated=pyserini,
         path=file if index.numbers is None else None,
@@ -58,30 +59,23 @@ def read(path: Path, options: DumpOptions, side: Side = "documents") -> Vectors:
     return vectors(found, options, side)
 
 
-def _ids(file: Path, index: Index, docid: Path | None, options: DumpOptions) -> list[str] | None:
+def _ids(index: Index, docid: Path | None) -> list[str] | None:
     if docid is not None:
         return _docids(docid, index)
-    if index.numbers is None or options.ids is not None:
-        return None
-    return [str(number) for number in index.numbers.tolist()]
+    return None if index.numbers is None else [str(number) for number in index.numbers.tolist()]
 
 
 def _docids(path: Path, index: Index) -> list[str]:
-    """Lines of Pyserini's file; where the index has numbers of its own, the lines they name."""
-    n = len(index.rows)
-    last = n - 1 if index.numbers is None else int(index.numbers[-1])
+    """Lines of Pyserini's file."""
+    if index.numbers is not None:
+        raise EmbeddingsError(f"{path}: beside an index with ids of its own; say which with --ids")
     names = read_id_lines(path)
-    if len(names) != n and (index.numbers is None or len(names) <= last):
+    if len(names) != len(index.rows):
         raise EmbeddingsError(
-            f"{path}: {len(names)} lines for {n} vectors of the index beside it; needed: one each"
+            f"{path}: {len(names)} lines for {len(index.rows)} vectors of the index beside it; "
+            "needed: one each"
         )
-    if index.numbers is None:
-        return names
-    if index.numbers[0] < 0 or last >= len(names):
-        raise EmbeddingsError(
-            f"{path}: {len(names)} lines, and an index with ids from {index.numbers[0]} to {last}"
-        )
-    return [names[number] for number in index.numbers.tolist()]
+    return names
 
 
 def _similarity(file: Path, index: Index, options: DumpOptions) -> str | None:

@@ -14,7 +14,7 @@ import numpy as np
 from anisotropy.errors import EmbeddingsError
 from anisotropy.spaces.dumps.base import DumpOptions, Vectors
 from anisotropy.spaces.dumps.found import Found, vectors
-from anisotropy.spaces.dumps.naming import Side, no_field
+from anisotropy.spaces.dumps.naming import Side, ids_given, no_field
 from anisotropy.untrusted.paths import check_file
 from anisotropy.untrusted.texts import parse_json, read_json
 
@@ -59,7 +59,7 @@ def read(path: Path, options: DumpOptions, side: Side = "documents") -> Vectors:
             f"{4 * n * dim} bytes"
         )
     rows = np.memmap(path / VECTORS, "<f4", "r", shape=(n, dim))
-    ids = None if options.ids is not None else read_npids(path / DOCNOS, n)
+    ids = None if ids_given(options, side) else read_npids(path / DOCNOS, n)
     return vectors(Found(str(path), "FLEX (PyTerrier)", rows, ids=ids), options, side)
 
 

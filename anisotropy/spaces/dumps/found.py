@@ -12,7 +12,7 @@ import numpy as np
 from anisotropy.errors import EmbeddingsError, UsageError
 from anisotropy.spaces.dumps.base import DumpOptions, Vectors, check_ids
 from anisotropy.spaces.dumps.ids import read_ids
-from anisotropy.spaces.dumps.naming import Side, beside
+from anisotropy.spaces.dumps.naming import Side, beside, ids_given
 from anisotropy.spaces.rows import ConvertedRows, LazyRows, ReorderedRows, ShardedRows
 from anisotropy.untrusted.arrays import open_npy
 
@@ -93,7 +93,7 @@ def vectors(found: Found, options: DumpOptions, side: Side) -> Vectors:
     UsageError
         If an option is given that does not concern this file.
     """
-    rows = _floating(found, options)
+    rows = _floating(found, options, side)
     n = len(found.array)
     if not n:
         raise EmbeddingsError(f"{found.origin}: no vectors in it")
@@ -120,13 +120,13 @@ def vectors(found: Found, options: DumpOptions, side: Side) -> Vectors:
     return made if chunks is None or ids is None else _in_chunk_order(made, chunks)
 
 
-def _floating(found: Found, options: DumpOptions) -> Any:
+def _floating(found: Found, options: DumpOptions, side: Side) -> Any:
     array = _flat(found)
     if found.bfloat16:
-        _no_scale(found, options, "bfloat16")
+        _no_scale(found, options, side, "bfloat16")
         return ConvertedRows(array)
     if array.dtype.kind == "f":
-        _no_scale(found, options, str(array.dtype))
+        _no_scale(found, options, side, str(array.dtype))
         return array if _is_plain(array) else AlignedRows(array)
     if array.dtype not in (np.int8, np.uint8):
         raise EmbeddingsError(
@@ -151,8 +151,9 @@ def _is_plain(array: Any) -> bool:
     )
 
 
-def _no_scale(found: Found, options: DumpOptions, dtype: str) -> None:
-    if options.scale is not None:
+def _no_scale(found: Found, options: DumpOptions, side: Side, dtype: str) -> None:
+    """Refuse a scale for floating point; queries often have it beside documents of 8 bits."""
+    if options.scale is not None and side == "documents":
         raise UsageError(f"--scale is for int8; {found.origin} has {dtype}")
 
 
@@ -187,7 +188,7 @@ def _names(
     """Ids and texts from the file, or from a file beside it; none where an option names one."""
     if found.ids is not None:
         return found.ids, found.texts, ()
-    if (options.ids if side == "documents" else options.query_ids) is not None:
+    if ids_given(options, side):
         return None, found.texts, ()
     near = beside(found.path, side) if found.path is not None else None
     if near is not None:

@@ -125,6 +125,11 @@ def first_of(names: Sequence[str], there: Iterable[str]) -> tuple[str | None, tu
     return fitting[0], (f"ids are those of {fitting[0]!r}; also there: {others}",)
 
 
+def ids_given(options: DumpOptions, side: Side) -> bool:
+    """Whether an option names the ids of a side, so that those of its files do not matter."""
+    return (options.ids if side == "documents" else options.query_ids) is not None
+
+
 def no_field(options: DumpOptions, origin: str) -> None:
     """Refuse ``--field`` for a file that holds one array.
 

@@ -290,6 +290,13 @@ def test_scale_is_for_whole_numbers() -> None:
         read("numpy/float32.npy", DumpOptions(scale=2.0))
 
 
+def test_floating_queries_beside_scaled_documents() -> None:
+    documents = FILES / "safetensors" / "int8.safetensors"
+    space = an.open(documents, queries=FILES / "tevatron" / "old" / "queries.pkl", scale=SCALE)
+    assert np.allclose(np.asarray(space.documents[:]), quantized(DOCUMENTS), atol=1e-6)
+    assert np.array_equal(np.asarray(space.queries), QUERIES)
+
+
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
