@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from anisotropy.files import (
     fingerprint,
     fingerprint_files,
     hash_ids,
+    intended_name,
     read_json,
     replacing,
     write_json,
@@ -34,6 +37,42 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> Non
         fail()
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_temporary_names_tell_what_they_are_for(tmp_path: Path) -> None:
+    for name in ("a.npy", "with.dots.json", "x"):
+        with replacing(tmp_path / name) as temporary:
+            assert intended_name(temporary.name) == name
+    for name in ("a.npy", ".hidden", ".a.npy.short", ".a.npy.UPPERCAS", "a.npy.abcdefgh"):
+        assert intended_name(name) is None
+
+
+def test_durable_files_are_on_the_disk_before_they_have_their_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, events = tmp_path / "new/file", []
+    sync = os.fsync
+
+    def watch(handle: int) -> None:
+        events.append((Path(f"/proc/self/fd/{handle}").readlink(), path.exists()))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", watch)
+    with replacing(path, durable=True) as temporary:
+        temporary.write_text("x")
+    assert events == [(tmp_path, False), (temporary, False), (path.parent, True)]
+    events.clear()
+    write_text(path, "y")
+    assert events == []
+
+
+def test_a_file_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OSError, match="room") as caught,
+        replacing(tmp_path / "file"),
+    ):
+        raise OSError(errno.ENOSPC, "no room")
+    assert caught.value.filename == str(tmp_path / "file")
 
 
 def test_written_files_have_ordinary_permissions(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ import pytest
 
 import anisotropy as an
 from anisotropy.cli import main
-from anisotropy.errors import GateFailed, NotComparable, UsageError
+from anisotropy.errors import GateFailed, NotComparable, StoreError, UsageError
 from anisotropy.gates import check_gates, parse_gates
 from anisotropy.results import Results
+from anisotropy.spaces.unfinished import UnfinishedMark
 from tests.making import make_checkpoint, make_collection
 
 pytestmark = pytest.mark.usefixtures("few_figures")  # but for the first run, in `place`
@@ -301,6 +303,53 @@ def test_a_damaged_store_in_the_cache_is_encoded_again(here: Path, tmp_path: Pat
         shard.write_bytes(shard.read_bytes()[:-100])
         again = np.asarray(an.open("ance.ckpt", "data", device="cpu").documents)
     assert np.array_equal(first, again)
+
+
+def test_verify_reaches_every_command_that_opens_a_store(
+    here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "store"
+    assert main(["encode", "ance.ckpt", "--data", "data", "--out", str(store), "--quiet"]) == 0
+    shard = store / "documents/embeddings-00000.npy"
+    rows = np.load(shard)
+    rows[0, 0] += 1
+    np.save(shard, rows)
+    fast = ["--quiet", "--projection", "none", "--measures", "mean_cosine"]
+    commands = {
+        "analyze": ["analyze", str(store), *fast, "--out", str(tmp_path / "a")],
+        "compare": ["compare", "--a", str(store), "--b", str(store), *fast],
+        "explore": ["explore", str(store), "--projection", "pca", "--quiet"],
+        "inspect": ["inspect", str(store)],
+    }
+    commands["compare"] += ["--out", str(tmp_path / "c")]
+    commands["explore"] += ["--out", str(tmp_path / "e.html")]
+    assert main(commands["analyze"]) == 0
+    for words in commands.values():
+        capsys.readouterr()
+        assert main([*words, "--verify"]) == 2
+        message = capsys.readouterr().err
+        assert message.startswith(f"anisotropy: {shard}: its checksum is not the one in manifest")
+        assert message.count("\n") == 1
+    with pytest.raises(StoreError, match="checksum"):
+        an.open(store, None, verify=True)
+
+
+def test_who_waits_for_another_process_says_so(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANISOTROPY_CACHE", str(tmp_path))
+    an.open("ance.ckpt", "data", device="cpu")
+    (folder,) = (tmp_path / "stores").iterdir()
+    (folder / "qrels.tsv").unlink()  # has to be encoded again
+    mark = UnfinishedMark(folder).take()
+    mark.begin({})
+    thread = threading.Timer(0.5, mark.release)
+    thread.start()
+    with pytest.warns(UserWarning, match=r"ance\.ckpt: waiting for another process") as caught:
+        an.open("ance.ckpt", "data", device="cpu")
+    thread.join()
+    assert len(caught) == 1
+    assert str(folder) in str(caught[0].message)
 
 
 def test_equal_scores_follow_the_rule_of_rankings() -> None:

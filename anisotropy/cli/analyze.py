@@ -85,10 +85,9 @@ def run(given: dict[str, Any]) -> int:
         raise UsageError("analyze needs one or more checkpoints, stores, dumps or hub ids")
     from anisotropy.cli import lists
 
-    sources = options["spaces"]
-    kind = lists.kind_of(sources)
+    kind = lists.kind_of(options["spaces"])
     lists.check_options(options, kind)
-    return _lists(options, sources, kind) if kind else _spaces(options)
+    return _lists(options, options["spaces"], kind) if kind else _spaces(options)
 
 
 def _lists(options: dict[str, Any], sources: list[str], kind: str) -> int:

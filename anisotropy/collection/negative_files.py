@@ -145,7 +145,7 @@ def negatives_file(path: str | Path) -> Path:
     path = Path(path)
     if not path.is_dir():
         if not path.exists():
-            raise CollectionError(f"{path}: cannot be read (no such file or folder)")
+            raise CollectionError(f"{path}: no such file or folder")
         return path
     numbers = complete_sets(path)
     if numbers:

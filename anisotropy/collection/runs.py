@@ -7,7 +7,6 @@ that. A file without scores is ordered by its ranks.
 
 from __future__ import annotations
 
-import itertools
 import math
 from array import array
 from collections.abc import Iterator, Mapping
@@ -24,6 +23,7 @@ from anisotropy.files import fingerprint, sha256_file
 
 ORDERS = ("scores", "ranks")
 TREC, MSMARCO = "TREC (query, Q0, document, rank, score, tag)", "MS MARCO (query, document, rank)"
+_RUNS = (".trec", ".run", ".res")
 _SUFFIXES = (".gz", ".trec", ".run", ".res", ".tsv", ".txt")
 _LARGEST_RANK = 2**31 - 1
 _LARGEST_SCORE = 3.4028236e38
@@ -98,18 +98,20 @@ class _Entries(NamedTuple):
 
 
 def is_run(path: str | Path) -> bool:
-    """Whether the first line of a file is that of a run; no file is one that cannot be read."""
+    """Whether a file is a run by its name or first line; what is wrong with it, reading tells."""
     path = Path(path)
     try:
         if not path.is_file() or path.name.startswith(_NO_RUNS):
             return False
-        lines = list(itertools.islice(read_lines(path), 2))
-        columns = len(_fields(lines[0].text))
-        found = [_entry(line, columns) for line in lines]
-    except (CollectionError, BadLine, IndexError, OSError, ValueError):
+        if Path(path.name.removesuffix(".gz")).suffix in _RUNS:
+            return True
+        fields = _fields(next(read_lines(path)).text)
+    except (CollectionError, OSError, StopIteration, ValueError):
         return False
-    # Judgments and negatives have three columns as well; ranks begin with the best.
-    return columns != 3 or found[0][2] in (0, 1)
+    if len(fields) == 3:
+        # Judgments and negatives have three columns as well; ranks begin with the best.
+        return fields[2] in ("0", "1")
+    return len(fields) == 6 and (fields[1] == "Q0" or fields[3].isdecimal())
 
 
 def label_of(source: str | Path) -> str:

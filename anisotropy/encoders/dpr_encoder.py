@@ -20,8 +20,7 @@ from anisotropy.encoders.encoder import (
 from anisotropy.encoders.folders import step_in
 from anisotropy.encoders.layouts import CheckpointFiles
 from anisotropy.encoders.recipe import Recipe
-from anisotropy.encoders.texts import valid_text
-from anisotropy.encoders.token_lists import given_tokens, have_tokens
+from anisotropy.encoders.token_lists import pair_tokens
 from anisotropy.encoders.wordpiece import WordPieceTokenizer
 from anisotropy.errors import CheckpointError
 from anisotropy.files import fingerprint, sha256_file
@@ -105,16 +104,8 @@ class DprEncoder(Encoder):
 
     def tokenize(self, side: Side, items: Sequence[Query] | Sequence[Document]) -> list[list[int]]:
         """Token ids of each item, special tokens included, cut to the recipe's length."""
-        recipe = self.recipe
-        limit = recipe.max_length(side)
-        if have_tokens(items):
-            frame = self.tokenizer.frame
-            return given_tokens(items, frame, limit, pairs=side == "documents")
-        if side == "queries" or "title" not in recipe.fields:
-            return self.tokenizer.encode(self.texts(side, items), limit, recipe.lowercase)
-        titles = [recipe.document_prompt + valid_text(item.title) for item in items]  # type: ignore[union-attr]
-        texts = [item.text for item in items]
-        return self.tokenizer.encode_pairs(titles, texts, limit, recipe.lowercase)
+        self.check_side(side)
+        return pair_tokens(self.tokenizer, side, items, self.recipe)
 
     def encode_tokens(self, side: Side, tokens: Tokens) -> list[np.ndarray]:
         """Vectors of one batch; see `Encoder.encode_tokens`."""

@@ -15,7 +15,7 @@ from anisotropy.encoders.modules_recipe import module_kinds
 from anisotropy.encoders.weights import read_content
 from anisotropy.errors import CheckpointError
 
-_PATTERNS = ("*.safetensors", "pytorch_model*.bin")
+_PATTERNS = ("model*.safetensors", "pytorch_model*.bin")  # what the libraries load
 _FOREIGN = ("onnx", "openvino")
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from anisotropy.encoders.recipe import Recipe
-from anisotropy.encoders.texts import document_text, query_text
+from anisotropy.encoders.texts import document_text, query_text, valid_text
 from anisotropy.encoders.tokenization import UpstreamTokenizer
-from anisotropy.encoders.wordpiece import kept_lengths
+from anisotropy.encoders.wordpiece import WordPieceTokenizer, kept_lengths
 from anisotropy.errors import CollectionError
 
 if TYPE_CHECKING:
@@ -44,6 +44,39 @@ def upstream_tokens(
         return given_tokens(items, (tokenizer.start, tokenizer.end), limit)
     make: Any = query_text if side == "queries" else document_text
     return tokenizer.encode([make(item, recipe) for item in items], limit, recipe.lowercase)
+
+
+def pair_tokens(
+    tokenizer: WordPieceTokenizer,
+    side: str,
+    items: Sequence[Query] | Sequence[Document],
+    recipe: Recipe,
+) -> list[list[int]]:
+    """Token ids of DPR's items: queries alone, documents as pairs of title and text.
+
+    Parameters
+    ----------
+    tokenizer, side, items, recipe
+        As for `upstream_tokens`.
+
+    Raises
+    ------
+    CollectionError
+        As for `upstream_tokens`.
+    """
+    limit = recipe.max_length(side)
+    if have_tokens(items):
+        frame = (tokenizer.start, tokenizer.end)
+        return given_tokens(items, frame, limit, pairs=side == "documents")
+    texts: Sequence[Any] = items
+    if side == "queries":
+        asked = [query_text(item, recipe) for item in texts]
+        return tokenizer.encode(asked, limit, recipe.lowercase)
+    if "title" not in recipe.fields:
+        found = [document_text(item, recipe) for item in texts]
+        return tokenizer.encode(found, limit, recipe.lowercase)
+    titles = [recipe.document_prompt + valid_text(item.title) for item in texts]
+    return tokenizer.encode_pairs(titles, [item.text for item in texts], limit, recipe.lowercase)
 
 
 def have_tokens(items: Sequence[Query] | Sequence[Document]) -> bool:

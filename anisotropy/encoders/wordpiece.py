@@ -52,9 +52,14 @@ class WordPieceTokenizer:
         return cls(pieces, str(path))
 
     @property
-    def frame(self) -> tuple[int, int]:
-        """Ids of ``[CLS]`` and ``[SEP]``, with which every text begins and ends."""
-        return self.vocabulary["[CLS]"], self.vocabulary["[SEP]"]
+    def start(self) -> int:
+        """Id of ``[CLS]``."""
+        return self.vocabulary["[CLS]"]
+
+    @property
+    def end(self) -> int:
+        """Id of ``[SEP]``."""
+        return self.vocabulary["[SEP]"]
 
     @property
     def size(self) -> int:
@@ -87,9 +92,8 @@ class WordPieceTokenizer:
         list of list of int
             One list a text.
         """
-        start, end = self.vocabulary["[CLS]"], self.vocabulary["[SEP]"]
         found = self._pieces(texts, lowercase)
-        return [[start, *ids[: max(max_length - 2, 0)], end] for ids in found]
+        return [[self.start, *ids[: max(max_length - 2, 0)], self.end] for ids in found]
 
     def encode_pairs(
         self,
@@ -116,12 +120,11 @@ class WordPieceTokenizer:
         list of list of int
             One list a pair.
         """
-        start, end = self.vocabulary["[CLS]"], self.vocabulary["[SEP]"]
         parts = (self._pieces(texts, lowercase) for texts in (firsts, seconds))
         found = []
         for first, second in zip(*parts, strict=True):
             a, b = kept_lengths(len(first), len(second), max(max_length - 3, 0))
-            found.append([start, *first[:a], end, *second[:b], end])
+            found.append([self.start, *first[:a], self.end, *second[:b], self.end])
         return found
 
     def library(self, lowercase: bool = True) -> Any:

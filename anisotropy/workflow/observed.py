@@ -92,7 +92,7 @@ def analyze_negatives(
         observed = _observed(path, None, offsets)
         measured.append(measure_negatives(label, observed, seed=options.seed))
         about.append({"label": label, **_entry(observed)})
-        warnings += [_items_text(one) for one in observed if offsets is None]
+        warnings += [_items_text(one) for one in observed]
     results = gather_measured(measured, about, options, config)
     results.collection = {"name": "files of negatives"}
     results.warnings += dict.fromkeys(filter(None, warnings))
@@ -110,8 +110,20 @@ def _observed(
     found = []
     for role in roles_in(file):
         if role == "documents" or _draws(file, role):
-            found.append(observed_negatives(file, space, role, offsets=offsets))  # type: ignore[arg-type]
+            own = None if _unmapped(offsets, role) else offsets
+            found.append(observed_negatives(file, space, role, offsets=own))  # type: ignore[arg-type]
     return found
+
+
+def _unmapped(offsets: str | Path | None, role: str) -> bool:
+    """Whether a folder has no map of the queries: those of DPR have no ids but their rows."""
+    from anisotropy.collection.offsets import JSON_MAP, QUERY_MAP
+
+    if offsets is None or role != "queries" or not Path(offsets).is_dir():
+        return False
+    return not any(
+        path.name.endswith(QUERY_MAP) or path.name == JSON_MAP for path in Path(offsets).iterdir()
+    )
 
 
 def _draws(file: Path, role: str) -> bool:

@@ -190,7 +190,7 @@ def test_the_figure_shows_what_was_drawn(place: Path) -> None:
     ("words", "part"),
     [
         ("analyze good.trec", "a run needs judgments: --qrels FILE"),
-        ("analyze good.trec --qrels absent", "absent: cannot be read"),
+        ("analyze good.trec --qrels absent", "absent: no such file"),
         ("analyze good.trec sets --qrels qrels.txt", "good.trec is a run and sets is none"),
         (
             "analyze good.trec --qrels qrels.txt --transform center",

@@ -111,7 +111,7 @@ def test_numbers_of_sets(tmp_path: Path) -> None:
     assert set_number(tmp_path / "ann_training_data_2.split_loading_0") is None
     with pytest.raises(CollectionError, match="no ann_training_data_N"):
         negatives_file(tmp_path / "..")
-    with pytest.raises(AnisotropyError, match="cannot be read"):
+    with pytest.raises(AnisotropyError, match="no such file or folder"):
         negatives_file(tmp_path / "absent")
 
 

@@ -152,6 +152,8 @@ def test_what_is_a_run(tmp_path: Path) -> None:
         [[], ["{}"], ["q d 1 2"], ["0\t5\t8,6,7"], ["0\t5\t8", "1\t5\t2"], ["query-id\tx\tscore"]]
     ):
         assert not is_run(written(tmp_path / f"no{number}", lines)), lines
+    assert is_run(written(tmp_path / "z", [LINES[0], "damaged"]))  # reading tells the line
+    assert is_run(written(tmp_path / "any.trec", ["damaged"]))
     assert not is_run(written(tmp_path / "ann_training_data_0", ["0\t5\t1"]))
     assert not is_run(tmp_path)
     assert not is_run(tmp_path / "absent")

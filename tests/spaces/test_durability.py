@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import resource
 import subprocess
@@ -293,6 +295,19 @@ def test_the_twin_that_is_there_is_left_alone(tmp_path: Path) -> None:
     encode_to_cache(FakeEncoder(readings=READINGS), FakeCollection(), folders, SMALL)
     assert content(folders[1]) == expected
     assert (folders[0] / "manifest.json").stat().st_ino == inode
+
+
+def test_without_locks_nothing_is_swept_that_may_be_somebody_elses(
+    cut: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    litter(cut)
+    encode(cut)
+    open_store(cut, verify=True)
+    assert (cut / ".manifest.json.abcdefgh").exists()
 
 
 # No room.

@@ -34,7 +34,7 @@ def find(path: Path) -> bool:
     """Whether it is a Parquet or Arrow file, or a folder that `datasets` saved."""
     try:
         if path.is_dir():
-            return bool(_shards(path))
+            return (path / STATE).is_file() and any(path.glob("data-*.arrow"))
         return _kind(path) is not None
     except (OSError, InputError):
         return False
@@ -50,13 +50,11 @@ def _kind(path: Path) -> bytes | None:
 
 
 def _shards(folder: Path) -> list[Path]:
-    """Files of a saved dataset, in the order that its state names; empty if it is none."""
-    if not (folder / STATE).is_file():
-        return []
+    """Files of a saved dataset, in the order that its state names."""
     state = read_json(folder / STATE)
     listed = state.get("_data_files") if isinstance(state, dict) else None
     if not isinstance(listed, list):
-        return []
+        raise EmbeddingsError(f"{folder / STATE}: names no files; needed: those of a dataset")
     names = [entry.get("filename") for entry in listed if isinstance(entry, dict)]
     for name in names:
         if not isinstance(name, str) or Path(name).name != name or name in ("", ".", ".."):
@@ -107,7 +105,7 @@ class _Reading:
         self.id_column, warnings = first_of(ID_NAMES[side], self._plain(schema))
         self.warnings = tuple(f"{self.origin}: {line}" for line in warnings)
         self.chunk_column = first_of(CHUNK_NAMES, schema.names)[0]
-        self.text_column = first_of(_TEXT_NAMES, self._plain(schema))[0]
+        self.text_column = first_of(_TEXT_NAMES, _named_texts(schema))[0]
         about = (schema.metadata or {}).get(KEY)  # written by convert
         self.similarity = stated_similarity(about)
         marked = about is not None and self.chunk_column is not None
@@ -202,6 +200,10 @@ class _Reading:
         words = column.dictionary if pa.types.is_dictionary(column.type) else column
         if pa.types.is_integer(words.type):
             return list(column.to_pylist())
+        if not _is_text(words.type):
+            raise EmbeddingsError(
+                f"{self.origin}: column {name!r} holds {words.type}; needed: text or whole numbers"
+            )
         lengths = pc.binary_length(_as_binary(words))
         longest = pc.max(lengths).as_py() or 0
         if longest > _LONGEST[what]:
@@ -219,6 +221,19 @@ def _has_marks(schema: Any) -> bool:
     import pyarrow as pa
 
     return _PADDING in schema.names and bool(pa.types.is_boolean(schema.field(_PADDING).type))
+
+
+def _named_texts(schema: Any) -> list[str]:
+    return [field.name for field in schema if _is_text(field.type)]
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
 
 
 def _as_binary(words: Any) -> Any:
@@ -285,9 +300,8 @@ class _Inside:
 def _parquet_batches(path: Path, columns: Sequence[str]) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
+    check_growth(str(path), parquet_bytes(path, columns), check_file(path))
     with pq.ParquetFile(path, read_dictionary=list(columns[1:])) as file:
-        wanted = parquet_bytes(path, file.metadata, columns)
-        check_growth(str(path), wanted, check_file(path))
         yield from file.iter_batches(_BATCH, columns=list(columns), use_threads=False)
 
 

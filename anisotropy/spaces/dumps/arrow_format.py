@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,21 +17,25 @@ import numpy as np
 from anisotropy.errors import EmbeddingsError
 from anisotropy.untrusted.paths import check_file
 
-_LARGEST_HEADER = 2**20
+#: How much of a page is read for its header, one after the other until it is whole.
+_HEADERS = (2**10, 2**16, 2**24)
+_LARGEST_FOOTER = 2**28
+#: Types of Parquet by their number: bytes of a value.
+_WIDTHS = {1: 4, 2: 8, 4: 4, 5: 8}
 _DEEPEST = 16
 #: Kinds of Arrow messages.
 _DICTIONARY, _BATCH = 2, 3
 
 
 class _Compact:
-    """Thrift's compact protocol, as far as headers of Parquet pages need it."""
+    """Thrift's compact protocol: structures as dictionaries by number of the field."""
 
     def __init__(self, data: bytes) -> None:
         self.data, self.at = data, 0
 
     def byte(self) -> int:
         if self.at >= len(self.data):
-            raise ValueError("a page header without end")
+            raise ValueError("it has no end")
         self.at += 1
         return self.data[self.at - 1]
 
@@ -50,95 +55,148 @@ class _Compact:
         value = self.number()
         return value >> 1 ^ -(value & 1)
 
+    def taken(self, length: int) -> bytes:
+        if length > len(self.data) - self.at:
+            raise ValueError("it ends within a text")
+        self.at += length
+        return self.data[self.at - length : self.at]
+
     def fields(self, depth: int = _DEEPEST) -> dict[int, Any]:
-        """Whole numbers and structures of a structure, by number of the field."""
         if not depth:
             raise ValueError("structures too deep")
         found: dict[int, Any] = {}
         last = 0
         while head := self.byte():
             last = last + (head >> 4) if head >> 4 else self.signed()
-            found[last] = self.value(head & 15, depth)
+            kind = head & 15
+            # a truth value stands within its head
+            found[last] = kind == 1 if kind in (1, 2) else self.value(kind, depth)
         return found
 
     def value(self, kind: int, depth: int) -> Any:
-        if kind in (1, 2):  # a truth value, within its head
-            return kind == 1
-        if kind == 3:
+        if kind in (1, 2, 3):
             return self.byte()
         if kind in (4, 5, 6):
             return self.signed()
         if kind in (7, 8):  # a float; bytes
-            length = 8 if kind == 7 else self.number()
-            self.at += length
-            return None
+            return self.taken(8 if kind == 7 else self.number())
+        if kind in (9, 10):
+            head = self.byte()
+            count = head >> 4 if head >> 4 < 15 else self.number()
+            if count > len(self.data) - self.at:
+                raise ValueError("a list longer than its bytes")
+            return [self.value(head & 15, depth - 1) for _ in range(count)]
         if kind == 12:
             return self.fields(depth - 1)
-        raise ValueError("a page header with a list in it")
+        raise ValueError(f"a field of kind {kind}")
 
 
-def parquet_bytes(path: Path, metadata: Any, columns: Sequence[str]) -> int:
+def parquet_bytes(path: Path, columns: Sequence[str]) -> int:
     """Bytes that columns of a Parquet file unpack to, by the headers of their pages.
+
+    The table of contents is read here too: the library gives up the whole process over some that
+    are damaged.
 
     Parameters
     ----------
     path
         The file.
-    metadata
-        Its table of contents, as pyarrow gives it.
     columns
         Names of top-level columns.
 
     Raises
     ------
     EmbeddingsError
-        If pages do not lie where the table of contents says.
+        If the table of contents is damaged, or pages do not lie where it says.
     """
     size, total = check_file(path), 0
     with path.open("rb") as file:
-        for group in range(metadata.num_row_groups):
-            row_group = metadata.row_group(group)
-            for place in range(row_group.num_columns):
-                chunk = row_group.column(place)
-                if chunk.path_in_schema.split(".")[0] in columns:
-                    total += _chunk_bytes(file, path, chunk, size)
+        for chunk in _chunks(path, _footer(file, path, size)):
+            if chunk.column in columns:
+                total += _chunk_bytes(file, path, chunk, size)
     return total
 
 
-def _chunk_bytes(file: IO[bytes], path: Path, chunk: Any, size: int) -> int:
+@dataclass(frozen=True)
+class _Chunk:
+    """A column of a group of rows: its name, where its pages lie, and the width of its values."""
+
+    column: str
+    start: int
+    stop: int
+    width: int
+
+
+def _footer(file: IO[bytes], path: Path, size: int) -> dict[int, Any]:
+    file.seek(max(size - 8, 0))
+    end = file.read(8)
+    length = int.from_bytes(end[:4], "little")
+    if end[4:] != b"PAR1" or not 0 < length <= min(size - 8, _LARGEST_FOOTER):
+        raise EmbeddingsError(f"{path}: a Parquet file without its end: cut short or damaged")
+    file.seek(size - 8 - length)
+    try:
+        return _Compact(file.read(length)).fields()
+    except (ValueError, RecursionError) as error:
+        raise EmbeddingsError(f"{path}: a damaged table of contents ({error})") from None
+
+
+def _chunks(path: Path, footer: dict[int, Any]) -> Iterator[_Chunk]:
+    """Columns of all groups of rows: fields 4 (groups), 1 (columns), 3 (description)."""
+    try:
+        for group in footer[4]:
+            for column in group[1]:
+                if 1 in column:
+                    raise EmbeddingsError(f"{path}: a column in another file; allowed: one file")
+                yield _chunk(column[3])
+    except (KeyError, TypeError, AttributeError, IndexError, UnicodeDecodeError):
+        raise EmbeddingsError(f"{path}: a damaged table of contents") from None
+
+
+def _chunk(about: dict[int, Any]) -> _Chunk:
+    """Fields 1 (type), 3 (path), 7 (bytes), 9 (first page), 11 (page of the dictionary)."""
+    start = about[9]
+    if 0 < about.get(11, 0) < start:
+        start = about[11]
+    width = _WIDTHS.get(about[1], 4)
+    return _Chunk(about[3][0].decode("utf-8"), start, start + about[7], width)
+
+
+def _chunk_bytes(file: IO[bytes], path: Path, chunk: _Chunk, size: int) -> int:
     """The larger of what its pages take unpacked and of what their values take one by one."""
-    start, dictionary = chunk.data_page_offset, chunk.dictionary_page_offset
-    if chunk.has_dictionary_page and dictionary is not None and 0 < dictionary < start:
-        start = dictionary
-    stop = start + chunk.total_compressed_size
-    if not 0 <= start <= stop <= size:
+    if not 0 <= chunk.start <= chunk.stop <= size:
         raise EmbeddingsError(f"{path}: a column that does not lie within the file; damaged")
     packed = values = 0
-    for page in _pages(file, path, start, stop):
+    for page in _pages(file, path, chunk.start, chunk.stop):
         packed += page[2]
         header = page.get(5) or page.get(8) or {}
-        values += header.get(1, 0) if isinstance(header, dict) else 0
-    return int(max(packed, values * _width(chunk.physical_type)))
-
-
-def _width(kind: str) -> int:
-    return {"DOUBLE": 8, "INT64": 8, "FLOAT": 4, "INT32": 4}.get(kind, 4)
+        count = header.get(1) if isinstance(header, dict) else None
+        values += count if type(count) is int else 0
+    return max(packed, values * chunk.width)
 
 
 def _pages(file: IO[bytes], path: Path, start: int, stop: int) -> Iterator[dict[int, Any]]:
+    """Headers of pages: fields 2 and 3 are their bytes unpacked and packed."""
     while start < stop:
-        file.seek(start)
-        reading = _Compact(file.read(min(_LARGEST_HEADER, stop - start)))
-        try:
-            page = reading.fields()
-        except ValueError as error:
-            raise EmbeddingsError(f"{path}: a damaged page at byte {start} ({error})") from None
+        page, length = _page(file, path, start, stop)
         if not all(type(page.get(field)) is int and page[field] >= 0 for field in (2, 3)):
             raise EmbeddingsError(f"{path}: a page at byte {start} without its size; damaged")
         yield page
-        start += reading.at + page[3]
+        start += length + page[3]
     if start != stop:
         raise EmbeddingsError(f"{path}: a page that ends behind its column; damaged")
+
+
+def _page(file: IO[bytes], path: Path, start: int, stop: int) -> tuple[dict[int, Any], int]:
+    """Header of a page and its length, which is some dozen bytes or, with statistics, far more."""
+    problem = ""
+    for most in _HEADERS:
+        file.seek(start)
+        reading = _Compact(file.read(min(most, stop - start)))
+        try:
+            return reading.fields(), reading.at
+        except ValueError as error:
+            problem = str(error)
+    raise EmbeddingsError(f"{path}: a damaged page at byte {start} ({problem})")
 
 
 def stream_bytes(path: Path) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from anisotropy.errors import EmbeddingsError, InputError
+from anisotropy.errors import EmbeddingsError
 from anisotropy.spaces.dumps.base import DumpOptions, Vectors
 from anisotropy.spaces.dumps.found import Found, vectors
 from anisotropy.spaces.dumps.naming import Side, no_field
@@ -27,17 +27,14 @@ _MOST = 10**12
 
 def find(path: Path) -> bool:
     """Whether it is a folder of a FLEX index."""
-    try:
-        return path.is_dir() and (path / VECTORS).is_file() and _meta(path) is not None
-    except (OSError, InputError):
-        return False
+    return path.is_dir() and all((path / name).is_file() for name in (META, VECTORS, DOCNOS))
 
 
-def _meta(path: Path) -> tuple[int, int] | None:
-    """Documents and dimensions by the description; None where it describes something else."""
+def _meta(path: Path) -> tuple[int, int]:
+    """Documents and dimensions by the description."""
     meta = read_json(path / META, 2**20)
     if not isinstance(meta, dict) or meta.get("format") != "flex":
-        return None
+        raise EmbeddingsError(f"{path / META}: not the description of a FLEX index; damaged")
     counts = (meta.get("doc_count"), meta.get("vec_size"))
     n, dim = (value if type(value) is int else -1 for value in counts)
     if not 0 <= n < _MOST or not 0 < dim < _MOST:
@@ -54,7 +51,7 @@ def read(path: Path, options: DumpOptions, side: Side = "documents") -> Vectors:
         If its files disagree with each other.
     """
     no_field(options, str(path))
-    n, dim = _meta(path) or (0, 0)
+    n, dim = _meta(path)
     size = check_file(path / VECTORS)
     if size != 4 * n * dim or not n:
         raise EmbeddingsError(

@@ -42,12 +42,12 @@ def _fields(record: Any) -> list[str]:
     return [
         str(name)
         for name, value in record.items()
-        if isinstance(value, list) and value and all(map(_is_number, value))
+        if isinstance(value, list) and value and _are_numbers(value)
     ]
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, float) or type(value) is int
+def _are_numbers(values: list[Any]) -> bool:
+    return set(map(type, values)) <= {float, int}  # a truth value is none
 
 
 def read(path: Path, options: DumpOptions, side: Side = "documents") -> Vectors:
@@ -97,7 +97,7 @@ class _Reading:
     def take(self, number: int, record: dict[str, Any]) -> None:
         """Take a record, `number` being its line."""
         row = record.get(self.column)
-        if not isinstance(row, list) or len(row) != self.dim or not all(map(_is_number, row)):
+        if not isinstance(row, list) or len(row) != self.dim or not _are_numbers(row):
             got = f"{len(row)} values" if isinstance(row, list) else type(row).__name__
             raise EmbeddingsError(
                 f"{self.path}: line {number} has {got} in {self.column!r}; needed: {self.dim} "

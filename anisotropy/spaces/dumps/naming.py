@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -45,6 +46,8 @@ _STEMS = {
 #: Names of a file of vectors that is taken for the one that a bare ``ids.txt`` belongs to.
 _PLAIN = ("embeddings", "embedding", "vectors", "vecs", "index")
 
+_COMPANION = re.compile(r"(^|[._-])(ids|docids?|qids|chunks|ranges)\.(txt|tsv|npy|json)$")
+
 
 def beside(path: Path, side: Side) -> Path | None:
     """The id file that belongs to a file of vectors by its name, if there is one.
@@ -70,6 +73,11 @@ def beside(path: Path, side: Side) -> Path | None:
     return found[0] if found else None
 
 
+def is_companion(path: Path) -> bool:
+    """Whether a file is called like the ids, chunk numbers or ranges beside a file of vectors."""
+    return _COMPANION.search(path.name) is not None
+
+
 def _there(path: Path, stems: Sequence[str]) -> list[Path]:
     named = [path.parent / f"{stem}{suffix}" for stem in stems for suffix in _SUFFIXES]
     return [one for one in named if one.exists() and one != path]
@@ -86,6 +94,9 @@ def choose(names: Iterable[str], options: DumpOptions, side: Side, origin: str, 
         If there is none, or several and none of them has a known name.
     """
     there = list(names)
+    own = [name for name in there if name in SIDE_NAMES[side]]
+    if side == "queries" and len(own) == 1:  # what is asked for by name are the documents
+        return own[0]
     if options.field is not None and (options.field in there or side == "documents"):
         if options.field not in there:
             raise UsageError(f"--field: {one_of(options.field, there)} ({origin})")

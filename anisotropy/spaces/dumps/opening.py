@@ -14,7 +14,7 @@ from anisotropy.errors import EmbeddingsError, InputError, told_as
 from anisotropy.spaces.dumps import upstream
 from anisotropy.spaces.dumps.base import DumpOptions, Judged, Vectors, check_ids, space_of
 from anisotropy.spaces.dumps.ids import read_ids
-from anisotropy.spaces.dumps.naming import SIDES, Side
+from anisotropy.spaces.dumps.naming import SIDES, Side, is_companion
 from anisotropy.spaces.rows import as_rows
 from anisotropy.spaces.space import EmbeddingSpace
 
@@ -85,7 +85,7 @@ def _sides_in(folder: Path) -> dict[Side, list[Path]]:
     found: dict[Side, list[Path]] = {}
     for path in sorted(folder.iterdir(), key=_numeric):
         side = side_of(path.name)
-        if side is not None and layout_of(path) is not None:
+        if side is not None and not is_companion(path) and layout_of(path) is not None:
             found.setdefault(side, []).append(path)
     return found or _shards_in(folder)
 

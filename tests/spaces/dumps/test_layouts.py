@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import anisotropy as an
@@ -15,6 +19,7 @@ from anisotropy.spaces.dumps import base, opening
 from anisotropy.spaces.dumps.base import DumpOptions, Vectors
 from tests.spaces.dumps.make.docnos import IDS
 from tests.spaces.dumps.make.made_up import (
+    CHUNK_NUMBERS,
     CHUNKED_IDS,
     CHUNKS,
     DOC_IDS,
@@ -226,6 +231,17 @@ def test_both_sides_of_a_file(path: str) -> None:
         assert (space.doc_ids, space.query_ids) == (DOC_IDS, QUERY_IDS)
 
 
+def test_companions_are_no_shards(tmp_path: Path) -> None:
+    np.save(tmp_path / "documents.npy", DOCUMENTS)
+    np.save(tmp_path / "documents.chunks.npy", np.array(CHUNK_NUMBERS))
+    write_ids(tmp_path / "documents.ids.npy", CHUNKED_IDS)
+    np.save(tmp_path / "queries.npy", QUERIES)
+    write_ids(tmp_path / "query_ids.npy", QUERY_IDS)
+    space = an.open(tmp_path)
+    assert (space.doc_ids, space.query_ids) == (list(dict.fromkeys(CHUNKED_IDS)), QUERY_IDS)
+    assert space.counts["document_vectors"] == 40
+
+
 def test_shards_of_documents_alone() -> None:
     space = an.open(FILES / "pyserini" / "jsonl")
     assert (space.doc_ids, space.doc_texts) == (DOC_IDS, DOC_TEXTS)
@@ -291,6 +307,8 @@ def test_field_names_what_is_there(path: str, allowed: str) -> None:
 def test_field_chooses() -> None:
     found = read("safetensors/sides.safetensors", DumpOptions(field="queries"))
     assert np.array_equal(np.asarray(found.rows), QUERIES)
+    space = an.open(FILES / "numpy" / "sides.npz", field="documents")
+    assert np.array_equal(np.asarray(space.queries), QUERIES)
 
 
 @pytest.mark.parametrize("path", ["numpy/float32.npy", "pyserini/flat", "flex/mixed", "mteb"])
@@ -395,8 +413,85 @@ def test_analyze_runs_on_a_dump(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert f"{expected:.6f}"[:7] in line
 
 
+@pytest.mark.parametrize(
+    ("vectors", "ids"),
+    [
+        ("x.npy", "x.ids.txt"), ("x.npy", "x_ids.npy"), ("x.npy", "x.ids.json"),
+        ("documents.npy", "doc_ids.tsv"), ("corpus.npy", "document_ids.json"),
+        ("embeddings.npy", "ids.npy"), ("index.faiss", "index.ids.txt"),
+    ],
+)  # fmt: skip
+def test_id_files_beside(vectors: str, ids: str, tmp_path: Path) -> None:
+    source = {".npy": "numpy/float32.npy", ".faiss": "faiss/flat_ip.faiss"}
+    shutil.copy(FILES / source[Path(vectors).suffix], tmp_path / vectors)
+    write_ids(tmp_path / ids, DOC_IDS)
+    assert an.open(tmp_path / vectors).doc_ids == DOC_IDS
+
+
+def test_ids_of_a_file_with_another_name_are_not_taken(tmp_path: Path) -> None:
+    shutil.copy(FILES / "numpy" / "float32.npy", tmp_path / "other.npy")
+    write_ids(tmp_path / "ids.txt", DOC_IDS)
+    assert an.open(tmp_path / "other.npy").doc_ids == NUMBERS
+
+
+def test_ids_by_option(tmp_path: Path) -> None:
+    write_ids(tmp_path / "d.txt", DOC_IDS)
+    write_ids(tmp_path / "q.json", QUERY_IDS)
+    np.save(tmp_path / "queries.npy", QUERIES)
+    space = an.open(
+        FILES / "numpy" / "float32.npy",
+        queries=tmp_path / "queries.npy",
+        ids=tmp_path / "d.txt",
+        query_ids=tmp_path / "q.json",
+    )
+    assert (space.doc_ids, space.query_ids) == (DOC_IDS, QUERY_IDS)
+
+
+def write_ids(path: Path, ids: list[str]) -> None:
+    if path.suffix == ".npy":
+        np.save(path, np.array(ids))
+    elif path.suffix == ".json":
+        path.write_text(json.dumps(ids))
+    else:
+        path.write_text("".join(f"{name}\n" for name in ids))
+
+
+def test_columns_that_cannot_be_ids(tmp_path: Path) -> None:
+    table = pa.table({"id": [1.5], "text": [3], "embedding": [[1.0, 2.0]]})
+    pq.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(EmbeddingsError, match="column 'id' holds double; needed: text or whole"):
+        an.open(tmp_path / "x.parquet")
+
+
+def test_several_columns_of_ids_are_noted(tmp_path: Path) -> None:
+    table = pa.table({"id": ["1"], "doc_id": ["D1"], "embedding": [[1.0, 2.0]]})
+    pq.write_table(table, tmp_path / "x.parquet")
+    space = an.open(tmp_path / "x.parquet")
+    assert space.doc_ids == ["D1"]
+    assert any("also there: 'id'" in line for line in space.recipe["notes"])
+
+
+def test_categories_as_ids(tmp_path: Path) -> None:
+    ids = pa.array(DOC_IDS).dictionary_encode()
+    table = pa.table({"id": ids, "embedding": list(DOCUMENTS)})
+    pq.write_table(table, tmp_path / "x.parquet")
+    with pa.ipc.new_file(str(tmp_path / "x.arrow"), table.schema) as out:
+        out.write_table(table)
+    for name in ("x.parquet", "x.arrow"):
+        assert an.open(tmp_path / name).doc_ids == DOC_IDS
+
+
 @pytest.mark.real_data
 class TestRealData:
+    def test_every_array(self, real_data: Path) -> None:
+        paths = sorted((real_data / "real_vectors").glob("*.npy"))
+        assert len(paths) >= 40
+        for path in paths:
+            space = an.open(path)
+            rows = space.queries if path.name.startswith("queries") else space.documents
+            assert np.array_equal(np.asarray(rows), np.load(path))
+            assert space.recipe["notes"] == []  # its ids were found
+
     @pytest.mark.parametrize("encoder", ["cosdpr_distil", "openai_ada2"])
     def test_passages_and_queries(self, real_data: Path, encoder: str) -> None:
         folder = real_data / "real_vectors"
