@@ -26,8 +26,7 @@ from anisotropy.opening import EncoderOptions
 from anisotropy.spaces.dumps import upstream
 from anisotropy.spaces.dumps.base import DumpOptions
 from anisotropy.spaces.dumps.opening import is_dump, open_dump
-from anisotropy.spaces.manifest import read_manifest
-from anisotropy.spaces.store import is_store, open_store
+from anisotropy.spaces.store import is_store, open_store, read_manifest
 
 
 def describe(

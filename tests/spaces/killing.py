@@ -27,7 +27,7 @@ from typing import Any
 from anisotropy.cli.main import main as command
 from anisotropy.spaces import open_store
 from anisotropy.spaces.encoding import EncodeOptions, encode_collection
-from anisotropy.spaces.unfinished import UNFINISHED
+from anisotropy.spaces.store.marks import UNFINISHED
 from tests.spaces.fakes import FakeCollection, FakeEncoder
 
 Run = Callable[[Path], None]
