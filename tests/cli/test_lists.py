@@ -58,7 +58,7 @@ def wrong(words: str, capsys: Read) -> str:
 def test_a_run(place: Path, capsys: Read) -> None:
     words = "analyze good.trec --qrels qrels.txt --relevance-level 2 --out out --quiet"
     assert main(words.split()) == 0
-    out = capsys.readouterr().out
+    out = " ".join(capsys.readouterr().out.split())
     assert "ranking nDCG@10" in out
     assert "that the runs or the judgments name; --data" in out
     results = Results.read("out")
