@@ -34,8 +34,12 @@ class BadLine(ValueError):
 
 
 def shown(value: object) -> str:
-    """`value` for a message: on one line and not too long."""
-    text = repr(value)
+    """`value` for a message: on one line and not too long; of a container only what it is."""
+    if isinstance(value, int) and value.bit_length() > 200:
+        return "a number of more than 200 bits"
+    if not isinstance(value, str | bytes | int | float | None):
+        return f"a {type(value).__name__}"
+    text = repr(value[:_LONGEST_SHOWN] if isinstance(value, str | bytes) else value)
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 4] + "...'"
 
 

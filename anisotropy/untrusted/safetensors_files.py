@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from anisotropy.errors import InputError
+from anisotropy.untrusted.arrays import LONGEST
 from anisotropy.untrusted.paths import check_file
 from anisotropy.untrusted.tensors import DTYPES, TensorEntry, contiguous
 
@@ -70,9 +71,8 @@ def _safe_entry(path: Path, base: int, name: str, values: dict[str, Any]) -> Ten
             f"{', '.join(_SAFETENSORS)}"
         )
     dtype = _SAFETENSORS[values["dtype"]]
-    whole = all(type(n) is int and n >= 0 for n in (*shape, start, stop))
-    needed = math.prod(shape) * np.dtype(DTYPES[dtype]).itemsize if whole else -1
-    if stop - start != needed:
+    whole = all(type(n) is int and 0 <= n <= LONGEST for n in (*shape, start, stop))
+    if not whole or stop - start != math.prod(shape) * np.dtype(DTYPES[dtype]).itemsize:
         raise InputError(f"{path}: tensor {name[:80]!r} disagrees with its place in the file")
     return TensorEntry(path, base + start, dtype, shape, contiguous(shape))
 

@@ -18,7 +18,7 @@ from typing import IO, Any
 import numpy as np
 
 from anisotropy.errors import InputError
-from anisotropy.untrusted.arrays import NUMPY, OPEN, arrays_in, seen
+from anisotropy.untrusted.arrays import LONGEST, NUMPY, OPEN, arrays_in, seen
 from anisotropy.untrusted.paths import check_file
 from anisotropy.untrusted.pickles import load_from
 from anisotropy.untrusted.tensors import DTYPES, TensorEntry, reach_of
@@ -68,7 +68,9 @@ class _Tensor:
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _Tensor:
     numbers = (offset, *shape, *strides)
-    if not isinstance(storage, _Piece) or not all(type(n) is int and n >= 0 for n in numbers):
+    if not isinstance(storage, _Piece) or not all(
+        type(n) is int and 0 <= n <= LONGEST for n in numbers
+    ):
         raise pickle.UnpicklingError("it has a tensor that is none")
     if len(shape) != len(strides) or len(shape) > 32:
         raise pickle.UnpicklingError("it has a tensor whose shape and steps disagree")
@@ -80,6 +82,8 @@ def _parameter(data: Any, *_: Any) -> Any:
 
 
 def _device(kind: object = "", index: object = None) -> str:
+    if type(kind) is not str or type(index) not in (int, type(None)):
+        raise pickle.UnpicklingError("it has a device that is none")
     return str(kind) if index is None else f"{kind}:{index}"
 
 
@@ -111,7 +115,9 @@ def _reconstruct(kind: object, base: object, state: object) -> Namespace:
 
 
 def _words(*parts: Any) -> str:
-    return "/".join(str(part) for part in parts)
+    if not all(type(part) is str for part in parts):
+        raise pickle.UnpicklingError("it has a path that is none")
+    return "/".join(parts)
 
 
 #: Names in torch files and argument files; nothing else is read.
@@ -164,7 +170,12 @@ def _storage_of(pid: Any) -> _Piece:
     if not isinstance(pid, tuple) or len(pid) not in (5, 6) or pid[0] != "storage":
         raise pickle.UnpicklingError("it has a persistent id that is no storage")
     _, kind, key, _, count, *view = pid
-    if not isinstance(kind, _Storage) or type(count) is not int or count < 0:
+    if (
+        type(key) not in (str, int)
+        or not isinstance(kind, _Storage)
+        or type(count) is not int
+        or count < 0
+    ):
         raise pickle.UnpicklingError("it has a storage that is none")
     return _Piece(kind.dtype, str(key), count, view[0] if view else None)
 
@@ -270,7 +281,9 @@ def _entry(tensor: _Tensor, path: Path, pieces: dict[str, tuple[int, int]]) -> T
         start += begin * width
         length -= begin * width
     reach = reach_of(tensor.shape, tensor.strides) if math.prod(tensor.shape) else 0
-    if first + reach > count or count * width > length:
+    # A tensor of more elements than its storage repeats them: nothing is saved so, bombs are.
+    repeats = math.prod(tensor.shape) > count
+    if repeats or first + reach > count or count * width > length:
         raise InputError(
             f"{path}: a tensor of shape {tensor.shape} does not fit into its storage: cut short "
             "or damaged"

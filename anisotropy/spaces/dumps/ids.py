@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +71,27 @@ def _array_ids(array: np.ndarray, path: object) -> list[str]:
         raise InputError(
             f"{path}: {array.dtype} of shape {array.shape}; needed: one id a row, numbers or text"
         )
-    return array_ids(array)
+    return _as_texts(array, path)
 
 
-def array_ids(array: Any) -> list[str]:
+def _as_texts(array: np.ndarray, path: object) -> list[str]:
     """Ids in a one-dimensional array of whole numbers or text, as text."""
     if array.dtype.kind == "S":
-        return [value.decode("utf-8", "replace") for value in array.tolist()]
+        return [_decoded(value, row, path) for row, value in enumerate(array.tolist())]
+    if array.dtype.kind == "U" and array.size:
+        codes = np.ascontiguousarray(array).view(
+            np.dtype("u4").newbyteorder(array.dtype.byteorder)
+        )
+        if codes.max() > sys.maxunicode:
+            raise InputError(f"{path}: ids that are no text")
     return [str(value) for value in array.tolist()]
+
+
+def _decoded(value: bytes, row: int, path: object) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: id of row {row} is not UTF-8") from None
 
 
 def as_ids(values: Any, path: object, first: int = 0) -> list[str]:
@@ -102,7 +116,7 @@ def as_ids(values: Any, path: object, first: int = 0) -> list[str]:
     if not isinstance(values, list | tuple):
         raise InputError(f"{path}: ids are a {type(values).__name__}; needed: a list")
     for row, value in enumerate(values):
-        if type(value) not in (str, int):
+        if type(value) not in (str, int) or (type(value) is int and value.bit_length() > 64):
             raise InputError(
                 f"{path}: id of row {first + row} is a {type(value).__name__}; needed: text or a "
                 "whole number"
