@@ -30,7 +30,7 @@ class Vectors:
         Shape (n, dim), floating point: an array, a memory map, or rows read lazily.
     ids
         An id a row, as text; None where the layout has none. The same id several times is several
-        vectors of one document, in the order of its chunks.
+        vectors of one document, in the order of its chunks (once `in_chunk_order` was called).
     texts
         A text a row, where the layout has them.
     similarity
@@ -44,6 +44,10 @@ class Vectors:
     repeated
         Whether the layout says that an id at several rows is a document of several vectors; where
         it does not, such an id is an error.
+    chunks
+        Number of each row among the vectors of its document, where the layout says it.
+    each
+        Rows that follow each other for one id of a file of ids.
     """
 
     origin: str
@@ -55,6 +59,8 @@ class Vectors:
     layout: str = ""
     warnings: tuple[str, ...] = ()
     repeated: bool = True
+    chunks: np.ndarray | None = None
+    each: int = 1
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+import numpy as np
+
 from anisotropy.errors import EmbeddingsError, InputError, told_as
 from anisotropy.spaces.dumps import upstream
-from anisotropy.spaces.dumps.base import DumpOptions, Judged, Vectors, check_ids, space_of
-from anisotropy.spaces.dumps.ids import read_ids
+from anisotropy.spaces.dumps.base import DumpOptions, Judged, Vectors, space_of
+from anisotropy.spaces.dumps.found import in_chunk_order, with_ids
 from anisotropy.spaces.dumps.naming import SIDES, Side, is_companion
 from anisotropy.spaces.rows import as_rows
 from anisotropy.spaces.space import EmbeddingSpace
@@ -46,6 +48,10 @@ _SHARD = re.compile(
     r"\.(npy|npz|parquet|arrow|jsonl|pkl|pt|safetensors)",
     re.IGNORECASE,
 )
+
+
+#: What shards of a side have all or none of, as a message calls it.
+_SAID = {"ids": "ids", "chunks": "chunk numbers", "padding": "marks on padding"}
 
 
 class Layout(Protocol):
@@ -173,8 +179,13 @@ def _sides(path: Path, options: DumpOptions) -> tuple[Vectors | None, Vectors | 
     given = {"documents": options.ids, "queries": options.query_ids}
     if set(sides) == {"queries"} and options.query_ids is None:
         given["queries"] = options.ids
-    found = {side: _with_ids(vectors, given[side]) for side, vectors in sides.items()}
+    found = {side: _named(vectors, given[side]) for side, vectors in sides.items()}
     return found.get("queries"), found.get("documents")
+
+
+def _named(vectors: Vectors, path: Path | None) -> Vectors:
+    """With the ids that were given, then in order: what is said of shards concerns all of them."""
+    return in_chunk_order(vectors if path is None else with_ids(vectors, path))
 
 
 def has_both(path: Path) -> bool:
@@ -205,17 +216,16 @@ def _joined(paths: Sequence[Path], options: DumpOptions, side: Side) -> Vectors:
         return parts[0]
     first = parts[0]
     for path, part in zip(paths, parts, strict=True):
-        same = (part.layout, part.rows.shape[1:], part.rows.dtype)
-        if same != (first.layout, first.rows.shape[1:], first.rows.dtype):
+        if _kind_of(part) != _kind_of(first):
             raise InputError(
-                f"{path}: {part.layout}, {part.rows.shape[1]} dimensions, {part.rows.dtype}; "
-                f"{paths[0].name} has {first.layout}, {first.rows.shape[1]}, {first.rows.dtype}: "
-                "shards of one side must agree"
+                f"{path}: {_kind_of(part)}; {paths[0].name} has {_kind_of(first)}: shards of one "
+                "side must agree"
             )
-    stated = [part.ids is not None for part in parts]
-    if any(stated) and not all(stated):
-        path = paths[stated.index(False)]
-        raise InputError(f"{path}: has no ids, though other shards of its side have")
+    for name in ("ids", "chunks", "padding"):
+        stated = [getattr(part, name) is not None for part in parts]
+        if any(stated) and not all(stated):
+            path, said = paths[stated.index(False)], _SAID[name]
+            raise InputError(f"{path}: has no {said}, though other shards of its side have")
     return Vectors(
         str(paths[0].parent),
         as_rows([part.rows for part in parts]),
@@ -224,21 +234,26 @@ def _joined(paths: Sequence[Path], options: DumpOptions, side: Side) -> Vectors:
         first.similarity,
         layout=first.layout,
         warnings=tuple(line for part in parts for line in part.warnings),
+        padding=_stacked([part.padding for part in parts]),
         repeated=all(part.repeated for part in parts),
+        chunks=_stacked([part.chunks for part in parts]),
+        each=first.each,
     )
+
+
+def _kind_of(part: Vectors) -> str:
+    several = f", {part.each} vectors a document" if part.each > 1 else ""
+    return f"{part.layout}, {part.rows.shape[1]} dimensions, {part.rows.dtype}{several}"
+
+
+def _stacked(arrays: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    known = [one for one in arrays if one is not None]
+    return np.concatenate(known) if known else None
 
 
 def _concatenated(lists: Sequence[list[str] | None]) -> list[str] | None:
     known = [one for one in lists if one is not None]
     return [item for one in known for item in one] if len(known) == len(lists) else None
-
-
-def _with_ids(vectors: Vectors, path: Path | None) -> Vectors:
-    if path is None:
-        return vectors
-    ids, texts = read_ids(path)
-    check_ids(ids, len(vectors.rows), str(path))
-    return dataclasses.replace(vectors, ids=ids, texts=texts or vectors.texts)
 
 
 def _judgments(
