@@ -64,6 +64,10 @@ class Layout(Protocol):
         """The vectors of a side in it; of most layouts there is only one."""
 
 
+#: A path and its layout.
+_Known = tuple[Path, Layout]
+
+
 @cache
 def _layouts() -> list[Layout]:
     return [
@@ -84,23 +88,30 @@ def is_dump(path: Path) -> bool:
     return upstream.find(path) or layout_of(path) is not None or bool(_sides_in(path))
 
 
-def _sides_in(folder: Path) -> dict[Side, list[Path]]:
+def _sides_in(folder: Path) -> dict[Side, list[_Known]]:
     """Files and folders of vectors by the side that their names say; shards in numeric order."""
     if not folder.is_dir():
         return {}
-    found: dict[Side, list[Path]] = {}
+    found: dict[Side, list[_Known]] = {}
     for path in sorted(folder.iterdir(), key=_numeric):
         side = side_of(path.name)
-        if side is not None and not is_companion(path) and layout_of(path) is not None:
-            found.setdefault(side, []).append(path)
+        if side is not None and not is_companion(path):
+            found.setdefault(side, []).extend(_known([path]))
+    found = {side: files for side, files in found.items() if files}
     return found or _shards_in(folder)
 
 
-def _shards_in(folder: Path) -> dict[Side, list[Path]]:
+def _known(paths: Sequence[Path]) -> list[_Known]:
+    """Those paths that have a layout, with it: finding one out may take reading much of a file."""
+    asked = [(path, layout_of(path)) for path in paths]
+    return [(path, layout) for path, layout in asked if layout is not None]
+
+
+def _shards_in(folder: Path) -> dict[Side, list[_Known]]:
     """The one kind of file with vectors in a folder, called like shards: documents."""
     named = [path for path in folder.iterdir() if _SHARD.fullmatch(path.name)]
-    shards = [path for path in sorted(named, key=_numeric) if layout_of(path) is not None]
-    alike = len({path.suffix for path in shards}) == 1
+    shards = _known(sorted(named, key=_numeric))
+    alike = len({path.suffix for path, _ in shards}) == 1
     return {"documents": shards} if alike else {}
 
 
@@ -165,15 +176,17 @@ def open_dump(
 
 
 def _sides(path: Path, options: DumpOptions) -> tuple[Vectors | None, Vectors | None]:
-    inside = {} if layout_of(path) is not None else _sides_in(path)
+    layout = layout_of(path)
+    inside = {} if layout is not None else _sides_in(path)
+    sides: dict[Side, Vectors]
     if inside:
-        sides = {side: _joined(paths, options, side) for side, paths in inside.items()}
-    elif has_both(path):
-        sides = {side: read_vectors(path, options, side) for side in SIDES}
+        sides = {side: _joined(files, options, side) for side, files in inside.items()}
+    elif layout is not None and _has_both(layout, path):
+        sides = {side: layout.read(path, options, side) for side in SIDES}
     else:
         # a name that says queries, but used for documents
-        side = "documents" if options.queries is not None else side_of(path.name)
-        sides = {side or "documents": read_vectors(path, options, side or "documents")}
+        side = None if options.queries is not None else side_of(path.name)
+        sides = {side or "documents": _read(path, layout, options, side or "documents")}
     if options.queries is not None:
         sides["queries"] = read_vectors(options.queries, options, "queries")
     given = {"documents": options.ids, "queries": options.query_ids}
@@ -188,9 +201,9 @@ def _named(vectors: Vectors, path: Path | None) -> Vectors:
     return in_chunk_order(vectors if path is None else with_ids(vectors, path))
 
 
-def has_both(path: Path) -> bool:
+def _has_both(layout: Layout, path: Path) -> bool:
     """Whether one file holds the vectors of both sides, under names that say so."""
-    asked = getattr(layout_of(path), "has_both", None)
+    asked = getattr(layout, "has_both", None)
     return asked is not None and bool(asked(path))
 
 
@@ -202,16 +215,20 @@ def read_vectors(path: Path, options: DumpOptions, side: Side = "documents") -> 
     InputError
         If there is none, or it cannot be read.
     """
-    layout = layout_of(path)
+    return _read(path, layout_of(path), options, side)
+
+
+def _read(path: Path, layout: Layout | None, options: DumpOptions, side: Side) -> Vectors:
     if layout is None:
         state = "no vectors of a known layout" if path.exists() else "no such file or folder"
         raise InputError(f"{path}: {state}; docs/layouts.md lists what is read")
     return layout.read(path, options, side)
 
 
-def _joined(paths: Sequence[Path], options: DumpOptions, side: Side) -> Vectors:
+def _joined(files: Sequence[_Known], options: DumpOptions, side: Side) -> Vectors:
     """One side from its shards."""
-    parts = [read_vectors(path, options, side) for path in paths]
+    paths = [path for path, _ in files]
+    parts = [layout.read(path, options, side) for path, layout in files]
     if len(parts) == 1:
         return parts[0]
     first = parts[0]

@@ -13,9 +13,11 @@ import pyarrow as pa
 import pytest
 
 from anisotropy.errors import EmbeddingsError
+from anisotropy.spaces.dumps import flex, numpy_files
 from anisotropy.spaces.dumps.base import DumpOptions
 from anisotropy.spaces.dumps.buffers import RowBuffer
 from anisotropy.spaces.dumps.opening import open_dump
+from anisotropy.untrusted import pickles, torch_files
 
 FILES = Path(__file__).parent / "files"
 
@@ -139,3 +141,37 @@ def test_given_ids_of_an_index_with_docid(tmp_path: Path) -> None:
     space = open_dump(tmp_path / "flat", DumpOptions(ids=given))
     assert space.doc_ids == ids[1:]
     assert space.recipe["layout"] == open_dump(tmp_path / "flat").recipe["layout"]
+
+
+def test_a_pickle_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And its large blocks stay in the file."""
+    read: list[bool] = []
+    load = pickles.load_from
+
+    def counting(*given: Any, **options: Any) -> Any:
+        read.append(options.get("keep", False))
+        return load(*given, **options)
+
+    monkeypatch.setattr(pickles, "load_from", counting)
+    monkeypatch.setattr(torch_files, "load_from", counting)
+    (tmp_path / "corpus.pkl").write_bytes(pickle.dumps((np.ones((2, 4), "f4"), ["a", "b"])))
+    open_dump(tmp_path / "corpus.pkl")
+    assert read == [True]
+    open_dump(tmp_path)
+    assert read == [True, True]
+
+
+def test_layouts_are_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(flex, "find", lambda path: bool(asked.append(path.name)))
+    np.savez_compressed(tmp_path / "corpus.npz", documents=np.ones((2, 4), "f4"))
+    unpacked: list[Path] = []
+    unpack = numpy_files.open_npz
+    monkeypatch.setattr(
+        numpy_files, "open_npz", lambda path: [unpacked.append(path), unpack(path)][1]
+    )
+    open_dump(tmp_path / "corpus.npz")
+    assert asked == ["corpus.npz"]
+    assert len(unpacked) == 1
+    open_dump(tmp_path)
+    assert sorted(asked) == sorted(["corpus.npz", tmp_path.name, "corpus.npz"])
