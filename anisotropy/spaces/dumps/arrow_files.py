@@ -217,10 +217,11 @@ class _Reading:
                 f"{self.origin}: column {name!r} has a value of {longest} bytes near row "
                 f"{self.rows}; allowed: {_LONGEST[what]}"
             )
-        values: list[Any] = column.to_pylist()
-        self._text_bytes += sum(len(value) for value in values if value is not None)
+        if words is not column:  # a word is taken once for every row that points to it
+            lengths = lengths.take(column.indices)
+        self._text_bytes += pc.sum(lengths).as_py() or 0
         check_growth(self.origin, self._text_bytes, self.size)
-        return values
+        return list(column.to_pylist())
 
 
 def _has_marks(schema: Any) -> bool:
@@ -257,8 +258,10 @@ def _schema(path: Path) -> tuple[str, Any]:
     kind = _kind(path)
     with _arrow_errors(path):
         if kind == PARQUET:
+            parquet_bytes(path, ())  # first: what is damaged here can end the whole process there
             return "parquet", pq.read_schema(path)
         if kind == FILE:
+            file_bytes(path)
             return "arrow", pa.ipc.open_file(pa.memory_map(str(path))).schema
         if kind == STREAM:
             return "arrow", pa.ipc.open_stream(pa.memory_map(str(path))).schema

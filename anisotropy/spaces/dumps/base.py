@@ -242,6 +242,20 @@ def _each_once(ids: Sequence[str], before: str, after: str) -> None:
             )
 
 
+def check_count(ids: int, rows: int, origin: str) -> None:
+    """Refuse another number of ids than of vectors.
+
+    Raises
+    ------
+    EmbeddingsError
+        If they differ.
+    """
+    if ids != rows:
+        raise EmbeddingsError(
+            f"{origin}: {ids} ids for {rows} vectors; needed: one a vector, in their order"
+        )
+
+
 def check_ids(ids: Sequence[str], rows: int, origin: str) -> None:
     """Refuse ids that are too few or many, empty, or no single word of a table.
 
@@ -250,10 +264,7 @@ def check_ids(ids: Sequence[str], rows: int, origin: str) -> None:
     EmbeddingsError
         Naming the row.
     """
-    if len(ids) != rows:
-        raise EmbeddingsError(
-            f"{origin}: {len(ids)} ids for {rows} vectors; needed: one a vector, in their order"
-        )
+    check_count(len(ids), rows, origin)
     for row, name in enumerate(ids):
         if not name or name.isspace() or any(sign in name for sign in "\t\n\r"):
             raise EmbeddingsError(

@@ -131,8 +131,9 @@ def with_ids(made: Vectors, path: Path) -> Vectors:
     InputError
         If it cannot be read, or has another number of ids.
     """
-    ids, texts = read_ids(path)
-    check_ids(ids, len(made.rows) // made.each, str(path))
+    n = len(made.rows) // made.each
+    ids, texts = read_ids(path, n)
+    check_ids(ids, n, str(path))
     texts = texts and _each_times(texts, made.each)
     return replace(made, ids=_each_times(ids, made.each), texts=texts or made.texts)
 
@@ -213,7 +214,7 @@ def _names(
         return found.ids, found.texts, ()
     near = beside(found.path, side) if found.path is not None else None
     if near is not None:
-        ids, texts = read_ids(near)
+        ids, texts = read_ids(near, len(found.array))
         check_ids(ids, len(found.array), str(near))
         return ids, texts or found.texts, ()
     option = "--ids" if side == "documents" else "--query-ids"

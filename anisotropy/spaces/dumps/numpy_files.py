@@ -120,13 +120,14 @@ def _from_npz(path: Path, options: DumpOptions, side: Side) -> Found:
     padding = arrays.get("padding") if chunk else None
     about = arrays.get(ARRAY)
     scale, _ = first_of(SCALE_NAMES, arrays)
+    n = len(arrays[name])
     return Found(
         str(path),
         "npz",
         arrays[name],
-        ids=as_ids(arrays[known], f"{path}, array {known!r}") if known else None,
-        chunks=_numbers(path, chunk, arrays[chunk], len(arrays[name])) if chunk else None,
-        padding=_marks(path, padding, len(arrays[name])) if padding is not None else None,
+        ids=as_ids(arrays[known], f"{path}, array {known!r}", rows=n) if known else None,
+        chunks=_numbers(path, chunk, arrays[chunk], n) if chunk else None,
+        padding=_marks(path, padding, n) if padding is not None else None,
         scale=arrays[scale] if scale else None,
         similarity=stated_similarity(str(about)) if about is not None and not about.ndim else None,
         path=path,

@@ -101,7 +101,7 @@ def read(path: Path, options: DumpOptions, side: Side = "documents") -> Vectors:
         str(path),
         "safetensors" if is_safetensors(path) else "torch",
         entry.array(),
-        ids=as_ids(_values(content[known]), f"{path}, {known!r}") if known else None,
+        ids=_ids(path, content[known], known, entry.shape[0]) if known else None,
         chunks=_chunks(path, content[chunk], entry.shape[0]) if chunk else None,
         bfloat16=entry.dtype == "bfloat16",
         scale=_scale(path, content[scale]) if scale else None,
@@ -109,6 +109,10 @@ def read(path: Path, options: DumpOptions, side: Side = "documents") -> Vectors:
         warnings=tuple(f"{path}: {line}" for line in warnings),
     )
     return vectors(found, options, side)
+
+
+def _ids(path: Path, value: Any, name: str, n: int) -> list[str]:
+    return as_ids(_values(value), f"{path}, {name!r}", rows=n)
 
 
 def _values(value: Any) -> Any:

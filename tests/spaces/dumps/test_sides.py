@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+import struct
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from anisotropy.errors import EmbeddingsError
@@ -175,3 +178,74 @@ def test_layouts_are_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert len(unpacked) == 1
     open_dump(tmp_path)
     assert sorted(asked) == sorted(["corpus.npz", tmp_path.name, "corpus.npz"])
+
+
+def long_ids(path: Path, *, parquet: bool) -> Path:
+    """150,000 rows that all point to one id of 4,000 letters: 600 MB as a list."""
+    n = 150_000
+    ids = pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, "i1")), pa.array(["y" * 4000]))
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.ones(n, "f4")), 1)
+    table = pa.table({"id": ids, "vector": vectors})
+    if parquet:
+        pq.write_table(table, path)
+        return path
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+    return path
+
+
+@pytest.mark.parametrize("parquet", [False, True])
+def test_ids_are_measured_before_they_are_taken(tmp_path: Path, parquet: bool) -> None:
+    path = long_ids(tmp_path / "long", parquet=parquet)
+    tracemalloc.start()
+    try:
+        with pytest.raises(EmbeddingsError, match="more than 100 times"):
+            open_dump(path)
+        assert tracemalloc.get_traced_memory()[1] < 100 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_long_prefix(tmp_path: Path) -> None:
+    shutil.copytree(FILES / "flex" / "blocks", tmp_path / "flex")
+    config = json.dumps({"format": "intsequence", "prefix": "p" * 5000, "start": 0}).encode()
+    version = json.dumps({"version": 1}).encode()
+    head = struct.Struct("<IqqI")
+    n = json.loads((tmp_path / "flex" / "pt_meta.json").read_text())["doc_count"]
+    (tmp_path / "flex" / "docnos.npids").write_bytes(
+        head.pack(int.from_bytes(b"NPID", "little"), head.size + len(version), 0, len(version))
+        + version
+        + head.pack(0, -1, n, len(config))
+        + config
+    )
+    with pytest.raises(EmbeddingsError, match="prefix has 5000 letters; allowed: 4096"):
+        open_dump(tmp_path / "flex")
+
+
+def test_an_array_of_ids_is_counted_first(tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", np.ones((3, 4), "f4"))
+    header = b"{'descr': '|S0', 'fortran_order': False, 'shape': (3000000,), }\n"
+    start = b"\x93NUMPY\1\0" + struct.pack("<H", len(header))
+    (tmp_path / "v.ids.npy").write_bytes(start + header)
+    tracemalloc.start()
+    try:
+        with pytest.raises(EmbeddingsError, match="3000000 ids for 3 vectors"):
+            open_dump(tmp_path / "v.npy")
+        assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "library"), [("fixed.parquet", "read_schema"), ("file.arrow", "open_file")]
+)
+def test_own_readers_come_first(
+    name: str, library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library can end the whole process over a damaged file."""
+    whole = (FILES / "arrow" / name).read_bytes()
+    (tmp_path / name).write_bytes(whole[:-10])
+    module = pq if library == "read_schema" else pa.ipc
+    monkeypatch.setattr(module, library, lambda *_: pytest.fail("the library was asked first"))
+    with pytest.raises(EmbeddingsError, match="cut short"):
+        open_dump(tmp_path / name)
