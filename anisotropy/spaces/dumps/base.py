@@ -30,7 +30,7 @@ class Vectors:
         Shape (n, dim), floating point: an array, a memory map, or rows read lazily.
     ids
         An id a row, as text; None where the layout has none. The same id several times is several
-        vectors of one document, in the order of its chunks.
+        vectors of one document, in the order of its chunks (once `in_chunk_order` was called).
     texts
         A text a row, where the layout has them.
     similarity
@@ -44,6 +44,10 @@ class Vectors:
     repeated
         Whether the layout says that an id at several rows is a document of several vectors; where
         it does not, such an id is an error.
+    chunks
+        Number of each row among the vectors of its document, where the layout says it.
+    each
+        Rows that follow each other for one id of a file of ids.
     """
 
     origin: str
@@ -55,6 +59,8 @@ class Vectors:
     layout: str = ""
     warnings: tuple[str, ...] = ()
     repeated: bool = True
+    chunks: np.ndarray | None = None
+    each: int = 1
 
 
 @dataclass(frozen=True)
@@ -236,6 +242,20 @@ def _each_once(ids: Sequence[str], before: str, after: str) -> None:
             )
 
 
+def check_count(ids: int, rows: int, origin: str) -> None:
+    """Refuse another number of ids than of vectors.
+
+    Raises
+    ------
+    EmbeddingsError
+        If they differ.
+    """
+    if ids != rows:
+        raise EmbeddingsError(
+            f"{origin}: {ids} ids for {rows} vectors; needed: one a vector, in their order"
+        )
+
+
 def check_ids(ids: Sequence[str], rows: int, origin: str) -> None:
     """Refuse ids that are too few or many, empty, or no single word of a table.
 
@@ -244,10 +264,7 @@ def check_ids(ids: Sequence[str], rows: int, origin: str) -> None:
     EmbeddingsError
         Naming the row.
     """
-    if len(ids) != rows:
-        raise EmbeddingsError(
-            f"{origin}: {len(ids)} ids for {rows} vectors; needed: one a vector, in their order"
-        )
+    check_count(len(ids), rows, origin)
     for row, name in enumerate(ids):
         if not name or name.isspace() or any(sign in name for sign in "\t\n\r"):
             raise EmbeddingsError(
