@@ -212,6 +212,7 @@ def test_maps_in_place_of_the_folder(tmp_path: Path) -> None:
     qrels.write_text("6 0 D3 1\n8 0 41 2\n8 0 D1 1\n")
     judged = open_dump(tmp_path / "dump", DumpOptions(offsets=maps, qrels=qrels))
     assert judged.qrels == {"6": {"3": 1}, "8": {"41": 2}}
+    assert [line for line in judged.warnings if "1 of 3 judgments left out" in line]
 
 
 def test_the_one_map_of_ance_is_of_the_set_with_as_many_rows(tmp_path: Path) -> None:
