@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anisotropy.encoders.configuration import read_table
 from anisotropy.encoders.encoder import Encoder, Side, Tokens
 from anisotropy.encoders.layouts import CheckpointFiles
-from anisotropy.encoders.modules_recipe import module_kinds, route_table
+from anisotropy.encoders.modules_recipe import every_module, module_kinds, route_table
 from anisotropy.encoders.modules_text import TASKS, ModulesText
 from anisotropy.encoders.recipe import Recipe
 from anisotropy.errors import AnisotropyError, CheckpointError, UsageError, told_as
@@ -123,6 +124,8 @@ def load_modules(files: CheckpointFiles, recipe: Recipe) -> Any:
     UsageError
         If the modules cannot follow the recipe.
     """
+    if files.layout == "sentence-transformers":
+        _check_activations(files)
     with one_line(files.origin), quiet():
         model = _load_model(files, recipe)
         _check_weights(model, files)
@@ -144,6 +147,20 @@ def one_line(origin: str) -> Iterator[None]:
                 "that transformers and sentence-transformers have themselves"
             ) from None
         raise CheckpointError(f"{origin}: cannot be loaded ({lines[0][:200]})") from None
+
+
+def _check_activations(files: CheckpointFiles) -> None:
+    """Refuse an activation that the library would replace by Tanh, because it is not torch's."""
+    for kind, folder in every_module(files.folder):
+        config = folder / "config.json"
+        if kind != "Dense" or not config.is_file():
+            continue
+        name = read_table(config).get("activation_function", "torch.")
+        if not str(name).startswith("torch."):
+            raise CheckpointError(
+                f"{config}: activation {str(name)[:80]!r} is code of its own, which is never "
+                "executed; allowed: those of torch"
+            )
 
 
 @contextlib.contextmanager

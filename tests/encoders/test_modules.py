@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,24 @@ def test_damaged_models_are_one_line(plain: Path, tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match=text) as caught:
             open_encoder(folder).load()
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("extra", ["dense", "router"])
+def test_an_activation_that_the_library_would_replace_is_refused(
+    plain: Path, tmp_path: Path, extra: str
+) -> None:
+    folder = build(plain, tmp_path / "model", extra=extra)
+    configs = [path for path in folder.rglob("*Dense/config.json")]
+    values = json.loads(configs[-1].read_text())
+    for name in ("my_package.activations.Swish", None):
+        configs[-1].write_text(json.dumps({**values, "activation_function": name}))
+        with pytest.raises(CheckpointError, match="code of its own, which is never") as caught:
+            open_encoder(folder).load()
+        assert str(configs[-1]) in str(caught.value)
+        assert "\n" not in str(caught.value)
+    identity = {**values, "activation_function": "torch.nn.modules.linear.Identity"}
+    configs[-1].write_text(json.dumps(identity))
+    open_encoder(folder).load()
 
 
 def test_truncated_weights(plain: Path, tmp_path: Path) -> None:
