@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _HASHED = (".json", ".txt", ".model", ".safetensors", ".bin")
 _OURS = ("recipe.json", "training.json")
+#: Beside one of these the library leaves torch files alone.
+_PREFERRED = ("model.safetensors", "model.safetensors.index.json")
 
 
 class ModulesEncoder(Encoder):
@@ -126,6 +128,7 @@ def load_modules(files: CheckpointFiles, recipe: Recipe) -> Any:
     """
     if files.layout == "sentence-transformers":
         _check_activations(files)
+    _check_torch_files(files.folder)
     with one_line(files.origin), quiet():
         model = _load_model(files, recipe)
         _check_weights(model, files)
@@ -161,6 +164,21 @@ def _check_activations(files: CheckpointFiles) -> None:
                 f"{config}: activation {str(name)[:80]!r} is code of its own, which is never "
                 "executed; allowed: those of torch"
             )
+
+
+def _check_torch_files(folder: Path) -> None:
+    """Read the torch files that the library is to load, with our reader, before it does.
+
+    Raises
+    ------
+    CheckpointError
+        If one is damaged or names more than tensors.
+    """
+    from anisotropy.encoders.weights import read_content
+
+    for path in sorted(folder.rglob("pytorch_model*.bin")):
+        if not any((path.parent / name).is_file() for name in _PREFERRED):
+            read_content(path)
 
 
 @contextlib.contextmanager

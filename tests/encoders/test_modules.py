@@ -221,6 +221,33 @@ def test_truncated_weights(plain: Path, tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+class _Runs:
+    def __reduce__(self) -> Any:
+        return print, ("executed",)
+
+
+@pytest.mark.parametrize("place", ["", "2_Dense"])
+def test_torch_files_are_read_by_our_reader_before_the_library_sees_them(
+    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    folder = build(plain, tmp_path / "model", extra="dense")
+    weights = folder / place / "model.safetensors"
+    state = load_file(weights)
+    torch.save(state, weights.with_name("pytorch_model.bin"))
+    vectors = found(folder)[0]
+    weights.unlink()
+    np.testing.assert_array_equal(found(folder)[0], vectors)
+    torch.save({**state, "more": _Runs()}, weights.with_name("pytorch_model.bin"))
+
+    def load(*_: Any, **__: Any) -> Any:
+        raise AssertionError("the library was asked")
+
+    monkeypatch.setattr(torch, "load", load)
+    with pytest.raises(CheckpointError, match="not readable as weights") as caught:
+        open_encoder(folder).load()
+    assert "\n" not in str(caught.value)
+
+
 def test_description(plain: Path, tmp_path: Path) -> None:
     described = describe_checkpoint(build(plain, tmp_path / "model", extra="dense"))
     assert described["layout"] == "sentence-transformers"
