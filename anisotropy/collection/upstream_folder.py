@@ -30,6 +30,7 @@ from anisotropy.collection.token_cache import META, Scan, TokenCache, open_cache
 from anisotropy.collection.upstream_sets import (
     PASSAGES,
     judgments_of,
+    owner_of_map,
     set_names,
     set_parts,
     split_of,
@@ -169,28 +170,10 @@ def _query_maps(
             maps[name] = there[0]
     if QUERY_MAP in files:
         left = {name: n for name, n in counts.items() if name not in maps}
-        owner = _owner(found, files[QUERY_MAP], left)
+        owner, doubts = owner_of_map(files[QUERY_MAP], left)
+        found.warnings += doubts
         maps |= {owner: files[QUERY_MAP]} if owner else {}
     return maps
-
-
-def _owner(found: UpstreamFolder, path: Path, counts: Mapping[str, int]) -> str | None:
-    """The set that ANCE's one map belongs to: the last it wrote, by the number of rows."""
-    size = read_offsets(path, "queries").size
-    fitting = [name for name, n in counts.items() if n == size]
-    if not fitting:
-        found.warnings.append(f"{path.name}: ends at row {size - 1}, as no set of queries does")
-        return None
-    # Upstream writes the training set first, so of equal sets it is not the last.
-    owner = next((name for name in fitting if not name.startswith("train")), fitting[0])
-    others = ", ".join(name for name in counts if name != owner)
-    if others:
-        doubt = f" ({' and '.join(fitting)} have as many queries)" if len(fitting) > 1 else ""
-        found.warnings.append(
-            f"{path.name} is taken for the map of {owner}, the last set written{doubt}; "
-            f"that of {others} was overwritten"
-        )
-    return owner
 
 
 def _add_set(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from anisotropy.collection.judgments import Judgments, collect, read_judgments
 from anisotropy.collection.lines import broken, read_lines, shown
+from anisotropy.collection.offsets import read_offsets
 from anisotropy.collection.token_cache import META
 
 PASSAGES = "passages"
@@ -41,6 +42,37 @@ def split_of(name: str, files: Iterable[str], judgments: Judgments | None) -> st
     if prefix == "dev" and (f"real-dev-query{META}" in files or _is_graded(judgments)):
         return "test"
     return prefix
+
+
+def owner_of_map(path: Path, counts: Mapping[str, int]) -> tuple[str | None, list[str]]:
+    """The set that ANCE's one map of queries belongs to: the last it wrote, by the rows.
+
+    Parameters
+    ----------
+    path
+        The map, which each set wrote over that of the one before.
+    counts
+        Rows of each set without a map of its own, such as ``real-dev-query``.
+
+    Returns
+    -------
+    tuple of str or None and list of str
+        The set, None where none has as many rows; and what a reader must know.
+    """
+    size = read_offsets(path, "queries").size
+    fitting = [name for name, n in counts.items() if n == size]
+    if not fitting:
+        return None, [f"{path.name}: ends at row {size - 1}, as no set of queries does"]
+    # Upstream writes the training set first, so of equal sets it is not the last.
+    owner = next((name for name in fitting if not name.startswith("train")), fitting[0])
+    others = ", ".join(name for name in counts if name != owner)
+    if not others:
+        return owner, []
+    doubt = f" ({' and '.join(fitting)} have as many queries)" if len(fitting) > 1 else ""
+    return owner, [
+        f"{path.name} is taken for the map of {owner}, the last set written{doubt}; "
+        f"that of {others} was overwritten"
+    ]
 
 
 def _is_graded(judgments: Judgments | None) -> bool:

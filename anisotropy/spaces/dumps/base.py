@@ -125,7 +125,8 @@ def space_of(
     label
         Name in tables.
     judged
-        Judgments; those of queries or documents that the dump has not are left out.
+        Judgments; those of queries or documents that the dump has not are left out, with a warning
+        where the user named the file.
     options
         What the user said.
     about
@@ -134,7 +135,7 @@ def space_of(
     Raises
     ------
     EmbeddingsError
-        If ids or shapes do not fit; the message names the file.
+        If ids or shapes do not fit, or no judgment of the user's file does; the message names it.
     """
     sides = [side for side in (queries, documents) if side is not None]
     if not sides:
@@ -144,6 +145,8 @@ def space_of(
     dim = sides[0].rows.shape[1]
     query_ids = _ids(queries, "queries")
     doc_rows, doc_ids, owner, order = _documents(documents, dim)
+    qrels = _known(judged.qrels, query_ids, doc_ids)
+    missed = _left_out(options.qrels, judged.qrels, qrels) if options.qrels is not None else []
     shared: dict[str, Any] = {
         "doc_ids": doc_ids,
         "document_of_row": owner,
@@ -159,7 +162,7 @@ def space_of(
         queries.rows if queries is not None else np.zeros((0, dim), np.float32),
         doc_rows,
         query_ids=query_ids,
-        qrels=_known(judged.qrels, query_ids, doc_ids),
+        qrels=qrels,
         query_texts=queries.texts if queries is not None else None,
         training=_training(judged, doc_rows, shared),
         **shared,
@@ -167,7 +170,8 @@ def space_of(
     for one in (space, space.training):
         if one is not None:
             one.label = label
-    space.warnings = list(dict.fromkeys(line for side in sides for line in side.warnings))
+    stated = [line for side in sides for line in side.warnings]
+    space.warnings = list(dict.fromkeys([*stated, *missed]))
     return space
 
 
@@ -321,3 +325,21 @@ def _known(
         for query, grades in qrels.items()
         if query in queries
     }
+
+
+def _left_out(path: Path, given: Mapping[str, Mapping[str, int]], kept: Qrels) -> list[str]:
+    """A warning of the judgments of a file that the dump has no use for; an error if all are."""
+    pairs, fitting = (sum(map(len, qrels.values())) for qrels in (given, kept))
+    if pairs == fitting:
+        return []
+    if not fitting:
+        query = next(iter(given))
+        example = f"query {query[:60]!r}, document {next(iter(given[query]), '')[:60]!r}"
+        raise EmbeddingsError(
+            f"{path}: none of its {pairs} judgments (such as {example}) is of a query and a "
+            "document of the dump; check that the ids are the same"
+        )
+    return [
+        f"{path}: {pairs - fitting} of {pairs} judgments left out, of queries or documents that "
+        "the dump does not have"
+    ]
