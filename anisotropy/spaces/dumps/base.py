@@ -204,7 +204,7 @@ def _recipe(sides: Sequence[Vectors], options: DumpOptions) -> dict[str, Any]:
     else:
         similarity, source = "dot", "assumed: a dump does not say it"
         doubts = [
-            "the dump does not say how its vectors are compared, and they have not unit length: "
+            "the dump does not say how its vectors are compared, and their lengths differ from 1: "
             "read with the inner product; settle it with --similarity dot, cosine or euclidean"
         ]
     return {
