@@ -24,12 +24,17 @@ from anisotropy.collection.runs import is_run, read_run
 from anisotropy.errors import AnisotropyError, CheckpointError, CollectionError, printable
 from anisotropy.opening import EncoderOptions
 from anisotropy.spaces.dumps import upstream
-from anisotropy.spaces.manifest import read_manifest
-from anisotropy.spaces.store import is_store, open_store
+from anisotropy.spaces.dumps.base import DumpOptions
+from anisotropy.spaces.dumps.opening import is_dump, open_dump
+from anisotropy.spaces.store import is_store, open_store, read_manifest
 
 
 def describe(
-    thing: str | Path, *, encoder: EncoderOptions | None = None, verify: bool = False
+    thing: str | Path,
+    *,
+    encoder: EncoderOptions | None = None,
+    dump: DumpOptions | None = None,
+    verify: bool = False,
 ) -> dict[str, Any]:
     """Describe a checkpoint, training folder, store, dump, collection, run, or mined negatives.
 
@@ -39,6 +44,8 @@ def describe(
         A path, a hub id, or the name of a collection.
     encoder
         How to read a checkpoint.
+    dump
+        What the files of a dump do not say.
     verify
         Check every checksum of a store.
 
@@ -57,6 +64,8 @@ def describe(
         return _store(path, verify)
     if upstream.find(path):
         return {"kind": "dump", **upstream.describe(path)}
+    if is_dump(path):
+        return {"kind": "dump", **_dump(path, dump)}
     if is_run(path):
         return {"kind": "run", **_run(path)}
     if is_negatives(path):
@@ -83,6 +92,20 @@ def _store(path: Path, verify: bool) -> dict[str, Any]:
         "dtype": manifest["dtype"],
         "recipe": manifest["recipe"],
         "versions": manifest["versions"],
+    }
+
+
+def _dump(path: Path, options: DumpOptions | None) -> dict[str, Any]:
+    space = open_dump(path, options)
+    sides = {"queries": space.query_ids, "documents": space.doc_ids}
+    return {
+        "layout": space.recipe["layout"],
+        "counts": space.counts,
+        "dtype": str((space.documents if space.doc_ids else space.queries).dtype),
+        "ids": {side: ", ".join(ids[:3]) + " …" * (len(ids) > 3) for side, ids in sides.items()},
+        "similarity": f"{space.similarity} ({space.recipe['sources']['similarity']})",
+        "doubts": space.recipe["doubts"],
+        "warnings": space.warnings,
     }
 
 

@@ -18,7 +18,7 @@ from anisotropy.cli import main
 from anisotropy.errors import GateFailed, NotComparable, StoreError, UsageError
 from anisotropy.gates import check_gates, parse_gates
 from anisotropy.results import Results
-from anisotropy.spaces.unfinished import UnfinishedMark
+from anisotropy.spaces.store import UnfinishedMark
 from tests.making import make_checkpoint, make_collection
 
 pytestmark = pytest.mark.usefixtures("few_figures")  # but for the first run, in `place`

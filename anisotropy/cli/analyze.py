@@ -151,11 +151,18 @@ def _spaces(options: dict[str, Any]) -> int:
             results,
             opened[0],
             options["negatives"],
-            offsets=options["offsets"],
+            offsets=options["offsets"] or _maps_of(options["data"]),
             seed=options["seed"],
         )
     jobs.deliver(results, folder, options, "analyze")
     return check_gates(results, gates)
+
+
+def _maps_of(data: str | None) -> str | None:
+    """The collection, where it is a preprocessed folder, whose rows files of negatives name."""
+    from anisotropy.collection.upstream_folder import is_upstream
+
+    return data if data is not None and is_upstream(Path(data)) else None
 
 
 def _check_negatives(options: dict[str, Any], spaces: int) -> None:

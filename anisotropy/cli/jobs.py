@@ -148,7 +148,7 @@ def encode_options(options: Mapping[str, Any]) -> EncodeOptions:
     from anisotropy.spaces.encoding import BATCH_TOKENS, EncodeOptions
     from anisotropy.spaces.store import SHARD_ITEMS
 
-    size, items = options["batch_size"], options["shard_size"]
+    size, items = options["batch_size"], options.get("shard_size")
     return EncodeOptions(
         store_dtype=options["store_dtype"],
         batch_tokens=BATCH_TOKENS if size is None else size,

@@ -141,7 +141,7 @@ def _judged(options: dict[str, Any]) -> Judged:
         collection = open_collection(
             options["data"], split=options["split"], progress=jobs.teller(options["quiet"])
         )
-    return judgments_of(options["qrels"], collection, dual=options["dual"])
+    return judgments_of(options["qrels"], collection, dual=options["dual_run"])
 
 
 def _sets(sources: Sequence[str], say: Any) -> dict[str, Path]:

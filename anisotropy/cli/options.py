@@ -30,7 +30,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(
         ("batch_size", "shard_size", "seed", "max_query_length", "max_document_length"), (int,)
     ),
-    **dict.fromkeys(("normalize", "quiet", "verify", "exact", "controls", "dual"), (bool,)),
+    **dict.fromkeys(("normalize", "quiet", "verify", "exact", "controls", "dual_run"), (bool,)),
     **dict.fromkeys(
         ("temperature", "perplexity", "relative_error", "scale", "a_scale", "b_scale"),
         (int, float),
@@ -80,7 +80,7 @@ MEASURE_DEFAULTS: dict[str, Any] = {
     "seed": 0,
 }
 #: What says something of runs alone.
-RUN_DEFAULTS: dict[str, Any] = {"order": "scores", "dual": False}
+RUN_DEFAULTS: dict[str, Any] = {"order": "scores", "dual_run": False}
 OUTPUT_DEFAULTS: dict[str, Any] = {"out": None, "format": "table"}
 
 
@@ -148,13 +148,15 @@ def add_dump_options(parser: argparse.ArgumentParser, sides: bool = False) -> No
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """``--order`` and ``--dual``."""
+    """``--order`` and ``--dual-run``."""
     group = parser.add_argument_group("runs (TREC or MS MARCO), judged by --qrels or --data")
     group.add_argument(
         "--order", metavar="O", help="what orders a run that has both: scores (default) or ranks"
     )
     group.add_argument(
-        "--dual", action="store_true", help="the run ranks queries for documents (first column)"
+        "--dual-run",
+        action="store_true",
+        help="the run ranks queries for documents (first column)",
     )
 
 

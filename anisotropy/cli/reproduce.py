@@ -28,6 +28,7 @@ DEFAULTS: dict[str, Any] = {
     "controls": None,
     "device": "auto",
     "batch_size": None,
+    "shard_size": None,
     "dtype": "float32",
     "store_dtype": "float32",
     **MEASURE_DEFAULTS,

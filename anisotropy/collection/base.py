@@ -13,7 +13,7 @@ from anisotropy.errors import CollectionError, one_of
 from anisotropy.files import fingerprint
 
 if TYPE_CHECKING:
-    from anisotropy.collection.upstream import UpstreamFolder
+    from anisotropy.collection.upstream_folder import UpstreamFolder
 
 Qrels = dict[str, dict[str, int]]
 """``{query_id: {doc_id: grade}}``."""

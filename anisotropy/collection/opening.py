@@ -9,7 +9,9 @@ from anisotropy.collection.base import Collection
 from anisotropy.collection.beir import CORPUS, open_beir
 from anisotropy.collection.folders import files_of
 from anisotropy.collection.msmarco import DOCUMENTS, open_msmarco
-from anisotropy.collection.upstream import PASSAGES, is_upstream, open_upstream
+from anisotropy.collection.upstream import open_upstream
+from anisotropy.collection.upstream_folder import is_upstream
+from anisotropy.collection.upstream_sets import PASSAGES
 from anisotropy.errors import CollectionError, one_of, shown
 from anisotropy.files import cache_directory
 

@@ -341,7 +341,7 @@ def judged_for(
     if hits[form]:
         return forms[form]
     what = "documents" if dual else "queries"
-    turned = "; it ranks for judged documents: --dual says so" if hits["reversed"] else ""
+    turned = "; it ranks for judged documents: --dual-run says so" if hits["reversed"] else ""
     raise CollectionError(
         f"{run.name}: none of its {len(asked)} {what} (first column, such as "
         f"{shown(run.query_ids[0])}) is judged in {where} (such as "

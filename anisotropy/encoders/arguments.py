@@ -7,7 +7,7 @@ from typing import Any
 
 from anisotropy.errors import CheckpointError, InputError
 from anisotropy.untrusted.paths import check_file
-from anisotropy.untrusted.tensors import read_torch
+from anisotropy.untrusted.torch_files import read_torch
 
 MAX_BYTES = 16 * 2**20  # upstream's argument files have a few kilobytes
 

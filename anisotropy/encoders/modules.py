@@ -10,20 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anisotropy.encoders.configuration import check_layers, read_table
 from anisotropy.encoders.encoder import Encoder, Side, Tokens
 from anisotropy.encoders.layouts import CheckpointFiles
-from anisotropy.encoders.modules_recipe import module_kinds, route_table
+from anisotropy.encoders.modules_recipe import every_module, module_kinds, route_table
 from anisotropy.encoders.modules_text import TASKS, ModulesText
 from anisotropy.encoders.recipe import Recipe
 from anisotropy.errors import AnisotropyError, CheckpointError, UsageError, told_as
 from anisotropy.files import fingerprint, sha256_file
-from anisotropy.untrusted.tensors import read_safetensors
+from anisotropy.untrusted.safetensors_files import read_safetensors
 
 if TYPE_CHECKING:
     from anisotropy.collection import Document, Query
 
 _HASHED = (".json", ".txt", ".model", ".safetensors", ".bin")
 _OURS = ("recipe.json", "training.json")
+#: Beside one of these the library leaves torch files alone.
+_PREFERRED = ("model.safetensors", "model.safetensors.index.json")
 
 
 class ModulesEncoder(Encoder):
@@ -123,6 +126,11 @@ def load_modules(files: CheckpointFiles, recipe: Recipe) -> Any:
     UsageError
         If the modules cannot follow the recipe.
     """
+    if files.layout == "sentence-transformers":
+        _check_activations(files)
+    for path in sorted(files.folder.rglob("config.json")):
+        check_layers(read_table(path), path)
+    _check_torch_files(files.folder)
     with one_line(files.origin), quiet():
         model = _load_model(files, recipe)
         _check_weights(model, files)
@@ -144,6 +152,35 @@ def one_line(origin: str) -> Iterator[None]:
                 "that transformers and sentence-transformers have themselves"
             ) from None
         raise CheckpointError(f"{origin}: cannot be loaded ({lines[0][:200]})") from None
+
+
+def _check_activations(files: CheckpointFiles) -> None:
+    """Refuse an activation that the library would replace by Tanh, because it is not torch's."""
+    for kind, folder in every_module(files.folder):
+        config = folder / "config.json"
+        if kind != "Dense" or not config.is_file():
+            continue
+        name = read_table(config).get("activation_function", "torch.")
+        if not str(name).startswith("torch."):
+            raise CheckpointError(
+                f"{config}: activation {str(name)[:80]!r} is code of its own, which is never "
+                "executed; allowed: those of torch"
+            )
+
+
+def _check_torch_files(folder: Path) -> None:
+    """Read the torch files that the library is to load, with our reader, before it does.
+
+    Raises
+    ------
+    CheckpointError
+        If one is damaged or names more than tensors.
+    """
+    from anisotropy.encoders.weights import read_content
+
+    for path in sorted(folder.rglob("pytorch_model*.bin")):
+        if not any((path.parent / name).is_file() for name in _PREFERRED):
+            read_content(path)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +170,14 @@ def module_kinds(folder: Path) -> list[tuple[str, Path]]:
         if Path(inside).is_absolute() or ".." in Path(inside).parts:
             raise CheckpointError(f"{path}: module path {inside!r} lies outside the folder")
     return [(kind, folder / inside) for kind, inside in kinds]
+
+
+def every_module(folder: Path) -> Iterator[tuple[str, Path]]:
+    """As `module_kinds`, with the modules inside those with routes."""
+    for kind, place in module_kinds(folder):
+        yield kind, place
+        for name, inside in route_table(place, "types").items():
+            yield str(inside).rsplit(".", 1)[-1], place / name
 
 
 def _table(path: Path) -> dict[str, Any]:

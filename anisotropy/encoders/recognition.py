@@ -8,7 +8,7 @@ from typing import Literal
 
 from anisotropy.errors import CheckpointError, told_as
 from anisotropy.untrusted.paths import check_file
-from anisotropy.untrusted.tensors import is_safetensors, read_safetensors
+from anisotropy.untrusted.safetensors_files import is_safetensors, read_safetensors
 from anisotropy.untrusted.zips import opened_zip
 
 FileKind = Literal["safetensors", "torch", "archive", "unknown"]

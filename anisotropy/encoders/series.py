@@ -8,7 +8,8 @@ from pathlib import Path
 
 from anisotropy.encoders.folders import step_in, training_record
 from anisotropy.errors import InputError
-from anisotropy.untrusted.tensors import is_safetensors, read_safetensors, read_torch
+from anisotropy.untrusted.safetensors_files import is_safetensors, read_safetensors
+from anisotropy.untrusted.torch_files import read_torch
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 SHARDED = ("model.safetensors.index.json", "pytorch_model.bin.index.json")

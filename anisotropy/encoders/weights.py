@@ -11,7 +11,9 @@ import torch
 
 from anisotropy.encoders.keys import Entries, cleaned, unwrapped
 from anisotropy.errors import CheckpointError, InputError
-from anisotropy.untrusted.tensors import TensorEntry, is_safetensors, read_safetensors, read_torch
+from anisotropy.untrusted.safetensors_files import is_safetensors, read_safetensors
+from anisotropy.untrusted.tensors import TensorEntry
+from anisotropy.untrusted.torch_files import read_torch
 
 State = dict[str, torch.Tensor]
 

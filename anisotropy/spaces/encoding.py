@@ -19,10 +19,10 @@ from anisotropy.spaces.store import (
     SHARD_ITEMS,
     StoreHeader,
     StoreWriter,
+    UnfinishedMark,
     check_ids,
     is_whole,
 )
-from anisotropy.spaces.unfinished import UnfinishedMark
 
 if TYPE_CHECKING:
     from anisotropy.collection import Collection, Document, Query

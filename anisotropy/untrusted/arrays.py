@@ -20,6 +20,8 @@ from anisotropy.untrusted.zips import check_growth, member_start, opened_zip, re
 
 _KINDS = "fiubUS"
 _DTYPE = re.compile(r"[<>=|]?[fiubUSOcmMV][0-9]{0,9}")
+#: Rows or columns that an array may have.
+LONGEST = 2**48
 _LARGEST_HEADER = 10_000
 #: Containers inside each other in which arrays of a pickle are looked for.
 _DEPTH = 4
@@ -71,12 +73,16 @@ def _checked_dtype(dtype: np.dtype[Any], name: object) -> np.dtype[Any]:
     if dtype.kind not in _KINDS or dtype.hasobject:
         what = "Python objects" if dtype.hasobject else str(dtype)
         raise InputError(f"{name}: holds {what}; allowed: numbers or text")
+    if dtype.itemsize == 0:  # any number of them would fit into nothing
+        raise InputError(f"{name}: holds {dtype}, text of no length; allowed: numbers or text")
     return dtype
 
 
 def _check_size(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], there: int) -> None:
     if any(length < 0 for length in shape):
         raise InputError(f"{name}: header says shape {shape}; no length can be negative")
+    if any(length > LONGEST for length in shape):  # beside a length of zero nothing else tells
+        raise InputError(f"{name}: header says a length of more than {LONGEST}")
     needed = math.prod(shape) * dtype.itemsize
     if needed != there:
         raise InputError(
@@ -153,19 +159,21 @@ class Described:
     """A numpy dtype of a pickle."""
 
     def __init__(self, text: Any, *_: Any) -> None:
-        self.text, self.order = str(text), "="
+        if type(text) is not str:
+            raise pickle.UnpicklingError("it has an array whose type is no text")
+        self.text, self.order = text, "="
 
     def rebuild(self, state: Any) -> None:
         """Take (version, byte order, ...)."""
         if not isinstance(state, tuple) or state[2:5] != (None, None, None):
             raise pickle.UnpicklingError("it has an array of records, which is not read")
-        self.order = str(state[1])
+        self.order = state[1] if state[1] in ("<", ">") else "="
 
     def dtype(self, name: object) -> np.dtype[Any]:
         """The dtype, if it is one of numbers or text."""
         if not _DTYPE.fullmatch(self.text):  # numpy reads a whole language of lists and shapes
             raise InputError(f"{name}: unknown type of array {self.text[:40]!r}")
-        order: Any = self.order if self.order in ("<", ">") else "="
+        order: Any = self.order
         try:
             return _checked_dtype(np.dtype(self.text).newbyteorder(order), name)
         except (TypeError, ValueError):

@@ -15,7 +15,7 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, ClassVar, Protocol
+from typing import IO, Any, ClassVar
 
 from anisotropy.errors import InputError, printable, reason_of
 from anisotropy.untrusted.paths import check_file
@@ -26,15 +26,14 @@ _SCALARS = (str, bytes, int, float, bool, type(None))
 LARGE = 4096
 #: An empty container takes a hundred times the one byte that asks for it, and a mark as well.
 MOST_CONTAINERS, DEEPEST = 1_000_000, 10_000
+#: What calls may cost in all, by the byte of the file: one makes an object, and its arguments are
+#: copied, which a pickle can ask for again and again. Numbers and text of real files stay below.
+_COST, _SPARE, _A_CALL = 16, 2**20, 64
+#: Bytes of a file an entry of the memo.
+_AN_ENTRY = 4
+_LARGEST_KEY = 2**64
 _UNCHECKED = 2**16
 _LONGEST_LINE = 2**20
-
-
-class Standin(Protocol):
-    """What a name that makes objects stands for."""
-
-    def rebuild(self, state: Any) -> None:
-        """Take the state of an object."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +99,8 @@ def _check_key(key: Any) -> None:
         raise pickle.UnpicklingError(
             f"it has a key or an element of type {type(key).__name__}; allowed: text and numbers"
         )
+    if type(key) is int and abs(key) >= _LARGEST_KEY:
+        raise pickle.UnpicklingError("it has a key of more than 64 bits")
 
 
 class _Bounded:
@@ -175,6 +176,8 @@ class RestrictedUnpickler(_Interpreter):  # type: ignore[misc]
         self._allowed, self._persistent, self._keep = allowed, persistent, keep
         self._callable = {id(one) for one in allowed.values()}
         self._containers = 0
+        self._budget = _COST * self._bounded.size + _SPARE
+        self._most_entries = self._bounded.size // _AN_ENTRY + _SPARE // _A_CALL
 
     def find_class(self, module: str, name: str) -> Any:
         """Resolve a listed name."""
@@ -215,6 +218,9 @@ class RestrictedUnpickler(_Interpreter):  # type: ignore[misc]
             raise pickle.UnpicklingError("it calls something that is no allowed name")
         if not callable(function) or type(arguments) is not tuple:
             raise pickle.UnpicklingError("it calls something with no list of arguments")
+        self._budget -= _A_CALL + sum(len(one) for one in arguments if hasattr(one, "__len__"))
+        if self._budget < 0:
+            raise pickle.UnpicklingError("it makes far more objects than a file of its size holds")
         return function(*arguments)
 
     def _build(self) -> None:
@@ -292,7 +298,28 @@ class RestrictedUnpickler(_Interpreter):  # type: ignore[misc]
             raise pickle.UnpicklingError(f"it nests deeper than {DEEPEST}")
         super().load_mark()
 
+    def _memoize(self) -> None:
+        self._remember(len(self.memo))
+
+    def _put(self) -> None:
+        self._remember(int(self.readline()[:-1]))
+
+    def _binput(self) -> None:
+        self._remember(self.read(1)[0])
+
+    def _long_binput(self) -> None:
+        self._remember(struct.unpack("<I", self.read(4))[0])
+
+    def _remember(self, index: int) -> None:
+        if len(self.memo) >= self._most_entries:
+            raise pickle.UnpicklingError("it remembers far more than a file of its size holds")
+        self.memo[index] = self.stack[-1]
+
     dispatch[pickle.MARK[0]] = _mark
+    dispatch[pickle.MEMOIZE[0]] = _memoize
+    dispatch[pickle.PUT[0]] = _put
+    dispatch[pickle.BINPUT[0]] = _binput
+    dispatch[pickle.LONG_BINPUT[0]] = _long_binput
     dispatch[pickle.REDUCE[0]] = _reduce
     dispatch[pickle.NEWOBJ[0]] = _newobj
     dispatch[pickle.INST[0]] = _inst
@@ -321,8 +348,8 @@ class RestrictedUnpickler(_Interpreter):  # type: ignore[misc]
 
 
 def _check_keys(keys: list[Any]) -> None:
-    if not all(type(key) in _SCALARS for key in keys):
-        for key in keys:
+    for key in keys:
+        if type(key) is not str:
             _check_key(key)
 
 

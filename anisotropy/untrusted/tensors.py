@@ -1,51 +1,18 @@
-"""Tensors of safetensors and torch files: where they lie, without loading or executing anything.
-
-Torch's own reader is not asked: it believes the sizes that a file states of its storages, and
-reads behind the end of one that is smaller.
-"""
+"""Tensors that lie in files: where, and as what kind of numbers."""
 
 from __future__ import annotations
 
-import io
-import json
 import math
-import pickle
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
-
-from anisotropy.errors import InputError, reason_of
-from anisotropy.untrusted.arrays import NUMPY, OPEN, arrays_in, seen
-from anisotropy.untrusted.paths import check_file
-from anisotropy.untrusted.pickles import load_from
-from anisotropy.untrusted.zips import check_growth, member_start, opened_zip, read_member
 
 #: Type of numbers -> what numpy reads them as; bfloat16 as the upper half of a float32.
 DTYPES = {
     "float64": "<f8", "float32": "<f4", "float16": "<f2", "bfloat16": "<u2",
     "int64": "<i8", "int32": "<i4", "int16": "<i2", "int8": "<i1", "uint8": "<u1", "bool": "|b1",
 }  # fmt: skip
-_SAFETENSORS = {
-    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64",
-    "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool",
-}  # fmt: skip
-_STORAGES = {
-    "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16",
-    "BFloat16Storage": "bfloat16", "LongStorage": "int64", "IntStorage": "int32",
-    "ShortStorage": "int16", "CharStorage": "int8", "ByteStorage": "uint8",
-    "BoolStorage": "bool",
-}  # fmt: skip
-MAX_HEADER = 100 * 2**20
-#: Of the pickle in a torch file: names, shapes and settings.
-MAX_PICKLE = 256 * 2**20
-_MAGIC = 0x1950A86A20F9469CFC6C
-_PROTOCOL = 1001
-#: Containers inside each other, beyond which no tensor is looked for.
-_DEEPEST = 32
 
 
 @dataclass(frozen=True)
@@ -73,15 +40,16 @@ class TensorEntry:
         kind = np.dtype(DTYPES[self.dtype])
         if math.prod(self.shape) == 0:
             return np.empty(self.shape, kind)
-        reach = _reach(self.shape, self.strides)
+        reach = reach_of(self.shape, self.strides)
         flat = np.memmap(self.path, kind, "c", self.offset, (reach,))
-        if self.strides == _contiguous(self.shape):
+        if self.strides == contiguous(self.shape):
             return flat.reshape(self.shape)
         steps = [step * kind.itemsize for step in self.strides]
         return np.lib.stride_tricks.as_strided(flat, self.shape, steps)
 
 
-def _contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
+def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Steps of a tensor whose elements follow each other in C order."""
     steps, step = [], 1
     for length in reversed(shape):
         steps.append(step)
@@ -89,324 +57,6 @@ def _contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(reversed(steps))
 
 
-def _reach(shape: tuple[int, ...], strides: tuple[int, ...]) -> int:
+def reach_of(shape: tuple[int, ...], strides: tuple[int, ...]) -> int:
     """Elements from the first to the last of a tensor that is not empty."""
     return 1 + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
-
-
-def is_safetensors(path: Path) -> bool:
-    """Whether a file starts with a safetensors header."""
-    check_file(path)
-    with path.open("rb") as file:
-        start = file.read(9)
-    return (
-        len(start) == 9
-        and start[8:] == b"{"
-        and 2 <= struct.unpack("<Q", start[:8])[0] <= MAX_HEADER
-    )
-
-
-def read_safetensors(path: Path) -> tuple[dict[str, TensorEntry], dict[str, str]]:
-    """Tensors and metadata of a safetensors file.
-
-    Raises
-    ------
-    InputError
-        If the header is damaged, or does not account for every byte of the file.
-    """
-    size = check_file(path)
-    with path.open("rb") as file:
-        start = file.read(8)
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
-        if length > min(MAX_HEADER, size - 8):
-            raise InputError(f"{path}: damaged safetensors header ({length} bytes; {size} there)")
-        text = file.read(length)
-    try:
-        header = json.loads(text)
-        metadata = header.pop("__metadata__", {})
-        found = {str(k): _safe_entry(path, 8 + length, k, v) for k, v in header.items()}
-        known = {str(key): str(value) for key, value in metadata.items()}
-    except InputError:
-        raise
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        reason = reason_of(error, 100)
-        raise InputError(f"{path}: damaged safetensors header ({reason})") from None
-    _check_covered(path, found, 8 + length, size)
-    return found, known
-
-
-def _safe_entry(path: Path, base: int, name: str, values: dict[str, Any]) -> TensorEntry:
-    shape, (start, stop) = tuple(values["shape"]), values["data_offsets"]
-    if values["dtype"] not in _SAFETENSORS:
-        raise InputError(
-            f"{path}: tensor {name[:80]!r} has type {str(values['dtype'])[:20]!r}; allowed: "
-            f"{', '.join(_SAFETENSORS)}"
-        )
-    dtype = _SAFETENSORS[values["dtype"]]
-    whole = all(type(n) is int and n >= 0 for n in (*shape, start, stop))
-    needed = math.prod(shape) * np.dtype(DTYPES[dtype]).itemsize if whole else -1
-    if stop - start != needed:
-        raise InputError(f"{path}: tensor {name[:80]!r} disagrees with its place in the file")
-    return TensorEntry(path, base + start, dtype, shape, _contiguous(shape))
-
-
-def _check_covered(path: Path, found: dict[str, TensorEntry], base: int, size: int) -> None:
-    """Tensors follow each other without gap or overlap, to the end of the file."""
-    place = base
-    for entry in sorted(found.values(), key=lambda e: (e.offset, math.prod(e.shape))):
-        if entry.offset != place:
-            raise InputError(f"{path}: its tensors overlap or leave a gap")
-        place += math.prod(entry.shape) * np.dtype(DTYPES[entry.dtype]).itemsize
-    if place != size:
-        raise InputError(f"{path}: {size} bytes; its header says {place}: cut short or damaged")
-
-
-class _Storage:
-    """What the name of a storage type stands for."""
-
-    def __init__(self, dtype: str) -> None:
-        self.dtype = dtype
-
-
-@dataclass
-class _Piece:
-    """A storage as a pickle states it; its place follows when the file is known."""
-
-    dtype: str
-    key: str
-    count: int
-    view: tuple[str, int, int] | None = None
-
-
-@dataclass
-class _Tensor:
-    piece: _Piece
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-    def rebuild(self, state: Any) -> None:
-        """Attributes of a tensor or parameter change nothing."""
-
-
-def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _Tensor:
-    numbers = (offset, *shape, *strides)
-    if not isinstance(storage, _Piece) or not all(type(n) is int and n >= 0 for n in numbers):
-        raise pickle.UnpicklingError("it has a tensor that is none")
-    if len(shape) != len(strides) or len(shape) > 32:
-        raise pickle.UnpicklingError("it has a tensor whose shape and steps disagree")
-    return _Tensor(storage, offset, tuple(shape), tuple(strides))
-
-
-def _parameter(data: Any, *_: Any) -> Any:
-    return data
-
-
-def _device(kind: object = "", index: object = None) -> str:
-    return str(kind) if index is None else f"{kind}:{index}"
-
-
-def _size(items: Any = ()) -> tuple[Any, ...]:
-    return tuple(items)
-
-
-class Namespace:
-    """Arguments of a program, as a pickle has them."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
-
-    def rebuild(self, state: Any) -> None:
-        """Take the arguments."""
-        if not isinstance(state, dict):
-            raise pickle.UnpicklingError("it has arguments that are no table")
-        self.values = state
-
-
-def _plain() -> None:
-    raise pickle.UnpicklingError("it makes a bare object, which is not read")
-
-
-def _reconstruct(kind: object, base: object, state: object) -> Namespace:
-    if kind is not Namespace or base is not _plain or state is not None:
-        raise pickle.UnpicklingError("it rebuilds an object that is not read")
-    return Namespace()
-
-
-def _words(*parts: Any) -> str:
-    return "/".join(str(part) for part in parts)
-
-
-#: Names in torch files and argument files; nothing else is read.
-TORCH: dict[tuple[str, str], Any] = {
-    **NUMPY,
-    **{("torch", name): _Storage(dtype) for name, dtype in _STORAGES.items()},
-    **{("torch", dtype): f"torch.{dtype}" for dtype in DTYPES},
-    ("torch.storage", "UntypedStorage"): _Storage("uint8"),
-    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
-    ("torch._utils", "_rebuild_tensor"): _tensor,
-    ("torch._utils", "_rebuild_parameter"): _parameter,
-    ("torch", "device"): _device,
-    ("torch", "Size"): _size,
-    ("pathlib", "PosixPath"): _words,
-    ("argparse", "Namespace"): Namespace,
-    # how protocols 0 and 1 write an object of a plain class
-    ("copy_reg", "_reconstructor"): _reconstruct,
-    ("copyreg", "_reconstructor"): _reconstruct,
-    ("__builtin__", "object"): _plain,
-    ("builtins", "object"): _plain,
-}
-
-
-def read_torch(path: Path, largest: int = MAX_PICKLE) -> Any:
-    """What a torch file holds: plain containers with `TensorEntry` in the place of tensors.
-
-    Both formats are read: the zip of torch 1.6 and newer, and the stream before it.
-
-    Parameters
-    ----------
-    path
-        The file.
-    largest
-        Bytes that the pickle in a zip may have.
-
-    Raises
-    ------
-    InputError
-        If the file is damaged, a tensor does not lie within it, or it names anything but tensors,
-        numpy arrays, arguments and plain containers.
-    """
-    check_file(path)
-    with path.open("rb") as file:
-        packed = file.read(2) == b"PK"
-    content, pieces = _read_zip(path, largest) if packed else _read_stream(path)
-    return _walk(content, path, pieces, {}, 0)
-
-
-def _storage_of(pid: Any) -> _Piece:
-    if not isinstance(pid, tuple) or len(pid) not in (5, 6) or pid[0] != "storage":
-        raise pickle.UnpicklingError("it has a persistent id that is no storage")
-    _, kind, key, _, count, *view = pid
-    if not isinstance(kind, _Storage) or type(count) is not int or count < 0:
-        raise pickle.UnpicklingError("it has a storage that is none")
-    return _Piece(kind.dtype, str(key), count, view[0] if view else None)
-
-
-def _read_zip(path: Path, largest: int) -> tuple[Any, dict[str, tuple[int, int]]]:
-    """Content, and storage -> (first byte, bytes)."""
-    with opened_zip(path) as archive:
-        members = {member.filename: member for member in check_growth(archive, path)}
-        names = [name for name in members if name == "data.pkl" or name.endswith("/data.pkl")]
-        if len(names) != 1:
-            raise InputError(f"{path}: a zip file without a single data.pkl")
-        root = names[0].removesuffix("data.pkl")
-        if f"{root}byteorder" in members:
-            order = read_member(archive, members[f"{root}byteorder"], path, 64)
-            if order != b"little":
-                raise InputError(f"{path}: big-endian tensors; allowed: little-endian")
-        stream = io.BytesIO(read_member(archive, members[names[0]], path, largest))
-    content = load_from(stream, path, TORCH, persistent=_storage_of)
-    inside = f"{root}data/"
-    pieces = {
-        name.removeprefix(inside): (member_start(member, path), member.file_size)
-        for name, member in members.items()
-        if name.startswith(inside)
-    }
-    return content, pieces
-
-
-def _read_stream(path: Path) -> tuple[Any, dict[str, tuple[int, int]]]:
-    """The format before torch 1.6: pickles one after the other, then the storages."""
-    counts: dict[str, _Piece] = {}
-
-    def storage(pid: Any) -> _Piece:
-        piece = _storage_of(pid)
-        known = counts.setdefault(piece.key, piece)
-        if (known.dtype, known.count) != (piece.dtype, piece.count):
-            raise pickle.UnpicklingError("it states a storage twice, differently")
-        return piece
-
-    with path.open("rb") as file:
-        first = load_from(file, path, TORCH, persistent=storage)
-        if first != _MAGIC:
-            return first, {}  # a pickle as it is: arguments, or arrays without torch
-        if load_from(file, path, {}) != _PROTOCOL:
-            raise InputError(f"{path}: a torch file of an unknown version")
-        machine = load_from(file, path, {})
-        if not isinstance(machine, dict) or machine.get("little_endian") is not True:
-            raise InputError(f"{path}: big-endian tensors; allowed: little-endian")
-        content = load_from(file, path, TORCH, persistent=storage)
-        keys = load_from(file, path, {})
-        return content, dict(_stream_pieces(file, path, keys, counts))
-
-
-def _stream_pieces(
-    file: IO[bytes], path: Path, keys: Any, counts: dict[str, _Piece]
-) -> Iterator[tuple[str, tuple[int, int]]]:
-    size = check_file(path)
-    if not isinstance(keys, list) or set(map(str, keys)) != set(counts):
-        raise InputError(f"{path}: its list of storages is not that of its tensors")
-    for key in map(str, keys):
-        head = file.read(8)
-        piece = counts[key]
-        there = struct.unpack("<Q", head)[0] if len(head) == 8 else -1
-        length = piece.count * np.dtype(DTYPES[piece.dtype]).itemsize
-        if there != piece.count or file.tell() + length > size:
-            raise InputError(f"{path}: ends within its tensors: cut short or damaged")
-        yield key, (file.tell(), length)
-        file.seek(length, io.SEEK_CUR)
-
-
-def _walk(
-    value: Any, path: Path, pieces: dict[str, tuple[int, int]], known: dict[int, Any], depth: int
-) -> Any:
-    """`value` with every tensor turned into the place where it lies.
-
-    A container that occurs many times is walked once, so that time stays within the file's size.
-    """
-    if id(value) in known:
-        return seen(known, value, path)
-    known[id(value)] = value, OPEN
-    if isinstance(value, _Tensor):
-        made: Any = _entry(value, path, pieces)
-    elif isinstance(value, Namespace):
-        made = {str(key): item for key, item in value.values.items()}
-    elif depth > _DEEPEST or not isinstance(value, dict | list | tuple):
-        made = arrays_in(value, path, 0)
-    elif isinstance(value, dict):
-        made = {key: _walk(item, path, pieces, known, depth + 1) for key, item in value.items()}
-    else:
-        made = type(value)(_walk(item, path, pieces, known, depth + 1) for item in value)
-    known[id(value)] = value, made
-    return made
-
-
-def _entry(tensor: _Tensor, path: Path, pieces: dict[str, tuple[int, int]]) -> TensorEntry:
-    piece = tensor.piece
-    if piece.key not in pieces:
-        raise InputError(f"{path}: a tensor's storage {piece.key[:40]!r} is missing")
-    start, length = pieces[piece.key]
-    width = np.dtype(DTYPES[piece.dtype]).itemsize
-    count, first = piece.count, tensor.offset
-    if piece.view is not None:
-        begin, count = _view(piece, path)
-        start += begin * width
-        length -= begin * width
-    reach = _reach(tensor.shape, tensor.strides) if math.prod(tensor.shape) else 0
-    if first + reach > count or count * width > length:
-        raise InputError(
-            f"{path}: a tensor of shape {tensor.shape} does not fit into its storage: cut short "
-            "or damaged"
-        )
-    return TensorEntry(path, start + first * width, piece.dtype, tensor.shape, tensor.strides)
-
-
-def _view(piece: _Piece, path: Path) -> tuple[int, int]:
-    view = piece.view
-    whole = isinstance(view, tuple) and len(view) == 3
-    if not whole or not all(type(n) is int and n >= 0 for n in view[1:]):  # type: ignore[index]
-        raise InputError(f"{path}: a part of a storage is damaged")
-    _, begin, count = view  # type: ignore[misc]
-    if begin + count > piece.count:
-        raise InputError(f"{path}: a part of a storage ends behind it")
-    return begin, count

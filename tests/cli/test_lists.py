@@ -58,7 +58,7 @@ def wrong(words: str, capsys: Read) -> str:
 def test_a_run(place: Path, capsys: Read) -> None:
     words = "analyze good.trec --qrels qrels.txt --relevance-level 2 --out out --quiet"
     assert main(words.split()) == 0
-    out = capsys.readouterr().out
+    out = " ".join(capsys.readouterr().out.split())
     assert "ranking nDCG@10" in out
     assert "that the runs or the judgments name; --data" in out
     results = Results.read("out")
@@ -130,12 +130,17 @@ def test_a_dual_run_and_a_collection(place: Path, capsys: Read) -> None:
              for r, q in enumerate(sorted(qrels), 1)]  # fmt: skip
     (place / "dual.trec").write_text("\n".join(lines))
     words = "analyze dual.trec --data beir --out out --quiet"
-    assert "--dual says so" in wrong(words, capsys)
-    assert main([*words.split(), "--dual"]) == 0
+    assert "--dual-run says so" in wrong(words, capsys)
+    assert main([*words.split(), "--dual-run"]) == 0
     results = Results.read("out")
     assert {row.side for row in results.rows} <= {"dual_ranking", "queries"}
     assert results.collection["name"] == collection.name
     assert results.spaces[0]["recipe"]["ranks"] == "queries for documents"
+    assert main(["analyze", "--config", "out/config.toml", "--out", "again", "--quiet"]) == 0
+    again = Results.read("again").rows
+    assert [(row.measure, row.value) for row in again] == [
+        (row.measure, row.value) for row in results.rows
+    ]
     capsys.readouterr()
 
 

@@ -175,7 +175,7 @@ def test_judgments_of_either_direction(tmp_path: Path) -> None:
     turned = {"a": {"q1": 2, "q2": 1}, "b": {"q1": 0}}
     assert judged_for(dual, qrels, dual=True, where="f") == turned
     assert judged_for(dual, turned, dual=True, where="f") == turned  # upstream's reversed file
-    with pytest.raises(AnisotropyError, match=r"d: none of its 1 queries .*--dual says so"):
+    with pytest.raises(AnisotropyError, match=r"d: none of its 1 queries .*--dual-run says so"):
         judged_for(dual, qrels, dual=False, where="f")
     with pytest.raises(AnisotropyError, match="give the judgments of this run"):
         judged_for(run, {"other": {"z": 1}}, dual=False, where="f")

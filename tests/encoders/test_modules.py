@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -193,11 +194,56 @@ def test_damaged_models_are_one_line(plain: Path, tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("extra", ["dense", "router"])
+def test_an_activation_that_the_library_would_replace_is_refused(
+    plain: Path, tmp_path: Path, extra: str
+) -> None:
+    folder = build(plain, tmp_path / "model", extra=extra)
+    configs = [path for path in folder.rglob("*Dense/config.json")]
+    values = json.loads(configs[-1].read_text())
+    for name in ("my_package.activations.Swish", None):
+        configs[-1].write_text(json.dumps({**values, "activation_function": name}))
+        with pytest.raises(CheckpointError, match="code of its own, which is never") as caught:
+            open_encoder(folder).load()
+        assert str(configs[-1]) in str(caught.value)
+        assert "\n" not in str(caught.value)
+    identity = {**values, "activation_function": "torch.nn.modules.linear.Identity"}
+    configs[-1].write_text(json.dumps(identity))
+    open_encoder(folder).load()
+
+
 def test_truncated_weights(plain: Path, tmp_path: Path) -> None:
     folder = build(plain, tmp_path / "model")
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(CheckpointError, match="cannot be loaded") as caught:
+        open_encoder(folder).load()
+    assert "\n" not in str(caught.value)
+
+
+class _Runs:
+    def __reduce__(self) -> Any:
+        return print, ("executed",)
+
+
+@pytest.mark.parametrize("place", ["", "2_Dense"])
+def test_torch_files_are_read_by_our_reader_before_the_library_sees_them(
+    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    folder = build(plain, tmp_path / "model", extra="dense")
+    weights = folder / place / "model.safetensors"
+    state = load_file(weights)
+    torch.save(state, weights.with_name("pytorch_model.bin"))
+    vectors = found(folder)[0]
+    weights.unlink()
+    np.testing.assert_array_equal(found(folder)[0], vectors)
+    torch.save({**state, "more": _Runs()}, weights.with_name("pytorch_model.bin"))
+
+    def load(*_: Any, **__: Any) -> Any:
+        raise AssertionError("the library was asked")
+
+    monkeypatch.setattr(torch, "load", load)
+    with pytest.raises(CheckpointError, match="not readable as weights") as caught:
         open_encoder(folder).load()
     assert "\n" not in str(caught.value)
 

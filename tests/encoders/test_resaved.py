@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,21 @@ def test_lightning(
     found = describe_checkpoint(path, **both)
     assert set(found["keys"]["used"] + found["keys"]["unused"]) == set(state)
     assert found["beside"][:3] == ["epoch 1", "global_step 4", "pytorch-lightning_version"]
+
+
+def test_a_file_of_lightning_itself(upstream: Path, tmp_path: Path) -> None:
+    """Written by Lightning 2.6.6, with the vectors of its model; see `make.lightning`."""
+    files = Path(__file__).parent / "files"
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "intermediate_size": 8}
+    config = {**building.CONFIG, **sizes, "max_position_embeddings": 18}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    options = {"tokenizer": upstream, "backbone": tmp_path / "config.json"}
+    encoder = open_encoder(files / "lightning.ckpt", recipe="ance", **options)
+    found = [encoder.encode_tokens("queries", [ids])[0] for ids in ([0, 9, 30, 41, 2], [0, 17, 2])]
+    np.testing.assert_allclose(np.concatenate(found), np.load(files / "lightning.npy"), atol=1e-5)
+    described = describe_checkpoint(files / "lightning.ckpt", recipe="ance", **options)
+    assert described["problems"] == []
+    assert "hyper_parameters" in described["beside"]
 
 
 def test_what_is_ambiguous_is_refused(tmp_path: Path, upstream: Path, state: State) -> None:

@@ -122,7 +122,7 @@ def write_json(folder: Path) -> None:
 
 
 def read_tensors(path: Path) -> Any:
-    from anisotropy.untrusted.tensors import read_safetensors
+    from anisotropy.untrusted.safetensors_files import read_safetensors
 
     return read_safetensors(path)
 
@@ -244,6 +244,13 @@ def write_router(folder: Path) -> None:
     build(plain, folder, extra="router")
     for path in folder.rglob("*.safetensors"):
         path.unlink()
+
+
+def read_modules(folder: Path, path: Path) -> None:
+    """Load it, as ``encode`` does."""
+    from anisotropy.encoders import open_encoder
+
+    assert open_encoder(folder).dim == 16
 
 
 def write_dpr(folder: Path) -> None:
@@ -618,7 +625,7 @@ READERS: dict[str, Reader] = {
     "npy": Reader(write_npy, _file(_untrusted("arrays", "open_npy")), 150),
     "npz": Reader(write_npz, _file(_untrusted("arrays", "open_npz")), 100),
     "pickle": Reader(write_pickles, _file(_untrusted("arrays", "open_pickled")), 250),
-    "torch": Reader(write_torch, _file(_untrusted("tensors", "read_torch")), 150),
+    "torch": Reader(write_torch, _file(_untrusted("torch_files", "read_torch")), 150),
     "safetensors": Reader(write_safetensors, _file(read_tensors), 100),
     "json": Reader(write_json, _file(_untrusted("texts", "read_json")), 50),
     "upstream-checkpoint": Reader(write_upstream, read_checkpoint),
@@ -626,6 +633,7 @@ READERS: dict[str, Reader] = {
     "tokenizer": Reader(write_tokenizer, read_tokenizer),
     "sentence-transformers": Reader(write_modules, describe, 15),
     "router": Reader(write_router, describe, 15),
+    "modules": Reader(write_modules, read_modules, 10),
     "dpr": Reader(write_dpr, read_dpr),
     "released-zip": Reader(write_released, read_released, 15),
     "series": Reader(write_series, describe),

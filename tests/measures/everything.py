@@ -27,6 +27,8 @@ def identities() -> list[str]:
     """Every measure, one at a time with each other choice a parameter has, depths made small."""
     found: dict[str, None] = {}
     for definition in registry():
+        if definition.counted:  # from files, not from a space
+            continue
         small = {p.name: SMALL[p.name] for p in definition.parameters
                  if p.name in SMALL and int(p.default) > SMALL[p.name]}  # fmt: skip
         for given in (*definition.defaults, *_choices(definition)):

@@ -334,6 +334,8 @@ def test_every_curve_and_column_is_documented() -> None:
     told["changes"] |= {text.replace("NAME", name) for name in names for text in shown}
     of_training = {"step", "stage", "stage_step", "part", "loss_mean", "loss"}
     assert told.pop("history") >= of_training  # no vectors make it
+    for name in ("positive_ranks", "observed_probability", "observed_items"):
+        assert told.pop(name)  # of runs and of files of negatives
     assert {curve.name for curve in curves} == set(told)
     for curve in curves:
         assert set(curve.columns) == told[curve.name], curve.name

@@ -27,7 +27,8 @@ from typing import Any
 from anisotropy.cli.main import main as command
 from anisotropy.spaces import open_store
 from anisotropy.spaces.encoding import EncodeOptions, encode_collection
-from anisotropy.spaces.unfinished import UNFINISHED
+from anisotropy.spaces.store.manifest import SIDES
+from anisotropy.spaces.store.marks import UNFINISHED
 from tests.spaces.fakes import FakeCollection, FakeEncoder
 
 Run = Callable[[Path], None]
@@ -99,7 +100,7 @@ def kill_on_sight(run: Run, out: Path, prefix: str, nth: int) -> bool:
     """Kill a run when the nth temporary file of such a name is there."""
     child, seen = started(run, out), set[str]()
     while len(seen) < nth and not os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-        for folder in (out, out / "documents", out / "queries"):
+        for folder in (out, *(out / side for side in SIDES)):
             if folder.is_dir():
                 seen |= {path.name for path in folder.glob(f"{prefix}*")}
     os.kill(child, signal.SIGKILL)
@@ -175,8 +176,9 @@ def random_moments(run: Run, scratch: Path, kills: int, seed: int) -> Iterator[s
         if number % 5 == 3:
             what = ".embeddings" if number % 10 == 3 else ".manifest"
             nth = source.randint(1, shards) if what == ".embeddings" else 1
-            while done := kill_on_sight(run, out, what, nth):  # not seen in time: again
+            while done := kill_on_sight(run, out, what, nth):  # too few were seen: again, earlier
                 shutil.rmtree(out)
+                nth = max(nth // 2, 1)
             how = f"on sight of {what} ({nth})"
         else:
             seconds = source.uniform(0, duration)

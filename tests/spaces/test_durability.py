@@ -19,7 +19,8 @@ from anisotropy.errors import StoreError, UsageError
 from anisotropy.files import sha256_file
 from anisotropy.spaces import encoding, open_store
 from anisotropy.spaces.encoding import EncodeOptions, encode_collection, encode_to_cache
-from anisotropy.spaces.unfinished import UNFINISHED, UnfinishedMark
+from anisotropy.spaces.store import UnfinishedMark
+from anisotropy.spaces.store.marks import UNFINISHED
 from tests.spaces.fakes import FakeCollection, FakeEncoder, FakeRecipe
 from tests.spaces.killing import content, made_up
 
@@ -177,7 +178,7 @@ def test_a_second_writer_is_refused_and_disturbs_nothing(
 def test_the_lock_goes_with_its_process(cut: Path, whole: dict[str, str]) -> None:
     code = (
         "import sys; from pathlib import Path; "
-        "from anisotropy.spaces.unfinished import UnfinishedMark; "
+        "from anisotropy.spaces.store import UnfinishedMark; "
         "mark = UnfinishedMark(Path(sys.argv[1])).take(); print('held', flush=True); "
         "sys.stdin.read()"
     )

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from anisotropy.errors import EmbeddingsError, StoreError, UsageError
 from anisotropy.spaces import EmbeddingSpace, ShardedRows, is_store, open_store, save_space
-from anisotropy.spaces.manifest import MANIFEST
 from anisotropy.spaces.store import StoreHeader, StoreWriter
+from anisotropy.spaces.store.manifest import MANIFEST
 
 
 def make_space(n_documents: int = 7, dim: int = 3, **more: object) -> EmbeddingSpace:

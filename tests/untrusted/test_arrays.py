@@ -206,3 +206,33 @@ def test_streams_are_left_where_the_pickle_ends() -> None:
 
     stream = io.BytesIO(pickle.dumps([1], 2) + pickle.dumps([2], 2))
     assert [load_from(stream, Path("x"), {}) for _ in range(2)] == [[1], [2]]
+
+
+def test_many_numbers_and_words(tmp_path: Path) -> None:
+    """Objects that numpy writes one by one are no bomb."""
+    path = tmp_path / "x.pkl"
+    numbers = [np.int64(number) for number in range(20_000)]
+    for protocol in PROTOCOLS:
+        path.write_bytes(pickle.dumps((ARRAYS["small"], numbers), protocol))
+        assert open_pickled(path)[1] == list(range(20_000))
+
+
+def test_a_type_is_a_word(tmp_path: Path) -> None:
+    """Made text of, a tower of tuples doubles at every floor."""
+    path = tmp_path / "x.pkl"
+    tower = b"\x8c\x01a" + b"2\x86" * 30
+    path.write_bytes(b"\x80\x04cnumpy\ndtype\n" + tower + b"\x85R.")
+    refused(open_pickled, path, "whose type is no text")
+
+
+@pytest.mark.parametrize("dtype", ["|S0", "<U0"])
+def test_text_of_no_length(tmp_path: Path, dtype: str) -> None:
+    path = tmp_path / "x.npy"
+    path.write_bytes(npy("(100000000,)", dtype))
+    refused(open_npy, path, "text of no length")
+
+
+def test_a_length_that_nothing_checks(tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    path.write_bytes(npy("(0, 100000000000000000000)"))
+    refused(open_npy, path, "a length of more than")

@@ -22,7 +22,7 @@ from anisotropy.untrusted.pickles import load_from
 PATH = Path("file")
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 SCALARS = (
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text()
     | st.binary()
 )  # fmt: skip
 VALUES = st.recursive(
@@ -174,3 +174,36 @@ def test_a_map_of_offsets_is_read_as_the_standard_library_reads_it(tmp_path: Pat
     path = tmp_path / "x"
     path.write_bytes(pickle.dumps(named, 4))
     assert pickles.load(path, {}) == named
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        # a list copied by every call, ten thousand times over
+        b"\x80\x04" + b"](" + b"N" * 20_000 + b"eq\x00"
+        + b"0cbuiltins\nlist\nq\x010" + b"h\x01h\x00\x85R0" * 10_000 + b"N.",
+        # text encoded by every call
+        b"\x80\x04X\x20\x4e\x00\x00" + b"a" * 20_000 + b"q\x00"
+        + b"0c_codecs\nencode\nq\x010"
+        + b"h\x01h\x00X\x06\x00\x00\x00latin1\x86R0" * 9_999 + b"N.",
+        # an entry of the memo every byte
+        b"\x80\x04N" + b"\x94" * 200_000 + b".",
+    ],
+)  # fmt: skip
+def test_growth_is_paid_for_by_the_size_of_the_file(data: bytes) -> None:
+    tracemalloc.start()
+    refused(data, "far more|more than 1000000 containers")
+    assert tracemalloc.get_traced_memory()[1] < 40 * len(data) + 2**23
+    tracemalloc.stop()
+
+
+def test_texts_of_real_files_are_within_the_budget() -> None:
+    words = [f"D{number}" for number in range(100_000)]
+    for protocol in PROTOCOLS:
+        assert read(pickle.dumps(words, protocol)) == words
+
+
+def test_keys_are_of_64_bits() -> None:
+    assert read(pickle.dumps({2**64 - 1: 0})) == {2**64 - 1: 0}
+    refused(pickle.dumps({2**64: 0}), "more than 64 bits")
+    refused(pickle.dumps({10**5000: 0}), "more than 64 bits")

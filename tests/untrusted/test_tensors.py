@@ -17,12 +17,9 @@ import torch
 from safetensors.torch import save_file
 
 from anisotropy.errors import InputError
-from anisotropy.untrusted.tensors import (
-    TensorEntry,
-    is_safetensors,
-    read_safetensors,
-    read_torch,
-)
+from anisotropy.untrusted.safetensors_files import is_safetensors, read_safetensors
+from anisotropy.untrusted.tensors import TensorEntry
+from anisotropy.untrusted.torch_files import read_torch
 from tests.untrusted.test_pickles import Hostile
 
 BASE = torch.arange(24.0).reshape(4, 6)
@@ -209,6 +206,9 @@ def entry(**changes: Any) -> dict[str, Any]:
         (header({"a": entry(shape=[2, 3])}, bytes(16)), "disagrees with its place"),
         (header({"a": entry(shape=[2**40, 2**40])}, bytes(16)), "disagrees with its place"),
         (header({"a": entry(shape=[-2, -2])}, bytes(16)), "disagrees with its place"),
+        (header({"a": entry(shape=[-5, -4], data_offsets=[0, -1])}), "disagrees with its place"),
+        (header({"a": entry(shape=[2.5, 8], data_offsets=[0, -1])}), "disagrees with its place"),
+        (header({"a": entry(shape=[0, 10**20], data_offsets=[0, 0])}), "disagrees with its place"),
         (header({"a": entry(data_offsets=[4, 20])}, bytes(20)), "overlap or leave a gap"),
         (header({"a": entry(), "b": entry()}, bytes(16)), "overlap or leave a gap"),
         (header({"a": entry(dtype="F4")}, bytes(16)), "allowed: F64"),
@@ -224,3 +224,17 @@ def test_safetensors_headers_that_lie(tmp_path: Path, data: bytes, text: str) ->
     path = tmp_path / "x.safetensors"
     path.write_bytes(data)
     refused(path, text, read_safetensors)
+
+
+def test_a_tensor_that_repeats_its_storage(tmp_path: Path) -> None:
+    """Thirty million rows that are one: a bomb where somebody copies them."""
+    path = saved(tmp_path / "x.pt", {"a": torch.zeros(1, 768).expand(30_000_000, 768)}, True)
+    assert path.stat().st_size < 10_000
+    refused(path, "does not fit into its storage")
+
+
+@pytest.mark.parametrize("name", [b"ctorch\ndevice\n", b"cpathlib\nPosixPath\n"])
+def test_words_are_words(tmp_path: Path, name: bytes) -> None:
+    path = tmp_path / "x.bin"
+    path.write_bytes(b"\x80\x04" + name + b"\x8c\x01a" + b"2\x86" * 30 + b"\x85R.")
+    refused(path, "that is none")

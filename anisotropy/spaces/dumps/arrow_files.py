@@ -121,6 +121,7 @@ class _Reading:
         self.padding: list[bool] = []
         self.rows = 0
         self.shape: tuple[int, ...] | None = None
+        self.dtype: np.dtype[Any] | None = None
         self._text_bytes = 0
 
     def _plain(self, schema: Any) -> list[str]:
@@ -131,7 +132,7 @@ class _Reading:
         mapped: list[np.ndarray] | None = []  # while every block lies in its file
         for file in self.files:
             for batch, stays in _batches(file, self.columns):
-                block = self._block(batch)
+                block = self._block(batch, file)
                 if mapped is not None and stays:
                     mapped.append(block)
                     continue
@@ -155,7 +156,7 @@ class _Reading:
             warnings=self.warnings,
         )
 
-    def _block(self, batch: Any) -> np.ndarray:
+    def _block(self, batch: Any, file: Path) -> np.ndarray:
         batch.validate(full=True)
         block = _matrix(batch.column(batch.schema.get_field_index(self.column)), self)
         if self.shape is not None and block.shape[1:] != self.shape:
@@ -163,7 +164,12 @@ class _Reading:
                 f"{self.origin}: row {self.rows} has a vector of shape {block.shape[1:]}; those "
                 f"before have {self.shape}"
             )
-        self.shape = block.shape[1:]
+        if self.dtype is not None and block.dtype != self.dtype:
+            raise EmbeddingsError(
+                f"{file}: column {self.column!r} holds {block.dtype}; the files before hold "
+                f"{self.dtype}; needed: the same in all files of a dataset"
+            )
+        self.shape, self.dtype = block.shape[1:], block.dtype
         self._take_texts(batch)
         self.rows += len(block)
         return block
@@ -211,10 +217,11 @@ class _Reading:
                 f"{self.origin}: column {name!r} has a value of {longest} bytes near row "
                 f"{self.rows}; allowed: {_LONGEST[what]}"
             )
-        values: list[Any] = column.to_pylist()
-        self._text_bytes += sum(len(value) for value in values if value is not None)
+        if words is not column:  # a word is taken once for every row that points to it
+            lengths = lengths.take(column.indices)
+        self._text_bytes += pc.sum(lengths).as_py() or 0
         check_growth(self.origin, self._text_bytes, self.size)
-        return values
+        return list(column.to_pylist())
 
 
 def _has_marks(schema: Any) -> bool:
@@ -251,8 +258,10 @@ def _schema(path: Path) -> tuple[str, Any]:
     kind = _kind(path)
     with _arrow_errors(path):
         if kind == PARQUET:
+            parquet_bytes(path, ())  # first: what is damaged here can end the whole process there
             return "parquet", pq.read_schema(path)
         if kind == FILE:
+            file_bytes(path)
             return "arrow", pa.ipc.open_file(pa.memory_map(str(path))).schema
         if kind == STREAM:
             return "arrow", pa.ipc.open_stream(pa.memory_map(str(path))).schema

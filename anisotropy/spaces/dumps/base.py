@@ -30,7 +30,7 @@ class Vectors:
         Shape (n, dim), floating point: an array, a memory map, or rows read lazily.
     ids
         An id a row, as text; None where the layout has none. The same id several times is several
-        vectors of one document, in the order of its chunks.
+        vectors of one document, in the order of its chunks (once `in_chunk_order` was called).
     texts
         A text a row, where the layout has them.
     similarity
@@ -44,6 +44,10 @@ class Vectors:
     repeated
         Whether the layout says that an id at several rows is a document of several vectors; where
         it does not, such an id is an error.
+    chunks
+        Number of each row among the vectors of its document, where the layout says it.
+    each
+        Rows that follow each other for one id of a file of ids.
     """
 
     origin: str
@@ -55,6 +59,8 @@ class Vectors:
     layout: str = ""
     warnings: tuple[str, ...] = ()
     repeated: bool = True
+    chunks: np.ndarray | None = None
+    each: int = 1
 
 
 @dataclass(frozen=True)
@@ -119,7 +125,8 @@ def space_of(
     label
         Name in tables.
     judged
-        Judgments; those of queries or documents that the dump has not are left out.
+        Judgments; those of queries or documents that the dump has not are left out, with a warning
+        where the user named the file.
     options
         What the user said.
     about
@@ -128,7 +135,7 @@ def space_of(
     Raises
     ------
     EmbeddingsError
-        If ids or shapes do not fit; the message names the file.
+        If ids or shapes do not fit, or no judgment of the user's file does; the message names it.
     """
     sides = [side for side in (queries, documents) if side is not None]
     if not sides:
@@ -138,6 +145,8 @@ def space_of(
     dim = sides[0].rows.shape[1]
     query_ids = _ids(queries, "queries")
     doc_rows, doc_ids, owner, order = _documents(documents, dim)
+    qrels = _known(judged.qrels, query_ids, doc_ids)
+    missed = _left_out(options.qrels, judged.qrels, qrels) if options.qrels is not None else []
     shared: dict[str, Any] = {
         "doc_ids": doc_ids,
         "document_of_row": owner,
@@ -153,7 +162,7 @@ def space_of(
         queries.rows if queries is not None else np.zeros((0, dim), np.float32),
         doc_rows,
         query_ids=query_ids,
-        qrels=_known(judged.qrels, query_ids, doc_ids),
+        qrels=qrels,
         query_texts=queries.texts if queries is not None else None,
         training=_training(judged, doc_rows, shared),
         **shared,
@@ -161,7 +170,8 @@ def space_of(
     for one in (space, space.training):
         if one is not None:
             one.label = label
-    space.warnings = list(dict.fromkeys(line for side in sides for line in side.warnings))
+    stated = [line for side in sides for line in side.warnings]
+    space.warnings = list(dict.fromkeys([*stated, *missed]))
     return space
 
 
@@ -194,7 +204,7 @@ def _recipe(sides: Sequence[Vectors], options: DumpOptions) -> dict[str, Any]:
     else:
         similarity, source = "dot", "assumed: a dump does not say it"
         doubts = [
-            "the dump does not say how its vectors are compared, and they have not unit length: "
+            "the dump does not say how its vectors are compared, and their lengths differ from 1: "
             "read with the inner product; settle it with --similarity dot, cosine or euclidean"
         ]
     return {
@@ -236,6 +246,20 @@ def _each_once(ids: Sequence[str], before: str, after: str) -> None:
             )
 
 
+def check_count(ids: int, rows: int, origin: str) -> None:
+    """Refuse another number of ids than of vectors.
+
+    Raises
+    ------
+    EmbeddingsError
+        If they differ.
+    """
+    if ids != rows:
+        raise EmbeddingsError(
+            f"{origin}: {ids} ids for {rows} vectors; needed: one a vector, in their order"
+        )
+
+
 def check_ids(ids: Sequence[str], rows: int, origin: str) -> None:
     """Refuse ids that are too few or many, empty, or no single word of a table.
 
@@ -244,10 +268,7 @@ def check_ids(ids: Sequence[str], rows: int, origin: str) -> None:
     EmbeddingsError
         Naming the row.
     """
-    if len(ids) != rows:
-        raise EmbeddingsError(
-            f"{origin}: {len(ids)} ids for {rows} vectors; needed: one a vector, in their order"
-        )
+    check_count(len(ids), rows, origin)
     for row, name in enumerate(ids):
         if not name or name.isspace() or any(sign in name for sign in "\t\n\r"):
             raise EmbeddingsError(
@@ -304,3 +325,21 @@ def _known(
         for query, grades in qrels.items()
         if query in queries
     }
+
+
+def _left_out(path: Path, given: Mapping[str, Mapping[str, int]], kept: Qrels) -> list[str]:
+    """A warning of the judgments of a file that the dump has no use for; an error if all are."""
+    pairs, fitting = (sum(map(len, qrels.values())) for qrels in (given, kept))
+    if pairs == fitting:
+        return []
+    if not fitting:
+        query = next(iter(given))
+        example = f"query {query[:60]!r}, document {next(iter(given[query]), '')[:60]!r}"
+        raise EmbeddingsError(
+            f"{path}: none of its {pairs} judgments (such as {example}) is of a query and a "
+            "document of the dump; check that the ids are the same"
+        )
+    return [
+        f"{path}: {pairs - fitting} of {pairs} judgments left out, of queries or documents that "
+        "the dump does not have"
+    ]

@@ -62,14 +62,24 @@ class RowBuffer:
         Raises
         ------
         EmbeddingsError
-            If they are more than such a file can hold.
+            If they are of another shape or type, or more than such a file can hold.
         """
+        self._check_like_first(block)
         check_growth(self._origin, self._bytes + block.nbytes, self._size)
         self._blocks.append(np.ascontiguousarray(block))
         self._bytes += block.nbytes
         self.rows += len(block)
         if self._file is not None or self._bytes > self._spill:
             self._flush()
+
+    def _check_like_first(self, block: np.ndarray) -> None:
+        """Bytes of another type would be read as numbers of the first."""
+        first = self._blocks[0] if self._blocks else block
+        if (block.dtype, block.shape[1:]) != (first.dtype, first.shape[1:]):
+            raise EmbeddingsError(
+                f"{self._origin}: vectors of type {block.dtype} and shape {block.shape[1:]} after "
+                f"{first.dtype} and {first.shape[1:]}; needed: all alike"
+            )
 
     def _flush(self) -> None:
         try:

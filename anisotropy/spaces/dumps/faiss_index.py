@@ -45,7 +45,9 @@ def read(path: Path, options: DumpOptions, side: Side = "documents") -> Vectors:
     index = read_index(file)
     given = ids_given(options, side)
     near = None if given else beside(file, side)
-    pyserini = near is not None and near.name == DOCID
+    # ids that are given stand for those of docid, which do not change how an index is read
+    docid = file.name in _NAMES and (file.parent / DOCID).is_file()
+    pyserini = docid if given else near is not None and near.name == DOCID
     found = Found(
         str(file),
         "faiss with docid (Pyserini)" if pyserini else "faiss",

@@ -23,6 +23,8 @@ _HEAD = struct.Struct("<IqqI")
 _MAGIC = int.from_bytes(b"NPID", "little")
 _FORWARD = 0
 _MOST = 10**12
+#: Letters of a prefix, which stands once in the file and before every id in memory.
+_LONGEST = 4096
 
 
 def find(path: Path) -> bool:
@@ -136,6 +138,8 @@ def _text(block: _Block, name: str = "prefix") -> str:
     value = block.config[name]
     if not isinstance(value, str):
         raise TypeError(f"{name} is no text")
+    if len(value) > _LONGEST:
+        raise ValueError(f"{name} has {len(value)} letters; allowed: {_LONGEST}")
     return value
 
 

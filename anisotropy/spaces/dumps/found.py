@@ -103,10 +103,12 @@ def vectors(found: Found, options: DumpOptions, side: Side) -> Vectors:
     chunks = found.chunks if found.chunks is not None else _chunks_beside(found)
     each = len(rows) // n
     if each > 1:
-        ids = [name for name in ids or map(str, range(n)) for _ in range(each)]
-        texts = texts and [text for text in texts for _ in range(each)]
+        ids = _each_times(ids or list(map(str, range(n))), each)
+        texts = texts and _each_times(texts, each)
         warnings = (*warnings, f"{found.origin}: {each} vectors a document")
-    made = Vectors(
+    if chunks is not None and each > 1:
+        raise EmbeddingsError(f"{found.origin}: chunk numbers, and k vectors a row; allowed: one")
+    return Vectors(
         found.origin,
         rows,
         ids,
@@ -116,8 +118,28 @@ def vectors(found: Found, options: DumpOptions, side: Side) -> Vectors:
         layout=found.layout,
         warnings=(*found.warnings, *warnings),
         repeated=found.repeated or each > 1 or chunks is not None,
+        chunks=chunks,
+        each=each,
     )
-    return made if chunks is None or ids is None else _in_chunk_order(made, chunks)
+
+
+def with_ids(made: Vectors, path: Path) -> Vectors:
+    """The vectors of a side with the ids of a file that a user names, as if it lay beside them.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or has another number of ids.
+    """
+    n = len(made.rows) // made.each
+    ids, texts = read_ids(path, n)
+    check_ids(ids, n, str(path))
+    texts = texts and _each_times(texts, made.each)
+    return replace(made, ids=_each_times(ids, made.each), texts=texts or made.texts)
+
+
+def _each_times(values: Sequence[str], times: int) -> list[str]:
+    return [value for value in values for _ in range(times)]
 
 
 def _floating(found: Found, options: DumpOptions, side: Side) -> Any:
@@ -186,13 +208,13 @@ def _names(
     found: Found, options: DumpOptions, side: Side
 ) -> tuple[list[str] | None, list[str] | None, tuple[str, ...]]:
     """Ids and texts from the file, or from a file beside it; none where an option names one."""
-    if found.ids is not None:
-        return found.ids, found.texts, ()
     if ids_given(options, side):
         return None, found.texts, ()
+    if found.ids is not None:
+        return found.ids, found.texts, ()
     near = beside(found.path, side) if found.path is not None else None
     if near is not None:
-        ids, texts = read_ids(near)
+        ids, texts = read_ids(near, len(found.array))
         check_ids(ids, len(found.array), str(near))
         return ids, texts or found.texts, ()
     option = "--ids" if side == "documents" else "--query-ids"
@@ -215,11 +237,17 @@ def _chunks_beside(found: Found) -> np.ndarray | None:
     return chunks
 
 
-def _in_chunk_order(made: Vectors, chunks: np.ndarray) -> Vectors:
-    """Rows put so that the chunks of each document follow each other upwards."""
-    ids = made.ids or []
-    if len(chunks) != len(ids):
-        raise EmbeddingsError(f"{made.origin}: chunk numbers, and k vectors a row; allowed: one")
+def in_chunk_order(made: Vectors) -> Vectors:
+    """Rows put so that the chunks of each document follow each other upwards.
+
+    Raises
+    ------
+    EmbeddingsError
+        If a chunk of a document stands there twice.
+    """
+    ids, chunks = made.ids, made.chunks
+    if ids is None or chunks is None:
+        return made
     numbers = chunks.tolist()
     last: dict[str, int] = {}
     rising = True
@@ -249,4 +277,5 @@ def _reordered(made: Vectors, order: np.ndarray) -> Vectors:
         ids=ids and [ids[row] for row in order],
         texts=texts and [texts[row] for row in order],
         padding=made.padding if made.padding is None else made.padding[order],
+        chunks=made.chunks if made.chunks is None else made.chunks[order],
     )

@@ -45,20 +45,25 @@ def _is_zip(path: Path) -> bool:
         return file.read(2) == b"PK"
 
 
-def _only_arrays(path: Path) -> bool:
+def _members(path: Path) -> list[str]:
+    """Names in a zip file, nothing unpacked; none if it is damaged."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+            return archive.namelist()
     except Exception:  # whatever a foreign zip file can be wrong in
-        return False
+        return []
+
+
+def _only_arrays(path: Path) -> bool:
+    names = _members(path)
     return bool(names) and all(name.endswith(".npy") and "/" not in name for name in names)
 
 
 def has_both(path: Path) -> bool:
-    """Whether a file has vectors of queries and of documents, under names that say so."""
-    if not find(path) or not _is_zip(path):
+    """Whether a file of this layout has vectors of both sides, under names that say so."""
+    if not _is_zip(path):
         return False
-    there = set(open_npz(path))
+    there = {name.removesuffix(".npy") for name in _members(path)}
     return all(there & set(SIDE_NAMES[side]) for side in ("documents", "queries"))
 
 
@@ -115,13 +120,14 @@ def _from_npz(path: Path, options: DumpOptions, side: Side) -> Found:
     padding = arrays.get("padding") if chunk else None
     about = arrays.get(ARRAY)
     scale, _ = first_of(SCALE_NAMES, arrays)
+    n = len(arrays[name])
     return Found(
         str(path),
         "npz",
         arrays[name],
-        ids=as_ids(arrays[known], f"{path}, array {known!r}") if known else None,
-        chunks=_numbers(path, chunk, arrays[chunk], len(arrays[name])) if chunk else None,
-        padding=_marks(path, padding, len(arrays[name])) if padding is not None else None,
+        ids=as_ids(arrays[known], f"{path}, array {known!r}", rows=n) if known else None,
+        chunks=_numbers(path, chunk, arrays[chunk], n) if chunk else None,
+        padding=_marks(path, padding, n) if padding is not None else None,
         scale=arrays[scale] if scale else None,
         similarity=stated_similarity(str(about)) if about is not None and not about.ndim else None,
         path=path,

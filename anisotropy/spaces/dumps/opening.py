@@ -10,10 +10,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+import numpy as np
+
 from anisotropy.errors import EmbeddingsError, InputError, told_as
 from anisotropy.spaces.dumps import upstream
-from anisotropy.spaces.dumps.base import DumpOptions, Judged, Vectors, check_ids, space_of
-from anisotropy.spaces.dumps.ids import read_ids
+from anisotropy.spaces.dumps.base import DumpOptions, Judged, Vectors, space_of
+from anisotropy.spaces.dumps.found import in_chunk_order, with_ids
 from anisotropy.spaces.dumps.naming import SIDES, Side, is_companion
 from anisotropy.spaces.rows import as_rows
 from anisotropy.spaces.space import EmbeddingSpace
@@ -48,6 +50,10 @@ _SHARD = re.compile(
 )
 
 
+#: What shards of a side have all or none of, as a message calls it.
+_SAID = {"ids": "ids", "chunks": "chunk numbers", "padding": "marks on padding"}
+
+
 class Layout(Protocol):
     """A module that reads one layout."""
 
@@ -56,6 +62,10 @@ class Layout(Protocol):
 
     def read(self, path: Path, options: DumpOptions, side: Side) -> Vectors:
         """The vectors of a side in it; of most layouts there is only one."""
+
+
+#: A path and its layout.
+_Known = tuple[Path, Layout]
 
 
 @cache
@@ -78,23 +88,30 @@ def is_dump(path: Path) -> bool:
     return upstream.find(path) or layout_of(path) is not None or bool(_sides_in(path))
 
 
-def _sides_in(folder: Path) -> dict[Side, list[Path]]:
+def _sides_in(folder: Path) -> dict[Side, list[_Known]]:
     """Files and folders of vectors by the side that their names say; shards in numeric order."""
     if not folder.is_dir():
         return {}
-    found: dict[Side, list[Path]] = {}
+    found: dict[Side, list[_Known]] = {}
     for path in sorted(folder.iterdir(), key=_numeric):
         side = side_of(path.name)
-        if side is not None and not is_companion(path) and layout_of(path) is not None:
-            found.setdefault(side, []).append(path)
+        if side is not None and not is_companion(path):
+            found.setdefault(side, []).extend(_known([path]))
+    found = {side: files for side, files in found.items() if files}
     return found or _shards_in(folder)
 
 
-def _shards_in(folder: Path) -> dict[Side, list[Path]]:
+def _known(paths: Sequence[Path]) -> list[_Known]:
+    """Those paths that have a layout, with it: finding one out may take reading much of a file."""
+    asked = [(path, layout_of(path)) for path in paths]
+    return [(path, layout) for path, layout in asked if layout is not None]
+
+
+def _shards_in(folder: Path) -> dict[Side, list[_Known]]:
     """The one kind of file with vectors in a folder, called like shards: documents."""
     named = [path for path in folder.iterdir() if _SHARD.fullmatch(path.name)]
-    shards = [path for path in sorted(named, key=_numeric) if layout_of(path) is not None]
-    alike = len({path.suffix for path in shards}) == 1
+    shards = _known(sorted(named, key=_numeric))
+    alike = len({path.suffix for path, _ in shards}) == 1
     return {"documents": shards} if alike else {}
 
 
@@ -159,27 +176,34 @@ def open_dump(
 
 
 def _sides(path: Path, options: DumpOptions) -> tuple[Vectors | None, Vectors | None]:
-    inside = {} if layout_of(path) is not None else _sides_in(path)
+    layout = layout_of(path)
+    inside = {} if layout is not None else _sides_in(path)
+    sides: dict[Side, Vectors]
     if inside:
-        sides = {side: _joined(paths, options, side) for side, paths in inside.items()}
-    elif has_both(path):
-        sides = {side: read_vectors(path, options, side) for side in SIDES}
+        sides = {side: _joined(files, options, side) for side, files in inside.items()}
+    elif layout is not None and _has_both(layout, path):
+        sides = {side: layout.read(path, options, side) for side in SIDES}
     else:
         # a name that says queries, but used for documents
-        side = "documents" if options.queries is not None else side_of(path.name)
-        sides = {side or "documents": read_vectors(path, options, side or "documents")}
+        side = None if options.queries is not None else side_of(path.name)
+        sides = {side or "documents": _read(path, layout, options, side or "documents")}
     if options.queries is not None:
         sides["queries"] = read_vectors(options.queries, options, "queries")
     given = {"documents": options.ids, "queries": options.query_ids}
     if set(sides) == {"queries"} and options.query_ids is None:
         given["queries"] = options.ids
-    found = {side: _with_ids(vectors, given[side]) for side, vectors in sides.items()}
+    found = {side: _named(vectors, given[side]) for side, vectors in sides.items()}
     return found.get("queries"), found.get("documents")
 
 
-def has_both(path: Path) -> bool:
+def _named(vectors: Vectors, path: Path | None) -> Vectors:
+    """With the ids that were given, then in order: what is said of shards concerns all of them."""
+    return in_chunk_order(vectors if path is None else with_ids(vectors, path))
+
+
+def _has_both(layout: Layout, path: Path) -> bool:
     """Whether one file holds the vectors of both sides, under names that say so."""
-    asked = getattr(layout_of(path), "has_both", None)
+    asked = getattr(layout, "has_both", None)
     return asked is not None and bool(asked(path))
 
 
@@ -191,31 +215,34 @@ def read_vectors(path: Path, options: DumpOptions, side: Side = "documents") -> 
     InputError
         If there is none, or it cannot be read.
     """
-    layout = layout_of(path)
+    return _read(path, layout_of(path), options, side)
+
+
+def _read(path: Path, layout: Layout | None, options: DumpOptions, side: Side) -> Vectors:
     if layout is None:
         state = "no vectors of a known layout" if path.exists() else "no such file or folder"
         raise InputError(f"{path}: {state}; docs/layouts.md lists what is read")
     return layout.read(path, options, side)
 
 
-def _joined(paths: Sequence[Path], options: DumpOptions, side: Side) -> Vectors:
+def _joined(files: Sequence[_Known], options: DumpOptions, side: Side) -> Vectors:
     """One side from its shards."""
-    parts = [read_vectors(path, options, side) for path in paths]
+    paths = [path for path, _ in files]
+    parts = [layout.read(path, options, side) for path, layout in files]
     if len(parts) == 1:
         return parts[0]
     first = parts[0]
     for path, part in zip(paths, parts, strict=True):
-        same = (part.layout, part.rows.shape[1:], part.rows.dtype)
-        if same != (first.layout, first.rows.shape[1:], first.rows.dtype):
+        if _kind_of(part) != _kind_of(first):
             raise InputError(
-                f"{path}: {part.layout}, {part.rows.shape[1]} dimensions, {part.rows.dtype}; "
-                f"{paths[0].name} has {first.layout}, {first.rows.shape[1]}, {first.rows.dtype}: "
-                "shards of one side must agree"
+                f"{path}: {_kind_of(part)}; {paths[0].name} has {_kind_of(first)}: shards of one "
+                "side must agree"
             )
-    stated = [part.ids is not None for part in parts]
-    if any(stated) and not all(stated):
-        path = paths[stated.index(False)]
-        raise InputError(f"{path}: has no ids, though other shards of its side have")
+    for name in ("ids", "chunks", "padding"):
+        stated = [getattr(part, name) is not None for part in parts]
+        if any(stated) and not all(stated):
+            path, said = paths[stated.index(False)], _SAID[name]
+            raise InputError(f"{path}: has no {said}, though other shards of its side have")
     return Vectors(
         str(paths[0].parent),
         as_rows([part.rows for part in parts]),
@@ -224,21 +251,26 @@ def _joined(paths: Sequence[Path], options: DumpOptions, side: Side) -> Vectors:
         first.similarity,
         layout=first.layout,
         warnings=tuple(line for part in parts for line in part.warnings),
+        padding=_stacked([part.padding for part in parts]),
         repeated=all(part.repeated for part in parts),
+        chunks=_stacked([part.chunks for part in parts]),
+        each=first.each,
     )
+
+
+def _kind_of(part: Vectors) -> str:
+    several = f", {part.each} vectors a document" if part.each > 1 else ""
+    return f"{part.layout}, {part.rows.shape[1]} dimensions, {part.rows.dtype}{several}"
+
+
+def _stacked(arrays: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    known = [one for one in arrays if one is not None]
+    return np.concatenate(known) if known else None
 
 
 def _concatenated(lists: Sequence[list[str] | None]) -> list[str] | None:
     known = [one for one in lists if one is not None]
     return [item for one in known for item in one] if len(known) == len(lists) else None
-
-
-def _with_ids(vectors: Vectors, path: Path | None) -> Vectors:
-    if path is None:
-        return vectors
-    ids, texts = read_ids(path)
-    check_ids(ids, len(vectors.rows), str(path))
-    return dataclasses.replace(vectors, ids=ids, texts=texts or vectors.texts)
 
 
 def _judgments(

@@ -52,7 +52,7 @@ def read(path: Path, options: DumpOptions, side: Side = "documents") -> Vectors:
         str(path),
         "pickled (array, ids)",
         array,
-        ids=as_ids(names, path),
+        ids=as_ids(names, path, rows=len(array) if array.ndim else 0),
         chunks=chunks,
     )
     return vectors(found, options, side)

@@ -22,13 +22,13 @@ from anisotropy.spaces.dumps.naming import (
     choose,
     first_of,
 )
-from anisotropy.untrusted.tensors import (
-    TensorEntry,
-    is_safetensors,
-    read_safetensors,
-    read_torch,
-)
+from anisotropy.untrusted.paths import check_file
+from anisotropy.untrusted.safetensors_files import is_safetensors, read_safetensors
+from anisotropy.untrusted.tensors import TensorEntry
+from anisotropy.untrusted.torch_files import read_torch
 
+#: The number with which files from before torch 1.6 begin, as pickles have it.
+_LEGACY = (bytes.fromhex("6cfc9c46f9206aa85019"), b"119547037146038801333356")
 _KNOWN = {name for names in (*SIDE_NAMES.values(), NEUTRAL_NAMES) for name in names}
 
 
@@ -39,15 +39,21 @@ def find(path: Path) -> bool:
     say so (such as ``embeddings``, or ``queries`` and ``documents``).
     """
     try:
-        return bool(_matrices(_content(path)))
+        return (is_safetensors(path) or _is_torch(path)) and bool(_matrices(_content(path)))
     except (OSError, InputError):
         return False
 
 
+def _is_torch(path: Path) -> bool:
+    """Whether a file begins like torch's, so that no other pickle is read to the end for it."""
+    check_file(path)
+    with path.open("rb") as file:
+        start = file.read(32)
+    return start[:2] == b"PK" or any(number in start for number in _LEGACY)
+
+
 def has_both(path: Path) -> bool:
-    """Whether a file has vectors of queries and of documents, under names that say so."""
-    if not find(path):
-        return False
+    """Whether a file of this layout has vectors of both sides, under names that say so."""
     there = set(_matrices(_content(path)))
     return all(there & set(SIDE_NAMES[side]) for side in ("documents", "queries"))
 
@@ -95,7 +101,7 @@ def read(path: Path, options: DumpOptions, side: Side = "documents") -> Vectors:
         str(path),
         "safetensors" if is_safetensors(path) else "torch",
         entry.array(),
-        ids=as_ids(_values(content[known]), f"{path}, {known!r}") if known else None,
+        ids=_ids(path, content[known], known, entry.shape[0]) if known else None,
         chunks=_chunks(path, content[chunk], entry.shape[0]) if chunk else None,
         bfloat16=entry.dtype == "bfloat16",
         scale=_scale(path, content[scale]) if scale else None,
@@ -103,6 +109,10 @@ def read(path: Path, options: DumpOptions, side: Side = "documents") -> Vectors:
         warnings=tuple(f"{path}: {line}" for line in warnings),
     )
     return vectors(found, options, side)
+
+
+def _ids(path: Path, value: Any, name: str, n: int) -> list[str]:
+    return as_ids(_values(value), f"{path}, {name!r}", rows=n)
 
 
 def _values(value: Any) -> Any:

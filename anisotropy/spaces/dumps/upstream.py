@@ -10,6 +10,7 @@ MaxP writes chunk after chunk of a batch: the chunk of a vector is how often its
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection as Names
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,7 +132,7 @@ def open_space(
         queries,
         documents,
         label=label or label_of(path) or path.name,
-        judged=_judged(splits, split, options, collection),
+        judged=_judged(splits, split, options, collection, _ids_of(documents)),
         options=options,
         recipe=_recipe([one for one in (queries, documents) if one], options),
         step=step_number(step),
@@ -240,6 +241,7 @@ def _judged(
     split: str | None,
     options: DumpOptions,
     collection: Collection | None,
+    doc_ids: Names[str],
 ) -> Judged:
     """Judgments of the evaluated queries, and the training queries with theirs."""
     if split is None:
@@ -247,7 +249,7 @@ def _judged(
     own = {name: _qrels(named, collection) for name, (_, named) in splits.items()}
     if options.qrels is not None:
         own[split] = read_judgments(options.qrels).qrels
-    own = {name: _in_both_spellings(qrels) for name, qrels in own.items()}
+    own = {name: _as_known(qrels, doc_ids) for name, qrels in own.items()}
     pool = splits.get("train") if split != "train" else None
     return Judged(own[split], pool[0] if pool else None, own["train"] if pool else {})
 
@@ -259,12 +261,22 @@ def _qrels(named: NamedSet, collection: Collection | None) -> Qrels:
     return collection.qrels(named.split)
 
 
-def _in_both_spellings(qrels: Qrels) -> Qrels:
-    """Judgments of ``12`` and of ``D12``, of which the space has one."""
+def _ids_of(side: Vectors | None) -> frozenset[str]:
+    return frozenset(side.ids or ()) if side is not None else frozenset()
+
+
+def _as_known(qrels: Qrels, doc_ids: Names[str]) -> Qrels:
+    """Judgments with ids as the dump spells them: ``12`` or ``D12``."""
     return {
-        query: {**{_other_spelling(name): grade for name, grade in grades.items()}, **grades}
+        query: {_spelling(name, grades, doc_ids): grade for name, grade in grades.items()}
         for query, grades in qrels.items()
     }
+
+
+def _spelling(name: str, judged: Names[str], doc_ids: Names[str]) -> str:
+    other = _other_spelling(name)
+    # a judgment of the very id, where there is one, is not replaced by that of the other
+    return other if name not in doc_ids and other in doc_ids and other not in judged else name
 
 
 def _other_spelling(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection as Names
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -11,15 +12,16 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from anisotropy.collection.offsets import QUERY_MAP, find_offsets, plain_names, read_offsets
-from anisotropy.collection.upstream import is_upstream, read_folder
+from anisotropy.collection.upstream_folder import is_upstream, read_folder
+from anisotropy.collection.upstream_sets import owner_of_map
 from anisotropy.errors import CollectionError, EmbeddingsError
 from anisotropy.spaces.dumps.base import DumpOptions
-from anisotropy.spaces.dumps.upstream_shards import TRIVIA, Shards
+from anisotropy.spaces.dumps.upstream_shards import DOCUMENT_SETS, TRIVIA, Shards
 from anisotropy.spaces.space import Qrels
 
 if TYPE_CHECKING:
     from anisotropy.collection import Collection
-    from anisotropy.collection.upstream import UpstreamFolder
+    from anisotropy.collection.upstream_folder import UpstreamFolder
 
 #: Set of a dump -> set of the preprocessed folder.
 _CACHES = {"query": "train-query", "dev_query": "dev-query", "real-dev_query": "real-dev-query"}
@@ -50,7 +52,7 @@ class Naming(Protocol):
         """Ids of the documents by row."""
         ...
 
-    def queries(self, shards: Shards, rows: np.ndarray, sets: Names[str]) -> NamedSet:
+    def queries(self, shards: Shards, rows: np.ndarray, sets: Mapping[str, Shards]) -> NamedSet:
         """Ids of a query set by row; `sets` are those of the dump."""
         ...
 
@@ -71,7 +73,7 @@ class FolderNaming:
         shards.check_rows(rows, len(self._folder.doc_ids))
         return self._folder.doc_ids
 
-    def queries(self, shards: Shards, rows: np.ndarray, sets: Names[str]) -> NamedSet:
+    def queries(self, shards: Shards, rows: np.ndarray, sets: Mapping[str, Shards]) -> NamedSet:
         """Ids of a query set by row, the split it is and its judgments."""
         wanted = self._cache(shards.name, sets)
         known = {one.name: one for one in self._folder.sets}
@@ -86,7 +88,7 @@ class FolderNaming:
 
     def _cache(self, name: str, sets: Names[str]) -> str:
         if not self._folder.is_dpr:
-            return _CACHES.get(name, f"{name}-query")
+            return _cache_of(name)
         trivia = _DPR_CACHES[TRIVIA]
         overwritten = name == "dev_query" and TRIVIA not in sets
         if overwritten and trivia in {one.name for one in self._folder.sets}:
@@ -126,23 +128,46 @@ class MapNaming:
             self.warnings.append(f"{found.name}: {unnamed} row(s) have no id, called by row (#…)")
         return names
 
-    def queries(self, shards: Shards, rows: np.ndarray, sets: Names[str]) -> NamedSet:
+    def queries(self, shards: Shards, rows: np.ndarray, sets: Mapping[str, Shards]) -> NamedSet:
         """Ids of a query set by row; row numbers where no map is of it."""
-        n = int(rows.max(initial=-1)) + 1
-        cache = _CACHES.get(shards.name, f"{shards.name}-query")
-        prefix = cache.removesuffix("-query")
-        split = _split_name(prefix, sets)
-        for name in (f"{cache}_{QUERY_MAP}", f"{prefix}_{QUERY_MAP}", QUERY_MAP):
-            path = self._path / name
-            found = read_offsets(path, "queries") if path.is_file() else None
-            if found is not None and (name != QUERY_MAP or found.size == n):
-                shards.check_rows(rows, found.size)
-                return NamedSet(found.names(found.size)[0], split)
+        cache = _cache_of(shards.name)
+        split = _split_name(cache.removesuffix("-query"), sets)
+        path = self._map_of(cache, sets)
+        if path is not None:
+            found = read_offsets(path, "queries")
+            shards.check_rows(rows, found.size)
+            return NamedSet(found.names(found.size)[0], split)
         self.warnings.append(
             f"no map of ids belongs to {shards.name}: its queries are called by their row"
         )
         shards.check_rows(rows, len(np.unique(rows)))
-        return NamedSet(plain_names(n), split)
+        return NamedSet(plain_names(int(rows.max(initial=-1)) + 1), split)
+
+    def _map_of(self, cache: str, sets: Mapping[str, Shards]) -> Path | None:
+        own = self._own_map(cache)
+        if own is None and self._owner(sets) == cache:
+            return self._path / QUERY_MAP
+        return own
+
+    def _own_map(self, cache: str) -> Path | None:
+        """The map under the name of a set, where there is one."""
+        names = (f"{cache}_{QUERY_MAP}", f"{cache.removesuffix('-query')}_{QUERY_MAP}")
+        return next((path for path in map(self._path.joinpath, names) if path.is_file()), None)
+
+    def _owner(self, sets: Mapping[str, Shards]) -> str | None:
+        """The set of the dump that ANCE's one map names, as in a preprocessed folder."""
+        path = self._path / QUERY_MAP
+        if not path.is_file():
+            return None
+        queries = {_cache_of(name): one for name, one in sets.items() if name not in DOCUMENT_SETS}
+        counts = {
+            cache: int(one.open()[1].max(initial=-1)) + 1
+            for cache, one in sorted(queries.items())
+            if self._own_map(cache) is None
+        }
+        owner, doubts = owner_of_map(path, counts)
+        self.warnings += [line for line in doubts if line not in self.warnings]
+        return owner
 
     def padding(self, rows: np.ndarray, chunk: np.ndarray) -> np.ndarray | None:
         """None: maps do not tell how long documents are."""
@@ -152,6 +177,11 @@ class MapNaming:
                 "their vectors are taken like others"
             )
         return None
+
+
+def _cache_of(name: str) -> str:
+    """Set of the preprocessed folder that a set of a dump is of; not for DPR."""
+    return _CACHES.get(name, f"{name}-query")
 
 
 def _split_name(prefix: str, sets: Names[str]) -> str:

@@ -542,3 +542,18 @@ def test_slow_twin_of_unit_length() -> None:
     assert an.open(FILES / "sentence_transformers" / "encode_unit.npy").similarity == "cosine"
     assert an.open(FILES / "sentence_transformers" / "encode.npy").similarity == "dot"
     assert base.DumpOptions().similarity is None
+
+
+def test_judgments_of_a_named_file_are_never_left_out_in_silence(tmp_path: Path) -> None:
+    np.save(tmp_path / "documents.npy", DOCUMENTS[:3])
+    np.save(tmp_path / "queries.npy", QUERIES[:2])
+    qrels = tmp_path / "judged.tsv"
+    qrels.write_text("0 0 2 1\n1 0 1 1\n")
+    assert "left out" not in " ".join(an.open(tmp_path, qrels=qrels).warnings)
+    qrels.write_text("0 0 2 1\n0 0 D9 1\nq1 0 1 1\n")
+    space = an.open(tmp_path, qrels=qrels)
+    assert space.qrels == {"0": {"2": 1}}
+    assert [line for line in space.warnings if f"{qrels}: 2 of 3 judgments left out" in line]
+    qrels.write_text("0 0 D2 1\n1 0 D1 1\n")
+    with pytest.raises(EmbeddingsError, match=r"none of its 2 judgments .*'0', document 'D2'"):
+        an.open(tmp_path, qrels=qrels)

@@ -195,6 +195,23 @@ def test_analyze_takes_the_steps_as_a_series(tmp_path: Path) -> None:
     assert names == [f"passage_{step}__emb_p__data_obj_0.pb" for step in (20, 100)]
 
 
+def test_the_one_map_of_ance_names_one_set_alone(tmp_path: Path) -> None:
+    """Of two sets of as many queries the training set was written first, and its map lost."""
+    folder = tmp_path / "dump"
+    for name, n in (("passage", 6), ("query", 3), ("dev_query", 3)):
+        write_set(folder, name, n)
+    write_map(folder / "pid2offset.pickle", {100 + row: row for row in range(6)})
+    write_map(folder / "qid2offset.pickle", {900 + row: row for row in range(3)})
+    space = open_dump(folder)
+    assert sorted(space.query_ids) == ["900", "901", "902"]
+    assert space.training is not None
+    assert sorted(space.training.query_ids) == ["0", "1", "2"]
+    said = " ".join(space.warnings)
+    assert "taken for the map of dev-query, the last set written" in said
+    assert "that of train-query was overwritten" in said
+    assert "no map of ids belongs to query:" in said
+
+
 def test_maps_in_place_of_the_folder(tmp_path: Path) -> None:
     dance_dump(tmp_path / "dump", chunks=2)
     data, maps = dance(tmp_path / "data"), tmp_path / "maps"
@@ -212,6 +229,7 @@ def test_maps_in_place_of_the_folder(tmp_path: Path) -> None:
     qrels.write_text("6 0 D3 1\n8 0 41 2\n8 0 D1 1\n")
     judged = open_dump(tmp_path / "dump", DumpOptions(offsets=maps, qrels=qrels))
     assert judged.qrels == {"6": {"3": 1}, "8": {"41": 2}}
+    assert [line for line in judged.warnings if "1 of 3 judgments left out" in line]
 
 
 def test_the_one_map_of_ance_is_of_the_set_with_as_many_rows(tmp_path: Path) -> None:

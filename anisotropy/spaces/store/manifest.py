@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,56 @@ _SHARD = re.compile(r"embeddings-\d{5,9}\.npy")
 #: Bytes of a manifest; one of a thousand million vectors has a third of them.
 _LARGEST = 1 << 26
 _WORDS: dict[type, str] = {str: "text", dict: "a table", list: "a list", int: "a whole number"}
+_VERSIONED = ("anisotropy", "numpy", "torch", "transformers", "sentence-transformers")
+
+
+def versions(names: Sequence[str] = _VERSIONED) -> dict[str, str]:
+    """Installed versions of packages, without importing them."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@dataclass(frozen=True)
+class StoreHeader:
+    """What a store is of: the part of the manifest that is known before encoding.
+
+    Attributes
+    ----------
+    recipe, checkpoint, collection
+        As in the manifest: the recipe with its sources; label, fingerprint and step of the
+        checkpoint; name, note, split and fingerprint of the collection.
+    documents
+        ``all``, or how many were drawn, as text.
+    dim, dtype
+        Of the stored rows.
+    identity
+        What decides the vectors, and nothing else (no label, no source of a recipe part): an
+        unfinished store is continued by whoever has the same identity.
+    """
+
+    recipe: Mapping[str, Any]
+    checkpoint: Mapping[str, Any]
+    collection: Mapping[str, Any]
+    documents: str
+    dim: int
+    dtype: str
+    identity: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The header as it stands in the manifest."""
+        return {
+            "recipe": dict(self.recipe),
+            "checkpoint": dict(self.checkpoint),
+            "collection": dict(self.collection),
+            "documents": self.documents,
+            "dim": self.dim,
+            "dtype": self.dtype,
+        }
 
 
 def shard_name(number: int) -> str:
