@@ -23,7 +23,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 
 #: Characters of a value in a message, and of what a library says.
-_LONGEST, _LONGEST_REASON, _LONGEST_LIST = 60, 200, 500
+_LONGEST, _LONGEST_REASON, _LONGEST_LIST = 60, 200, 450
 
 
 class AnisotropyError(Exception):
@@ -101,7 +101,7 @@ def one_of(got: object, allowed: Iterable[object]) -> str:
     text = (got if isinstance(got, str) else shown(got))[: 2 * _LONGEST_REASON]
     near = difflib.get_close_matches(text, names, n=1)
     hint = f" (did you mean {shown(near[0])}?)" if near else ""
-    return f"got {shown(text, _LONGEST_REASON)}; allowed: {_listed(names)}{hint}"
+    return f"got {shown(text, 2 * _LONGEST)}; allowed: {_listed(names)}{hint}"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from anisotropy.errors import UsageError, one_of
+from anisotropy.errors import UsageError, one_of, shown
 
 #: Parts of the recipe that have an option of their own.
 RECIPE_PARTS = (
@@ -278,11 +278,11 @@ def _read(path: Path, known: Mapping[str, Any]) -> dict[str, Any]:
 def _check_type(where: str, key: str, value: Any) -> None:
     if key in _LISTS or (key in _ONE_OR_MANY and isinstance(value, list)):
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise UsageError(f"{where} is {value!r}; needed: a list of texts")
+            raise UsageError(f"{where} is {shown(value)}; needed: a list of texts")
         return
     if key in _NUMBERS:
         if not isinstance(value, list) or not all(type(item) is int for item in value):
-            raise UsageError(f"{where} is {value!r}; needed: a list of whole numbers")
+            raise UsageError(f"{where} is {shown(value)}; needed: a list of whole numbers")
         return
     kinds = _TYPES.get(key, (str,))
     # A truth value is a whole number to Python, not to a user.
@@ -290,7 +290,7 @@ def _check_type(where: str, key: str, value: Any) -> None:
         names = " or ".join(
             {int: "int", float: "float", bool: "bool", str: "str"}[k] for k in kinds
         )
-        raise UsageError(f"{where} is {value!r}; needed: {names}")
+        raise UsageError(f"{where} is {shown(value)}; needed: {names}")
 
 
 def _check_text(options: Mapping[str, Any]) -> None:

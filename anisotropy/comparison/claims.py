@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anisotropy.errors import UsageError, one_of
+from anisotropy.errors import UsageError, one_of, shown
 from anisotropy.files import read_json, write_text
 from anisotropy.measures import definition_of, parse
 
@@ -117,7 +117,9 @@ class Claim:
         if self.method not in METHODS:
             raise UsageError(f"claims: method: {one_of(self.method, METHODS)}")
         if not any(part.role == "primary" for part in self.parts):
-            raise UsageError(f"claims: {self.claim!r} has no primary part, so nothing decides it")
+            raise UsageError(
+                f"claims: {shown(self.claim)} has no primary part, so nothing decides it"
+            )
 
 
 @dataclass(frozen=True)
@@ -184,12 +186,12 @@ class Claims:
         names = [claim.claim for claim in self.claims]
         twice = next((name for name in names if names.count(name) > 1), None)
         if not names or twice is not None:
-            got = f"{twice!r} twice" if names else "no claims"
+            got = f"{shown(twice)} twice" if names else "no claims"
             raise UsageError(f"claims: got {got}; allowed: one or more, each with its own letter")
         if not self.contrasts:
             raise UsageError("claims: got no contrasts; allowed: one or more")
         if not isinstance(self.level, int | float) or not 0.5 < self.level < 1:
-            raise UsageError(f"claims: level: got {self.level!r}; allowed: between 0.5 and 1")
+            raise UsageError(f"claims: level: got {shown(self.level)}; allowed: between 0.5 and 1")
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -504,5 +506,5 @@ def _with_margin(part: Part, margins: Mapping[str, Any]) -> Part:
 def _margin(value: Any) -> float:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not (0 <= value < math.inf):
-        raise UsageError(f"claims: margin: got {value!r}; allowed: a number, 0 or more")
+        raise UsageError(f"claims: margin: got {shown(value)}; allowed: a number, 0 or more")
     return float(value)

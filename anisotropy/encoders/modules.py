@@ -16,7 +16,7 @@ from anisotropy.encoders.layouts import CheckpointFiles
 from anisotropy.encoders.modules_recipe import every_module, module_kinds, route_table
 from anisotropy.encoders.modules_text import TASKS, ModulesText
 from anisotropy.encoders.recipe import Recipe
-from anisotropy.errors import AnisotropyError, CheckpointError, UsageError, told_as
+from anisotropy.errors import AnisotropyError, CheckpointError, UsageError, reason_of, told_as
 from anisotropy.files import fingerprint, sha256_file
 from anisotropy.untrusted.safetensors_files import read_safetensors
 
@@ -57,9 +57,23 @@ class ModulesEncoder(Encoder):
 
     @cached_property
     def dim(self) -> int:
-        """Size of the vectors."""
+        """Size of the vectors, by encoding one text a side.
+
+        Raises
+        ------
+        CheckpointError
+            If the modules do not fit together, or the sides differ.
+        """
         _, text = self._loaded()
-        return int(self._vectors("queries", text.token_lists("queries", ["a"])).shape[1])
+        with one_line(self.files.origin):
+            queries = self._vectors("queries", text.token_lists("queries", ["a"])).shape[1]
+            documents = self._vectors("documents", text.token_lists("documents", ["a"])).shape[1]
+        if queries != documents:
+            raise CheckpointError(
+                f"{self.files.origin}: vectors of {queries} numbers for queries, of {documents} "
+                "for documents; needed: the same"
+            )
+        return int(queries)
 
     def load(self) -> None:
         """Load the modules now; a model that would start with random tensors is refused."""
@@ -128,7 +142,7 @@ def load_modules(files: CheckpointFiles, recipe: Recipe) -> Any:
     """
     if files.layout == "sentence-transformers":
         _check_activations(files)
-    for path in sorted(files.folder.rglob("config.json")):
+    for path in _configurations(files):
         check_layers(read_table(path), path)
     _check_torch_files(files.folder)
     with one_line(files.origin), quiet():
@@ -145,13 +159,20 @@ def one_line(origin: str) -> Iterator[None]:
     except AnisotropyError:
         raise
     except Exception as error:
-        lines = (str(error) or type(error).__name__).strip().splitlines()
         if "custom code" in str(error) or "trust_remote_code" in str(error):
             raise CheckpointError(
                 f"{origin}: comes with code of its own, which is never executed; allowed: models "
                 "that transformers and sentence-transformers have themselves"
             ) from None
-        raise CheckpointError(f"{origin}: cannot be loaded ({lines[0][:200]})") from None
+        raise CheckpointError(f"{origin}: cannot be loaded ({reason_of(error)})") from None
+
+
+def _configurations(files: CheckpointFiles) -> list[Path]:
+    """The ``config.json`` of every module."""
+    folders = [files.folder]
+    if files.layout == "sentence-transformers":
+        folders = [folder for _, folder in every_module(files.folder)]
+    return [path for folder in folders if (path := folder / "config.json").is_file()]
 
 
 def _check_activations(files: CheckpointFiles) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from anisotropy.errors import UsageError, one_of
+from anisotropy.errors import UsageError, one_of, shown
 
 if TYPE_CHECKING:
     from anisotropy.measures.facts import Facts
@@ -70,7 +70,7 @@ class Parameter:
             value = _READERS[type(self.default)](text)
         except (ValueError, KeyError):
             kind = _KINDS[type(self.default)]
-            raise UsageError(f"{self.name}: got {text!r}; allowed: {kind}") from None
+            raise UsageError(f"{self.name}: got {shown(text)}; allowed: {kind}") from None
         return self.check(value)
 
     def check(self, value: Any) -> Value:
@@ -79,7 +79,7 @@ class Parameter:
         if kind is float and type(value) is int:
             value = float(value)
         if type(value) is not kind:
-            raise UsageError(f"{self.name}: got {value!r}; allowed: {_KINDS[kind]}")
+            raise UsageError(f"{self.name}: got {shown(value)}; allowed: {_KINDS[kind]}")
         if self.choices and value not in self.choices:
             raise UsageError(f"{self.name}: {one_of(value, self.choices)}")
         if kind in (int, float) and not (self.low <= float(value) < math.inf):
@@ -205,7 +205,7 @@ class Definition:
                 return parameter
         known = [parameter.name for parameter in self.parameters]
         if not known:
-            raise UsageError(f"{self.name} takes no parameter: got {name!r}; remove it")
+            raise UsageError(f"{self.name} takes no parameter: got {shown(name)}; remove it")
         raise UsageError(f"parameter of {self.name}: {one_of(name, known)}")
 
     def places_of(self, measure: Measure) -> tuple[Place, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anisotropy.errors import UsageError, one_of, reason_of
+from anisotropy.errors import UsageError, one_of, reason_of, shown
 
 STAGES = ("warmup", "ance", "norm", "dual", "dance")
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -226,25 +226,27 @@ def _typed(name: str, value: Any, kind: type) -> Any:
     if kind is int:
         lowest = _LOWEST.get(name, 1)
         if not isinstance(value, int) or not number >= lowest:
-            raise UsageError(f"{name}: got {value!r}; allowed: a whole number, {lowest} or more")
+            raise UsageError(
+                f"{name}: got {shown(value)}; allowed: a whole number, {lowest} or more"
+            )
         return value
     allowed = number > 0 if name in _ABOVE_ZERO else number >= 0
     if not allowed or not math.isfinite(number) or (name == "dropout" and number >= 1):
         bound = "above 0" if name in _ABOVE_ZERO else "0 or more"
         bound = "from 0 to below 1" if name == "dropout" else bound
-        raise UsageError(f"{name}: got {value!r}; allowed: a number {bound}")
+        raise UsageError(f"{name}: got {shown(value)}; allowed: a number {bound}")
     return float(number)
 
 
 def _truth(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise UsageError(f"{name}: got {value!r}; allowed: true or false")
+        raise UsageError(f"{name}: got {shown(value)}; allowed: true or false")
     return value
 
 
 def _word(name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise UsageError(f"{name}: got {value!r}; allowed: text")
+        raise UsageError(f"{name}: got {shown(value)}; allowed: text")
     if name in CHOICES and value not in CHOICES[name]:
         raise UsageError(f"{name}: {one_of(value, CHOICES[name])}")
     return value
@@ -307,7 +309,7 @@ def stage_configs(
 
 def _table(part: str, values: Any) -> dict[str, Any]:
     if not isinstance(values, Mapping):
-        raise UsageError(f"training configuration: {part}: got {values!r}; allowed: a table")
+        raise UsageError(f"training configuration: {part}: got {shown(values)}; allowed: a table")
     return dict(values)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import resource
 import signal
 import time
@@ -27,6 +28,7 @@ from hypothesis import strategies as st
 from anisotropy.errors import AnisotropyError
 from tests.hostile.editing import edited
 from tests.hostile.readers import READERS, complaint
+from tests.hostile.seeds import FOUND
 
 TIMES = int(os.environ.get("ANISOTROPY_FUZZ", "0"))
 #: Of the processor; the alarm is for what waits.
@@ -79,24 +81,22 @@ def bounded() -> Iterator[None]:
     assert grown < MEMORY, f"{grown / 2**20:.0f} MiB more"
 
 
-def check(name: str, folder: Path, path: Path, content: bytes, good: bytes = b"") -> None:
-    """Read a folder in which one file has other content; the good one is put back afterwards."""
+def check(name: str, folder: Path, path: Path, content: bytes, good: bytes) -> str:
+    """What is said of a folder in which one file has other content; nothing where it is read."""
     path.unlink()  # what is mapped keeps the old one
     path.write_bytes(content)
     try:
         with bounded():
-            try:
-                READERS[name].read(folder, path)
-            except AnisotropyError as error:
-                refused(str(error), folder, path)
+            found = READERS[name].read(folder, path)
+    except AnisotropyError as error:
+        text = str(error)
+        complaint(text.replace(f"{folder}", ""))
+        assert path.name in text or f"{folder}" in text, text
+        return text
     finally:
         path.unlink(missing_ok=True)
         path.write_bytes(good)
-
-
-def refused(text: str, folder: Path, path: Path) -> None:
-    complaint(text.replace(f"{folder}", ""))
-    assert path.name in text or f"{folder}" in text, text
+    return "\n".join(found or ())
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -116,3 +116,13 @@ def test_edits(name: str, places: object) -> None:
         check(name, folder, path, data.draw(edited(files[path]), "content"), files[path])
 
     edit()
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_was_found(name: str, places: object) -> None:
+    seed = FOUND[name]
+    folder, files = places(seed.reader)  # type: ignore[operator]
+    good = files[folder / seed.file]
+    said = check(seed.reader, folder, folder / seed.file, seed.change(good), good)
+    assert said if seed.cause is not None else not said
+    assert re.search(seed.cause or "", said), said

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from anisotropy.errors import EmbeddingsError, reason_of
+from anisotropy.errors import EmbeddingsError, reason_of, shown
 from anisotropy.spaces.dumps.base import DumpOptions, Vectors
 from anisotropy.spaces.dumps.found import Found, vectors
 from anisotropy.spaces.dumps.naming import Side, ids_given, no_field
@@ -40,7 +40,8 @@ def _meta(path: Path) -> tuple[int, int]:
     counts = (meta.get("doc_count"), meta.get("vec_size"))
     n, dim = (value if type(value) is int else -1 for value in counts)
     if not 0 <= n < _MOST or not 0 < dim < _MOST:
-        raise EmbeddingsError(f"{path / META}: {counts[0]} documents with {counts[1]} dimensions")
+        many, long = map(shown, counts)
+        raise EmbeddingsError(f"{path / META}: {many} documents with {long} dimensions")
     return n, dim
 
 
