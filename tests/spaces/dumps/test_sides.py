@@ -20,7 +20,7 @@ from anisotropy.spaces.dumps import flex, numpy_files
 from anisotropy.spaces.dumps.base import DumpOptions
 from anisotropy.spaces.dumps.buffers import RowBuffer
 from anisotropy.spaces.dumps.opening import open_dump
-from anisotropy.untrusted import pickles, torch_files
+from anisotropy.untrusted import arrays, pickles, torch_files
 
 FILES = Path(__file__).parent / "files"
 
@@ -166,13 +166,19 @@ def test_a_pickle_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_layouts_are_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(flex, "find", lambda path: bool(asked.append(path.name)))
-    np.savez_compressed(tmp_path / "corpus.npz", documents=np.ones((2, 4), "f4"))
     unpacked: list[Path] = []
-    unpack = numpy_files.open_npz
-    monkeypatch.setattr(
-        numpy_files, "open_npz", lambda path: [unpacked.append(path), unpack(path)][1]
-    )
+
+    def find(path: Path) -> bool:
+        asked.append(path.name)
+        return False
+
+    def unpack(path: Path) -> dict[str, np.ndarray]:
+        unpacked.append(path)
+        return arrays.open_npz(path)
+
+    monkeypatch.setattr(flex, "find", find)
+    monkeypatch.setattr(numpy_files, "open_npz", unpack)
+    np.savez_compressed(tmp_path / "corpus.npz", documents=np.ones((2, 4), "f4"))
     open_dump(tmp_path / "corpus.npz")
     assert asked == ["corpus.npz"]
     assert len(unpacked) == 1
