@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from anisotropy.errors import EmbeddingsError
+from anisotropy.errors import EmbeddingsError, UsageError
 from anisotropy.spaces.dumps import flex, numpy_files
 from anisotropy.spaces.dumps.base import DumpOptions
 from anisotropy.spaces.dumps.buffers import RowBuffer
@@ -255,3 +255,27 @@ def test_own_readers_come_first(
     monkeypatch.setattr(module, library, lambda *_: pytest.fail("the library was asked first"))
     with pytest.raises(EmbeddingsError, match="cut short"):
         open_dump(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (DumpOptions(offsets=Path("nowhere"), split="xyz"), "--offsets, --split: for dumps of"),
+        (DumpOptions(query_ids=Path("nowhere")), "--query-ids: for queries, of which it has none"),
+    ],
+)
+def test_options_that_say_nothing_of_a_dump(
+    options: DumpOptions, named: str, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "v.npy", np.ones((3, 4), "f4"))
+    with pytest.raises(UsageError, match=named):
+        open_dump(tmp_path / "v.npy", options)
+
+
+def test_ids_of_documents_where_there_are_queries_alone(tmp_path: Path) -> None:
+    np.save(tmp_path / "queries.npy", np.ones((3, 4), "f4"))
+    names = tmp_path / "names.txt"
+    names.write_text("a\nb\nc\n")
+    assert open_dump(tmp_path / "queries.npy", DumpOptions(ids=names)).query_ids == list("abc")
+    with pytest.raises(UsageError, match="--ids: for documents, of which it has none"):
+        open_dump(tmp_path / "queries.npy", DumpOptions(ids=tmp_path / "x", query_ids=names))
