@@ -271,6 +271,7 @@ def _joined(files: Sequence[_Known], options: DumpOptions, side: Side) -> Vector
         repeated=all(part.repeated for part in parts),
         chunks=_stacked([part.chunks for part in parts]),
         each=first.each,
+        named_by=", ".join(dict.fromkeys(part.named_by for part in parts if part.named_by)),
     )
 
 

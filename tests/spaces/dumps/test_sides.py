@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from anisotropy.errors import EmbeddingsError, UsageError
+from anisotropy.inspection import as_text, describe
 from anisotropy.spaces.dumps import flex, numpy_files
 from anisotropy.spaces.dumps.base import DumpOptions
 from anisotropy.spaces.dumps.buffers import RowBuffer
@@ -279,3 +280,21 @@ def test_ids_of_documents_where_there_are_queries_alone(tmp_path: Path) -> None:
     assert open_dump(tmp_path / "queries.npy", DumpOptions(ids=names)).query_ids == list("abc")
     with pytest.raises(UsageError, match="--ids: for documents, of which it has none"):
         open_dump(tmp_path / "queries.npy", DumpOptions(ids=tmp_path / "x", query_ids=names))
+
+
+def test_where_ids_are_from(tmp_path: Path) -> None:
+    def source(path: Path, **options: Any) -> str:
+        return str(open_dump(path, DumpOptions(**options)).recipe["sources"]["ids"])
+
+    assert source(FILES / "pyserini" / "flat") == "docid"
+    assert source(FILES / "flex" / "mixed") == "docnos.npids"
+    assert source(FILES / "mteb") == "index.json"
+    assert source(FILES / "arrow" / "fixed.parquet") == "fixed.parquet"
+    np.save(tmp_path / "v.npy", np.ones((2, 4), "f4"))
+    assert source(tmp_path / "v.npy") == "numbers of the rows"
+    (tmp_path / "v.ids.txt").write_text("a\nb\n")
+    assert source(tmp_path / "v.npy") == "v.ids.txt"
+    (tmp_path / "names.txt").write_text("c\nd\n")
+    given = source(tmp_path / "v.npy", ids=tmp_path / "names.txt")
+    assert given.startswith("names.txt (option")
+    assert "v.ids.txt" in as_text(describe(tmp_path / "v.npy"))
