@@ -103,6 +103,7 @@ def _dump(path: Path, options: DumpOptions | None) -> dict[str, Any]:
         "counts": space.counts,
         "dtype": str((space.documents if space.doc_ids else space.queries).dtype),
         "ids": {side: ", ".join(ids[:3]) + " …" * (len(ids) > 3) for side, ids in sides.items()},
+        "ids from": space.recipe["sources"]["ids"],
         "similarity": f"{space.similarity} ({space.recipe['sources']['similarity']})",
         "doubts": space.recipe["doubts"],
         "warnings": space.warnings,

@@ -48,6 +48,8 @@ class Vectors:
         Number of each row among the vectors of its document, where the layout says it.
     each
         Rows that follow each other for one id of a file of ids.
+    named_by
+        Where its ids are from: the name of a file, or what stands for one.
     """
 
     origin: str
@@ -61,6 +63,7 @@ class Vectors:
     repeated: bool = True
     chunks: np.ndarray | None = None
     each: int = 1
+    named_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -212,7 +215,10 @@ def _recipe(sides: Sequence[Vectors], options: DumpOptions) -> dict[str, Any]:
         "layout": ", ".join(dict.fromkeys(side.layout for side in sides if side.layout)),
         "similarity": similarity,
         "temperature": 1.0,
-        "sources": {"similarity": source},
+        "sources": {
+            "similarity": source,
+            "ids": "; ".join(dict.fromkeys(side.named_by for side in sides if side.named_by)),
+        },
         "doubts": doubts,
         "notes": [line for side in sides for line in side.warnings],
     }
