@@ -23,6 +23,11 @@ class Judgments:
     warnings: tuple[str, ...] = ()
 
 
+def judgments_text(qrels: Mapping[str, Mapping[str, int]]) -> str:
+    """Judgments as lines of query, tab, document, tab, grade, without a header."""
+    return "".join(f"{q}\t{d}\t{g}\n" for q, grades in qrels.items() for d, g in grades.items())
+
+
 def read_judgments(path: Path) -> Judgments:
     """Read a file of judgments.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from anisotropy.collection.lines import BAD_ID, is_bad_id
 from anisotropy.errors import EmbeddingsError
 from anisotropy.spaces.rows import ReorderedRows
 from anisotropy.spaces.space import EmbeddingSpace, Qrels
@@ -267,7 +268,7 @@ def check_count(ids: int, rows: int, origin: str) -> None:
 
 
 def check_ids(ids: Sequence[str], rows: int, origin: str) -> None:
-    """Refuse ids that are too few or many, empty, or no single word of a table.
+    """Refuse ids that are too few or many, or that no file of ids can hold.
 
     Raises
     ------
@@ -276,11 +277,8 @@ def check_ids(ids: Sequence[str], rows: int, origin: str) -> None:
     """
     check_count(len(ids), rows, origin)
     for row, name in enumerate(ids):
-        if not name or name.isspace() or any(sign in name for sign in "\t\n\r"):
-            raise EmbeddingsError(
-                f"{origin}: id {name[:60]!r} of row {row} is empty or holds a tab or a line "
-                "break; rename it"
-            )
+        if is_bad_id(name):
+            raise EmbeddingsError(f"{origin}: id {name[:60]!r} of row {row} {BAD_ID}; rename it")
 
 
 def _documents(

@@ -29,6 +29,7 @@ from anisotropy.spaces.dumps.upstream_shards import (
     step_number,
     steps_in,
 )
+from anisotropy.spaces.rows import chunk_numbers
 from anisotropy.spaces.space import Qrels
 
 if TYPE_CHECKING:
@@ -185,25 +186,6 @@ def _queries(
     named = naming.queries(shards, rows, sets)
     ids = [named.ids[row] for row in rows.tolist()]
     return Vectors(shards.origin, vectors, ids, similarity="dot", layout=LAYOUT), named
-
-
-def chunk_numbers(rows: np.ndarray) -> np.ndarray:
-    """Chunk of each vector: how often its row came before.
-
-    Parameters
-    ----------
-    rows
-        Shape (n,), the row of each vector, in the order of the files.
-
-    Returns
-    -------
-    numpy.ndarray of shape (n,), int64
-    """
-    order = np.argsort(rows, kind="stable")
-    ordered = rows[order]
-    found = np.empty(len(rows), dtype=np.int64)
-    found[order] = np.arange(len(rows)) - np.searchsorted(ordered, ordered, side="left")
-    return found
 
 
 def _spelled(ids: list[str], collection: Collection | None) -> list[str]:

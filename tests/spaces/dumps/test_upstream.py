@@ -16,7 +16,7 @@ from anisotropy.spaces import EmbeddingSpace
 from anisotropy.spaces.dumps import upstream
 from anisotropy.spaces.dumps.base import DumpOptions
 from anisotropy.spaces.dumps.opening import open_dump
-from anisotropy.spaces.dumps.upstream import chunk_numbers
+from anisotropy.spaces.rows import chunk_numbers
 from tests.collection.preprocessed import (
     DEV,
     DOCUMENT_IDS,
