@@ -20,7 +20,13 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import reprlib
 from collections.abc import Iterable, Iterator
+
+#: Characters of a value in a message, and of what a library says.
+_LONGEST, _LONGEST_REASON, _LONGEST_LIST = 60, 200, 500
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 2 * _LONGEST
 
 
 class AnisotropyError(Exception):
@@ -95,9 +101,38 @@ def one_of(got: object, allowed: Iterable[object]) -> str:
         For example ``"got 'dans'; allowed: ance, dance (did you mean 'dance'?)"``.
     """
     names = [str(name) for name in allowed]
-    near = difflib.get_close_matches(str(got), names, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    return f"got {str(got)!r}; allowed: {', '.join(names)}{hint}"
+    text = (got if isinstance(got, str) else shown(got))[: 2 * _LONGEST_REASON]
+    near = difflib.get_close_matches(text, names, n=1)
+    hint = f" (did you mean {shown(near[0])}?)" if near else ""
+    return f"got {shown(text, _LONGEST_REASON)}; allowed: {_listed(names)}{hint}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Names in a row, the end left out where there are very many."""
+    names = [printable(name) for name in names]
+    row = ", ".join(names)
+    if len(row) <= _LONGEST_LIST:
+        return row
+    return f"{row[:_LONGEST_LIST].rpartition(', ')[0]}, ... ({len(names)} in all)"
+
+
+def shown(value: object, longest: int = _LONGEST) -> str:
+    """`value` for a message: on one line, not too long, and without control characters."""
+    try:
+        text = repr(value[: longest + 1]) if isinstance(value, str) else _SHORT.repr(value)
+    except ValueError:  # Python writes no whole number of thousands of digits
+        text = f"a {type(value).__name__} too long to write"
+    return text if len(text) <= longest else text[: longest - 4] + "...'"
+
+
+def reason_of(error: BaseException, longest: int = _LONGEST_REASON) -> str:
+    """What a library says of a file: its first line, not too long, control characters escaped."""
+    return printable((str(error).strip() or type(error).__name__).splitlines()[0], longest)
+
+
+def printable(text: str, longest: int | None = _LONGEST_REASON) -> str:
+    """`text` cut to a length, with escapes for what a terminal would act on."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text[:longest])
 
 
 def check_relevance_level(level: int) -> None:

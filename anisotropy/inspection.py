@@ -21,7 +21,7 @@ from anisotropy.collection.negative_files import (
     set_file,
 )
 from anisotropy.collection.runs import is_run, read_run
-from anisotropy.errors import AnisotropyError, CheckpointError, CollectionError
+from anisotropy.errors import AnisotropyError, CheckpointError, CollectionError, printable
 from anisotropy.opening import EncoderOptions
 from anisotropy.spaces.dumps import upstream
 from anisotropy.spaces.dumps.base import DumpOptions
@@ -237,7 +237,7 @@ def as_text(found: Mapping[str, Any]) -> str:
     if isinstance(shown.get("keys"), Mapping) and "used" in shown["keys"]:
         used = shown["keys"]["used"]
         shown["keys"] = {**shown["keys"], "used": f"{len(used)} tensors, each found in the file"}
-    return "\n".join(_lines(shown, ""))
+    return "\n".join(printable(line, None) for line in _lines(shown, ""))
 
 
 def _with_sources(recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from anisotropy.collection.base import Collection, Document, Query
 from anisotropy.collection.folders import assemble, files_of, queries_warning, read_queries
 from anisotropy.collection.index import LineSource
 from anisotropy.collection.judgments import Judgments, read_judgments
-from anisotropy.collection.lines import BadLine, check_id, shown
-from anisotropy.errors import CollectionError
+from anisotropy.collection.lines import BadLine, check_id
+from anisotropy.errors import CollectionError, shown
 
 CORPUS = "corpus.jsonl"
 QUERIES = "queries.jsonl"

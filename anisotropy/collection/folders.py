@@ -8,8 +8,8 @@ from pathlib import Path
 from anisotropy.collection.base import UNJUDGED, Collection, Query, Split, digest
 from anisotropy.collection.index import Index, Source
 from anisotropy.collection.judgments import Judgments, judged_split
-from anisotropy.collection.lines import BadLine, broken, read_lines, shown
-from anisotropy.errors import CollectionError
+from anisotropy.collection.lines import BadLine, broken, read_lines
+from anisotropy.errors import CollectionError, shown
 
 Queries = dict[str, Query]
 

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from anisotropy.collection.base import Document
-from anisotropy.collection.lines import BadLine, Line, broken, read_at, read_lines, shown
-from anisotropy.errors import CollectionError
+from anisotropy.collection.lines import BadLine, Line, broken, read_at, read_lines
+from anisotropy.errors import CollectionError, shown
 from anisotropy.files import fingerprint, hash_ids, replacing
 
 _BATCH = 4096

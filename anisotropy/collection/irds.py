@@ -19,8 +19,8 @@ from anisotropy.collection.base import Collection, Document, Query
 from anisotropy.collection.folders import Queries, assemble, queries_warning
 from anisotropy.collection.index import Source
 from anisotropy.collection.judgments import Judgments, collect
-from anisotropy.collection.lines import BadLine, check_id, shown
-from anisotropy.errors import CollectionError, MissingExtra, one_of
+from anisotropy.collection.lines import BadLine, check_id
+from anisotropy.errors import CollectionError, MissingExtra, one_of, shown
 from anisotropy.files import fingerprint
 
 PREFIX = "irds:"

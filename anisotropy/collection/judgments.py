@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anisotropy.collection.base import DocumentIndex, Qrels, Query, Split
-from anisotropy.collection.lines import BadLine, broken, check_id, read_lines, shown
-from anisotropy.errors import CollectionError
+from anisotropy.collection.lines import BadLine, broken, check_id, read_lines
+from anisotropy.errors import CollectionError, shown
 
 _COLUMNS = {3: (0, 1, 2), 4: (0, 2, 3)}
 _LOWEST, _HIGHEST = -(2**31), 2**31 - 1

@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
-from anisotropy.errors import CollectionError, told_as
+from anisotropy.errors import CollectionError, shown, told_as
 from anisotropy.untrusted.paths import check_file
 
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
-_LONGEST_SHOWN = 60
 _LONGEST = 64 * 2**20
 #: Texts shrink to a third or a tenth; a gzip file that grows far more is a bomb.
 _GROWTH = 200
@@ -34,16 +33,6 @@ class Line(NamedTuple):
 
 class BadLine(ValueError):
     """What is wrong with a line; the reader adds file and line number."""
-
-
-def shown(value: object) -> str:
-    """`value` for a message: on one line and not too long; of a container only what it is."""
-    if isinstance(value, int) and value.bit_length() > 200:
-        return "a number of more than 200 bits"
-    if not isinstance(value, str | bytes | int | float | None):
-        return f"a {type(value).__name__}"
-    text = repr(value[:_LONGEST_SHOWN] if isinstance(value, str | bytes) else value)
-    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 4] + "...'"
 
 
 def broken(path: Path, number: int, problem: object) -> CollectionError:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from anisotropy.collection.lines import BadLine, Line, broken, read_lines
+from anisotropy.collection.lines import BadLine, Line, broken, check_id, read_lines
 from anisotropy.errors import CollectionError
 from anisotropy.untrusted.texts import read_json
 
@@ -287,6 +287,8 @@ def read_groups(path: Path) -> list[list[TrainingLine]]:
 def _group_of(line: Line) -> list[TrainingLine]:
     try:
         return _group(json.loads(line.text))
+    except BadLine:
+        raise
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         keys = ", ".join(PARTS[:3])
         raise BadLine(f"no group; needed: JSON with {keys}, each a map from 0, 1, …") from None
@@ -307,9 +309,9 @@ def _group(values: Any) -> list[TrainingLine]:
 
 
 def _name(value: Any) -> str:
-    if type(value) not in (int, str) or not str(value).strip():
+    if type(value) not in (int, str):
         raise TypeError("needed: a row number or an id")
-    return str(value)
+    return check_id(str(value), "item")
 
 
 def _names(values: Any) -> list[Name]:

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from anisotropy.collection.lines import BadLine, broken, check_id, read_lines, shown
-from anisotropy.errors import CollectionError, told_as
+from anisotropy.collection.lines import BadLine, broken, check_id, read_lines
+from anisotropy.errors import CollectionError, shown, told_as
 from anisotropy.untrusted.arrays import open_npy
 from anisotropy.untrusted.paths import check_file
 from anisotropy.untrusted.pickles import load

@@ -8,12 +8,11 @@ from pathlib import Path
 from anisotropy.collection.base import Collection
 from anisotropy.collection.beir import CORPUS, open_beir
 from anisotropy.collection.folders import files_of
-from anisotropy.collection.lines import shown
 from anisotropy.collection.msmarco import DOCUMENTS, open_msmarco
 from anisotropy.collection.upstream import open_upstream
 from anisotropy.collection.upstream_folder import is_upstream
 from anisotropy.collection.upstream_sets import PASSAGES
-from anisotropy.errors import CollectionError, one_of
+from anisotropy.errors import CollectionError, one_of, shown
 from anisotropy.files import cache_directory
 
 DOCSTRINGS = "docstrings"

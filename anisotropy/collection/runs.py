@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from anisotropy.collection.lines import BadLine, Line, broken, check_id, read_lines, shown
-from anisotropy.errors import CollectionError, UsageError, one_of
+from anisotropy.collection.lines import BadLine, Line, broken, check_id, read_lines
+from anisotropy.errors import CollectionError, UsageError, one_of, shown
 from anisotropy.files import fingerprint, sha256_file
 
 ORDERS = ("scores", "ranks")

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from anisotropy.collection.judgments import Judgments, collect, read_judgments
-from anisotropy.collection.lines import broken, read_lines, shown
+from anisotropy.collection.lines import broken, read_lines
 from anisotropy.collection.offsets import read_offsets
 from anisotropy.collection.token_cache import META
+from anisotropy.errors import shown
 
 PASSAGES = "passages"
 _SET = re.compile(r"(?P<prefix>.+)-query(?:-(?P<more>.+))?")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from anisotropy.errors import CheckpointError, InputError
+from anisotropy.errors import CheckpointError, InputError, shown
 from anisotropy.files import read_json
 
 CONFIG_DEFAULTS: dict[str, Any] = {
@@ -67,7 +67,7 @@ def checked_config(
     for key in CONFIG_SIZES:
         value = config.get(key)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise CheckpointError(f"config.json: {key}: got {value!r}; allowed: 1 or more")
+            raise CheckpointError(f"config.json: {key}: got {shown(value)}; allowed: 1 or more")
         found[key] = value
     if found["hidden_size"] % found["num_attention_heads"]:
         raise CheckpointError(

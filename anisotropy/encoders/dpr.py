@@ -20,7 +20,7 @@ from anisotropy.encoders.keys import Entries, KeyReport, compare_keys, needed_sh
 from anisotropy.encoders.layouts import CheckpointFiles
 from anisotropy.encoders.recipe import Recipe
 from anisotropy.encoders.weights import State, check_finite, read_entries, tensor_of
-from anisotropy.errors import CheckpointError
+from anisotropy.errors import CheckpointError, reason_of
 
 _MODELS = {"queries": "question_model", "documents": "ctx_model"}
 _RENAMED = {
@@ -164,7 +164,7 @@ def _meta_model(config: Mapping[str, Any], origin: str) -> DprModel:
     except CheckpointError:
         raise
     except Exception as error:  # transformers refuses a value
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = reason_of(error)
         raise CheckpointError(f"{origin}: config.json is not usable ({reason})") from None
 
 

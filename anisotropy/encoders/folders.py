@@ -97,8 +97,10 @@ def step_of(folder: Path) -> int | None:
     if named is not None:
         return named
     stages = (training_record(folder) or {}).get("stages")
+    if not isinstance(stages, list) or not all(isinstance(stage, dict) for stage in stages):
+        return None
     try:
-        steps = [stage.get("selected_step", stage["config"]["steps"]) for stage in stages or ()]
+        steps = [stage.get("selected_step", stage["config"]["steps"]) for stage in stages]
     except (TypeError, KeyError):
         return None
     return sum(steps) if steps and all(type(step) is int for step in steps) else None

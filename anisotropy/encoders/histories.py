@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from anisotropy.encoders.folders import training_record
-from anisotropy.errors import CheckpointError
+from anisotropy.errors import CheckpointError, reason_of
 
 #: Losses of a stage that `loss_mean` is the mean of, at most.
 WINDOW = 20
@@ -74,7 +74,7 @@ def _parts(folder: Path, record: Mapping[str, Any]) -> list[tuple[list[Row], int
         known = record.get("stages") or []
         ends = [_selected(known, i, _step(rows[-1])) for i, rows in enumerate(found)]
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = reason_of(error)
         raise CheckpointError(
             f"{folder / _FILE}: not readable as a history ({reason}); restore it, or delete it to "
             "go on without"

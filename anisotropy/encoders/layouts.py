@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,6 +87,17 @@ def recognize_source(source: str | Path) -> CheckpointFiles:
         f"{text}: no such path; allowed: a checkpoint folder, zip or weights file, or a hub id of "
         "the form org/name"
     )
+
+
+@contextlib.contextmanager
+def naming(origin: str) -> Iterator[None]:
+    """Name a zip file too where an error is about what was unpacked, which nobody has named."""
+    try:
+        yield
+    except CheckpointError as error:
+        text = str(error)
+        named = origin in text or not Path(origin).expanduser().is_file()
+        raise error if named else CheckpointError(f"{origin}: {text}") from None
 
 
 def _label(text: str) -> str:
@@ -227,7 +239,8 @@ def _dpr_role(folder: Path) -> str | None:
 
 def _archive(path: Path, origin: str) -> CheckpointFiles:
     folder = archives.unpack(path)
-    files = dataclasses.replace(_folder(folder, origin), label=_label(origin))
+    with naming(origin):
+        files = dataclasses.replace(_folder(folder, origin), label=_label(origin))
     if files.layout not in UPSTREAM_LAYOUTS:
         raise CheckpointError(f"{origin}: a zip of a {files.layout} model; unpack it and name it")
     return files

@@ -217,8 +217,8 @@ def _pooling(folder: Path, kinds: list[tuple[str, Path]]) -> str:
     legacy = [name for key, name in _LEGACY_POOLINGS.items() if values.get(key)]
     if mode is None:
         mode = legacy or ["mean"]
-    modes = [mode] if isinstance(mode, str) else list(mode)
-    return modes[0] if len(modes) == 1 and modes[0] in POOLINGS else "modules"
+    modes = mode if isinstance(mode, list) else [mode]
+    return str(modes[0]) if len(modes) == 1 and modes[0] in POOLINGS else "modules"
 
 
 def _router_normalizes(files: CheckpointFiles, kinds: list[tuple[str, Path]]) -> bool:

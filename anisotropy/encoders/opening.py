@@ -12,6 +12,7 @@ from anisotropy.encoders.layouts import (
     COMPLETED_LAYOUTS,
     UPSTREAM_LAYOUTS,
     CheckpointFiles,
+    naming,
     wordpiece_files,
 )
 from anisotropy.encoders.recipe import CHOICES
@@ -62,9 +63,20 @@ def open_encoder(
     if dtype not in CHOICES["dtype"]:
         raise UsageError(f"dtype: {one_of(dtype, CHOICES['dtype'])}")
     files = recognize(source, tokenizer=tokenizer, backbone=backbone)
+    with naming(files.origin):
+        return _opened(files, recipe, overrides or {}, device, dtype)
+
+
+def _opened(
+    files: CheckpointFiles,
+    recipe: str | Path | None,
+    overrides: Mapping[str, Any],
+    device: str,
+    dtype: str,
+) -> Encoder:
     if files.layout in COMPLETED_LAYOUTS:
         require(files)
-    readings = resolve(files, recipe=recipe, overrides=overrides or {}, dtype=dtype)
+    readings = resolve(files, recipe=recipe, overrides=overrides, dtype=dtype)
     if files.layout in UPSTREAM_LAYOUTS:
         return UpstreamEncoder(files, readings, open_tokenizer_of(files), device)
     if files.layout == "dpr":

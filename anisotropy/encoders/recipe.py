@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from anisotropy.errors import UsageError, one_of
+from anisotropy.errors import UsageError, one_of, reason_of, shown
 from anisotropy.files import dump_json, read_json
 
 POOLINGS = ("cls", "mean", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken", "modules")
@@ -212,7 +212,7 @@ def _checked(part: str, value: Any) -> Any:
 
 def _text(part: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise UsageError(f"{part}: got {value!r}; allowed: text")
+        raise UsageError(f"{part}: got {shown(value)}; allowed: text")
     return value
 
 
@@ -220,7 +220,7 @@ def _flag(part: str, value: Any) -> bool:
     words = {"true": True, "false": False}
     found = words.get(str(value).lower()) if isinstance(value, bool | str) else None
     if found is None:
-        raise UsageError(f"{part}: got {value!r}; allowed: true, false")
+        raise UsageError(f"{part}: got {shown(value)}; allowed: true, false")
     return found
 
 
@@ -232,7 +232,7 @@ def _count(part: str, value: Any) -> int:
     lowest = MINIMUM_LENGTH if part.startswith("max_") and part.endswith("_length") else 0
     if number < 0 or 0 < number < lowest:
         least = f"{lowest} or more (0 = the tokenizer's limit)" if lowest else "0 or more"
-        raise UsageError(f"{part}: got {value!r}; allowed: a whole number, {least}")
+        raise UsageError(f"{part}: got {shown(value)}; allowed: a whole number, {least}")
     return number
 
 
@@ -242,7 +242,7 @@ def _positive(part: str, value: Any) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if not (math.isfinite(number) and number > 0):
-        raise UsageError(f"{part}: got {value!r}; allowed: a number above 0")
+        raise UsageError(f"{part}: got {shown(value)}; allowed: a number above 0")
     return number
 
 
@@ -250,7 +250,7 @@ def _names(part: str, value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         value = [name.strip() for name in value.split(",")]
     if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
-        raise UsageError(f"{part}: got {value!r}; allowed: names separated by commas")
+        raise UsageError(f"{part}: got {shown(value)}; allowed: names separated by commas")
     return tuple(value)
 
 
@@ -346,4 +346,4 @@ def _read_toml(path: Path) -> Any:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: not readable as TOML ({str(error).splitlines()[0]})") from None
+        raise UsageError(f"{path}: not readable as TOML ({reason_of(error)})") from None

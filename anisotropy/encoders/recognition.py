@@ -9,6 +9,7 @@ from typing import Literal
 from anisotropy.errors import CheckpointError, told_as
 from anisotropy.untrusted.paths import check_file
 from anisotropy.untrusted.safetensors_files import is_safetensors, read_safetensors
+from anisotropy.untrusted.zips import opened_zip
 
 FileKind = Literal["safetensors", "torch", "archive", "unknown"]
 _PEEK = 8 * 2**20  # a legacy torch file lists its keys before its data
@@ -34,11 +35,8 @@ def file_kind(path: Path) -> FileKind:
 
 
 def _pickle_member(path: Path) -> str | None:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise CheckpointError(f"{path}: corrupt or truncated zip file ({error})") from None
+    with told_as(CheckpointError), opened_zip(path) as archive:
+        names = archive.namelist()
     return next((n for n in names if n == "data.pkl" or n.endswith("/data.pkl")), None)
 
 
@@ -50,7 +48,12 @@ def names_in(path: Path) -> bytes:
             return "\n".join(read_safetensors(path)[0]).encode()
     if kind == "torch" and zipfile.is_zipfile(path):
         member = _pickle_member(path)
-        with zipfile.ZipFile(path) as archive, archive.open(member or "") as file:
-            return file.read(_PEEK)
+        with told_as(CheckpointError), opened_zip(path) as archive:
+            return _start(archive, member or "")
     with path.open("rb") as file:
+        return file.read(_PEEK)
+
+
+def _start(archive: zipfile.ZipFile, member: str) -> bytes:
+    with archive.open(member) as file:
         return file.read(_PEEK)

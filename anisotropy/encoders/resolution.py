@@ -14,6 +14,7 @@ from anisotropy.encoders.arguments import read_arguments
 from anisotropy.encoders.configuration import BERT_DEFAULTS, read_config, read_table
 from anisotropy.encoders.layouts import UPSTREAM_LAYOUTS, CheckpointFiles
 from anisotropy.encoders.recipe import (
+    MINIMUM_LENGTH,
     PARTS,
     RECIPE_NAMES,
     Recipe,
@@ -260,6 +261,11 @@ def _fitted(recipe: Recipe, files: CheckpointFiles, asked: Mapping[str, Any]) ->
         limit = read_config(files.config, BERT_DEFAULTS)["max_position_embeddings"]
     else:
         limit = read_config(files.config)["max_position_embeddings"] - _FIRST_POSITION
+    if limit < MINIMUM_LENGTH:
+        raise CheckpointError(
+            f"{files.config}: max_position_embeddings: room for {limit} tokens; needed: at least "
+            f"{MINIMUM_LENGTH}"
+        )
     recipe = _within(recipe, "max_query_length", limit, asked)
     part = "chunk_length" if recipe.chunk_length else "max_document_length"
     return _within(recipe, part, limit, asked)

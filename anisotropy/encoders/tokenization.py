@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from anisotropy.encoders.texts import valid_text
-from anisotropy.errors import CheckpointError
+from anisotropy.errors import CheckpointError, reason_of, shown
 from anisotropy.files import dump_json, read_json
 
 SPECIALS = ("<s>", "</s>", "<pad>", "<unk>", "<mask>")
@@ -71,8 +71,8 @@ class UpstreamTokenizer:
                 "and merges.txt (give their folder with --tokenizer)"
             )
         pieces = _vocabulary(model.get("vocab"), path)
-        for token in values.get("added_tokens") or []:
-            pieces.setdefault(str(token["content"]), int(token["id"]))
+        for name, number in _added_tokens(values.get("added_tokens") or [], path):
+            pieces.setdefault(name, number)
         return cls(pieces, _merges(model["merges"], path), str(path))
 
     @property
@@ -160,7 +160,7 @@ class UpstreamTokenizer:
         try:
             model = models.BPE(dict(self.vocabulary), list(self.merges), unk_token="<unk>")
         except Exception as error:  # the library raises a bare Exception
-            reason = str(error).splitlines()[0]
+            reason = reason_of(error)
             raise CheckpointError(
                 f"{self.origin}: vocabulary and merges disagree ({reason})"
             ) from None
@@ -200,13 +200,24 @@ def _lines(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: not readable ({str(error).splitlines()[0]})") from None
+        raise CheckpointError(f"{path}: not readable ({reason_of(error)})") from None
     return [line for line in lines if line and not line.startswith("#version")]
 
 
 def _merges(values: Sequence[Any], path: Path) -> list[tuple[str, str]]:
-    pairs = [tuple(v.split(" ") if isinstance(v, str) else v) for v in values]
-    for pair in pairs:
-        if len(pair) != 2:
-            raise CheckpointError(f"{path}: a merge needs two pieces, got {' '.join(pair)!r}")
+    pairs = [value.split(" ") if isinstance(value, str) else value for value in values]
+    for value, pair in zip(values, pairs, strict=True):
+        whole = isinstance(pair, list) and len(pair) == 2
+        if not whole or not all(isinstance(piece, str) for piece in pair):
+            raise CheckpointError(f"{path}: a merge needs two pieces, got {shown(value)}")
     return [(pair[0], pair[1]) for pair in pairs]
+
+
+def _added_tokens(values: Any, path: Path) -> list[tuple[str, int]]:
+    known = isinstance(values, list) and all(isinstance(token, dict) for token in values)
+    found = [(token.get("content"), token.get("id")) for token in values] if known else []
+    if not known or not all(isinstance(name, str) and type(i) is int for name, i in found):
+        raise CheckpointError(
+            f"{path}: added_tokens: needed: a list of tables with content and id"
+        )
+    return found

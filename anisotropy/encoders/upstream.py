@@ -28,7 +28,7 @@ from anisotropy.encoders.keys import (
 from anisotropy.encoders.layouts import UPSTREAM_LAYOUTS, CheckpointFiles
 from anisotropy.encoders.recipe import Recipe
 from anisotropy.encoders.weights import State, check_finite, read_state_dict
-from anisotropy.errors import CheckpointError, UsageError, one_of
+from anisotropy.errors import CheckpointError, UsageError, one_of, reason_of
 
 FIRST_POSITION = 2  # RoBERTa: padding id + 1
 MASKED = -10_000.0  # transformers 2.3.0; finite, so a chunk of padding alone has a softmax
@@ -253,7 +253,7 @@ def _meta_model(config: Mapping[str, Any], dim: int, path: Path) -> UpstreamMode
     except CheckpointError:
         raise
     except Exception as error:  # transformers refuses a value
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = reason_of(error)
         raise CheckpointError(f"{path}: config.json is not usable ({reason})") from None
 
 

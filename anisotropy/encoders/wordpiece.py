@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from anisotropy.encoders.texts import valid_text
-from anisotropy.errors import CheckpointError
+from anisotropy.errors import CheckpointError, reason_of
 from anisotropy.files import dump_json, read_json
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -194,7 +194,7 @@ def _from_text(path: Path) -> dict[str, int]:
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: not readable ({str(error).splitlines()[0]})") from None
+        raise CheckpointError(f"{path}: not readable ({reason_of(error)})") from None
     if lines and not lines[-1]:
         lines.pop()
     return {line.rstrip("\r"): number for number, line in enumerate(lines)}

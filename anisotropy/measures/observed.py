@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from anisotropy.collection.lines import broken, shown
+from anisotropy.collection.lines import broken
 from anisotropy.collection.negative_files import OFFSETS, drawn_lines, negatives_file
 from anisotropy.collection.offsets import OffsetMap, offset_map, read_offsets
-from anisotropy.errors import CollectionError, UsageError, one_of
+from anisotropy.errors import CollectionError, UsageError, one_of, shown
 from anisotropy.measures.base import make
 from anisotropy.measures.blind_draws import blind_lists
 from anisotropy.measures.mining import ANCHORS, ROLES

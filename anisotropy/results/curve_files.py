@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from anisotropy.errors import InputError, one_of
+from anisotropy.errors import InputError, one_of, reason_of
 from anisotropy.results.checks import refuse, shown
 from anisotropy.results.curve import Curve
 
@@ -192,7 +192,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         table.validate(full=True)  # texts are UTF-8
         found = list(zip(table.column_names, table.columns, strict=True))
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = reason_of(error)
         raise InputError(f"not readable as Parquet ({shown(reason)[1:-1]})") from None
     columns: dict[str, np.ndarray] = {}
     for name, values in found:

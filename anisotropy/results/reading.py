@@ -42,7 +42,7 @@ def read_folder(folder: Path) -> dict[str, Any]:
     path = folder / FILE
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: not a file")
-    content = read_json(path)
+    content = read_json(path, unicode=False)  # looked at below, entry by entry
     try:
         check_content(content)
     except InputError as error:

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from anisotropy.errors import CheckpointError, UsageError
+from anisotropy.errors import CheckpointError, UsageError, reason_of
 from anisotropy.files import dump_json, read_json, sync, sync_folder
 from anisotropy.locking import FileLock
 from anisotropy.training.history import HistoryFile, Row, read_history
@@ -228,7 +228,7 @@ class TrainingFolder:
             rows = read_history(self.path / "history.csv", record["rows"])
             return _state(folder, record, rows)
         except (*_UNREADABLE, SafetensorError) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
+            reason = reason_of(error)
             raise CheckpointError(
                 f"{folder}: not readable as a training state ({reason}); delete {self.path} to "
                 "start anew"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anisotropy.errors import UsageError, one_of
+from anisotropy.errors import UsageError, one_of, reason_of
 
 STAGES = ("warmup", "ance", "norm", "dual", "dance")
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -322,5 +322,5 @@ def load_config(path: str | Path) -> dict[str, Any]:
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = reason_of(error)
         raise UsageError(f"{path}: not readable as TOML ({reason})") from None

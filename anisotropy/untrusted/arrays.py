@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from anisotropy.errors import InputError
+from anisotropy.errors import InputError, reason_of, shown
 from anisotropy.untrusted.paths import check_file
 from anisotropy.untrusted.pickles import Payload, load
 from anisotropy.untrusted.zips import check_growth, member_start, opened_zip, read_member
@@ -64,7 +64,7 @@ def _header(file: IO[bytes], name: object) -> tuple[tuple[int, ...], bool, np.dt
     except InputError:
         raise
     except Exception as error:  # whatever its little language can be wrong in
-        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        reason = reason_of(error)
         raise InputError(f"{name}: not a whole .npy array ({reason})") from None
     return tuple(shape), bool(fortran), _checked_dtype(dtype, name)
 
@@ -117,15 +117,15 @@ def open_npz(path: Path) -> dict[str, np.ndarray]:
         for member in check_growth(archive, path):
             name = member.filename.removesuffix(".npy")
             if name == member.filename:
-                raise InputError(f"{path}: member {name!r}; allowed: arrays (.npy)")
+                raise InputError(f"{path}: member {shown(name)}; allowed: arrays (.npy)")
             if name in found:
-                raise InputError(f"{path}: two arrays are called {name!r}")
+                raise InputError(f"{path}: two arrays are called {shown(name)}")
             found[name] = _member(archive, member, path)
     return found
 
 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> np.ndarray:
-    label = f"{path}, array {member.filename!r}"
+    label = f"{path}, array {shown(member.filename)}"
     if member.compress_type != zipfile.ZIP_STORED:
         data = read_member(archive, member, path)
         stream = io.BytesIO(data)
@@ -200,7 +200,10 @@ def _scalar(dtype: Any, data: Any) -> Any:
     if not isinstance(dtype, Described) or not isinstance(data, bytes | str):
         raise pickle.UnpicklingError("it has a number that is none")
     raw = data.encode("latin1") if isinstance(data, str) else data
-    found = np.frombuffer(raw, dtype.dtype("number"))
+    try:
+        found = np.frombuffer(raw, dtype.dtype("its type"))
+    except InputError as error:
+        raise pickle.UnpicklingError(f"it has a number of no type ({error})") from None
     if len(found) != 1:
         raise pickle.UnpicklingError("it has a number of another size than it says")
     return found[0].item()

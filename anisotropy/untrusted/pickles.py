@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
-from anisotropy.errors import InputError
+from anisotropy.errors import InputError, printable, reason_of
 from anisotropy.untrusted.paths import check_file
 
 Allowed = Mapping[tuple[str, str], Any]
@@ -184,7 +184,8 @@ class RestrictedUnpickler(_Interpreter):  # type: ignore[misc]
         try:
             return self._allowed[module, name]
         except (KeyError, TypeError):
-            raise pickle.UnpicklingError(f"it names {module}.{name}, which is not read") from None
+            called = printable(f"{module}.{name}", 100)
+            raise pickle.UnpicklingError(f"it names {called}, which is not read") from None
 
     def persistent_load(self, pid: Any) -> Any:
         """Resolve a persistent id, where such are expected."""
@@ -402,5 +403,5 @@ def load_from(
     except InputError:
         raise
     except Exception as error:  # every damage a pickle can have
-        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        reason = reason_of(error)
         raise InputError(f"{path}: not readable as a pickle ({reason})") from None

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from anisotropy.errors import InputError
+from anisotropy.errors import InputError, reason_of
 from anisotropy.untrusted.arrays import LONGEST
 from anisotropy.untrusted.paths import check_file
 from anisotropy.untrusted.tensors import DTYPES, TensorEntry, contiguous
@@ -57,7 +57,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, TensorEntry], dict[str, str]
     except InputError:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0][:100]
+        reason = reason_of(error, 100)
         raise InputError(f"{path}: damaged safetensors header ({reason})") from None
     _check_covered(path, found, 8 + length, size)
     return found, known

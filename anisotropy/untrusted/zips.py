@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from anisotropy.errors import InputError
+from anisotropy.errors import InputError, reason_of, shown
 from anisotropy.untrusted.paths import check_file
 
 MAX_MEMBERS = 10_000
@@ -39,8 +39,8 @@ def opened_zip(path: Path) -> Iterator[zipfile.ZipFile]:
         zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError, ValueError,
         struct.error, UnicodeDecodeError,
     ) as error:  # fmt: skip
-        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
-        raise InputError(f"{path}: corrupt or unreadable zip file ({reason})") from None
+        reason = reason_of(error)
+        raise InputError(f"{path}: corrupt or truncated zip file ({reason})") from None
 
 
 def check_growth(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
@@ -69,14 +69,16 @@ def check_growth(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
 def _check_member(member: zipfile.ZipInfo, path: Path) -> None:
     name = member.filename
     pure = PurePosixPath(name)
+    if not name:
+        raise InputError(f"{path}: damaged zip file (a member has no name)")
     outside = pure.is_absolute() or ".." in pure.parts or "\\" in name or name[1:2] == ":"
     if outside or "\0" in member.orig_filename:
-        raise InputError(f"{path}: member {name!r} lies outside the archive; refused")
+        raise InputError(f"{path}: member {shown(name)} lies outside the archive; refused")
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind and not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
-        raise InputError(f"{path}: member {name!r} is a link or a special file; refused")
+        raise InputError(f"{path}: member {shown(name)} is a link or a special file; refused")
     if member.flag_bits & 1:
-        raise InputError(f"{path}: member {name!r} is encrypted; unpack it yourself")
+        raise InputError(f"{path}: member {shown(name)} is encrypted; unpack it yourself")
 
 
 def member_start(member: zipfile.ZipInfo, path: Path) -> int:
@@ -89,16 +91,22 @@ def member_start(member: zipfile.ZipInfo, path: Path) -> int:
     """
     size = check_file(path)
     if member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size:
-        raise InputError(f"{path}: member {member.filename!r} is compressed; unpack it yourself")
+        raise InputError(
+            f"{path}: member {shown(member.filename)} is compressed; unpack it yourself"
+        )
     with path.open("rb") as file:
         file.seek(member.header_offset)
         header = file.read(_LOCAL.size)
     if len(header) < _LOCAL.size or header[:4] != b"PK\3\4":
-        raise InputError(f"{path}: damaged zip file (member {member.filename!r} is not there)")
+        raise InputError(
+            f"{path}: damaged zip file (member {shown(member.filename)} is not there)"
+        )
     *_, name, extra = _LOCAL.unpack(header)
     start = int(member.header_offset + _LOCAL.size + name + extra)
     if start + member.file_size > size:
-        raise InputError(f"{path}: member {member.filename!r} ends behind the file: cut short")
+        raise InputError(
+            f"{path}: member {shown(member.filename)} ends behind the file: cut short"
+        )
     return start
 
 
@@ -114,12 +122,13 @@ def read_member(
     """
     if member.file_size > largest:
         raise InputError(
-            f"{path}: member {member.filename!r} has {member.file_size} bytes; allowed: {largest}"
+            f"{path}: member {shown(member.filename)} has {member.file_size} bytes; allowed: "
+            f"{largest}"
         )
     with archive.open(member) as source:
         data = source.read(member.file_size + 1)
     if len(data) != member.file_size:
         raise InputError(
-            f"{path}: member {member.filename!r} has another size than the archive says"
+            f"{path}: member {shown(member.filename)} has another size than the archive says"
         )
     return data

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from anisotropy.errors import EmbeddingsError, InputError
+from anisotropy.errors import EmbeddingsError, InputError, reason_of
 from anisotropy.spaces.dumps.arrow_format import file_bytes, parquet_bytes, stream_bytes
 from anisotropy.spaces.dumps.base import DumpOptions, Vectors
 from anisotropy.spaces.dumps.buffers import RowBuffer, check_growth
@@ -87,7 +87,7 @@ def _arrow_errors(path: Path) -> Iterator[None]:
     except InputError:
         raise
     except (pa.ArrowException, OSError, MemoryError, ValueError, KeyError, IndexError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        reason = reason_of(error)
         raise EmbeddingsError(f"{path}: damaged Parquet or Arrow file ({reason})") from None
 
 

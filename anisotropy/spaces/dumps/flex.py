@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from anisotropy.errors import EmbeddingsError
+from anisotropy.errors import EmbeddingsError, reason_of
 from anisotropy.spaces.dumps.base import DumpOptions, Vectors
 from anisotropy.spaces.dumps.found import Found, vectors
 from anisotropy.spaces.dumps.naming import Side, ids_given, no_field
@@ -94,7 +94,7 @@ def read_npids(path: Path, n: int) -> list[str]:
         try:
             ids += _READERS[kind](block)
         except (KeyError, TypeError, ValueError, struct.error) as error:
-            raise _damaged(path, str(error).splitlines()[0] if str(error) else kind) from None
+            raise _damaged(path, reason_of(error)) from None
     if len(ids) != n:
         raise EmbeddingsError(f"{path}: {len(ids)} ids for {n} vectors of the index")
     return ids

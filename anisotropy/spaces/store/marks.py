@@ -142,6 +142,8 @@ class UnfinishedMark:
             if value is None:
                 break
             if self.plan is None:
+                if type(value.get("shard_items")) is not int:
+                    break
                 self.plan = value
             elif all(type(value.get(key)) is kind for key, kind in _SHARD.items()):
                 self.shards[value["shard"]] = {key: value[key] for key in _ENTRY}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anisotropy.collection.lines import is_bad_id
-from anisotropy.errors import EmbeddingsError, InputError, StoreError, UsageError
+from anisotropy.errors import EmbeddingsError, InputError, StoreError, UsageError, shown
 from anisotropy.files import sha256_file
 from anisotropy.spaces.rows import as_rows
 from anisotropy.spaces.space import EmbeddingSpace
@@ -179,8 +179,8 @@ class _Side:
         if any(part in f"\n{text}" for part in ("\t", "\r", "\n\n")):
             line = next(line for line, name in enumerate(ids, 1) if is_bad_id(name))
             raise StoreError(
-                f"{path}, line {line}: {ids[line - 1]!r} is no id; needed: one a line, not empty, "
-                f"without tabs: {REMEDY}"
+                f"{path}, line {line}: {shown(ids[line - 1])} is no id; needed: one a line, "
+                f"not empty, without tabs: {REMEDY}"
             )
         return ids
 
@@ -196,7 +196,7 @@ class _Side:
             row = int(wrong[0])
             raise StoreError(
                 f"{self._folder / 'chunks.npy'}: row {row} is chunk {chunks[row]} of "
-                f"{ids[row]!r}; needed: 0, 1, … for the rows of one id in ids.txt: {REMEDY}"
+                f"{shown(ids[row])}; needed: 0, 1, … for the rows of one id in ids.txt: {REMEDY}"
             )
         return np.cumsum(begins) - 1
 
@@ -218,7 +218,7 @@ class _Side:
         path = self._folder / "ids.txt"
         if len(self.known) != len(self.item_ids):
             twice, times = Counter(self.item_ids).most_common(1)[0]
-            raise StoreError(f"{path}: id {twice!r} occurs {times} times: {REMEDY}")
+            raise StoreError(f"{path}: id {shown(twice)} occurs {times} times: {REMEDY}")
         if len(self.known) != self._entry["count"]:
             raise StoreError(
                 f"{path}: {len(self.known)} different ids; {MANIFEST} says "

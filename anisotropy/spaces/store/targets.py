@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from anisotropy.errors import StoreError
+from anisotropy.errors import StoreError, shown
 from anisotropy.files import intended_name
 from anisotropy.spaces.store.manifest import MANIFEST, SIDES, is_store_file
 from anisotropy.spaces.store.marks import UNFINISHED, UnfinishedMark
@@ -44,8 +44,8 @@ def refuse_others(mark: UnfinishedMark, plan: Mapping[str, Any]) -> None:
         _refuse_files(mark.folder)
     elif {**there, "shard_items": None} == {**plan, "shard_items": None}:
         raise StoreError(
-            f"{mark.folder}: begun with {there.get('shard_items')} items a shard, not "
-            f"{plan['shard_items']}: go on with --shard-size {there.get('shard_items')}, or "
+            f"{mark.folder}: begun with {shown(there.get('shard_items'))} items a shard, not "
+            f"{plan['shard_items']}: go on with --shard-size {shown(there.get('shard_items'))}, or "
             "remove the folder"
         )
     else:

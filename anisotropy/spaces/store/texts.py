@@ -6,7 +6,7 @@ from collections.abc import Iterable, Set
 from pathlib import Path
 
 from anisotropy.collection.lines import BAD_ID, is_bad_id
-from anisotropy.errors import StoreError
+from anisotropy.errors import StoreError, shown
 from anisotropy.spaces.space import Qrels
 from anisotropy.spaces.store.manifest import REMEDY
 
@@ -30,9 +30,12 @@ def check_ids(ids: Iterable[str], side: str) -> None:
 def read_text(path: Path) -> str:
     """Read a text of a finished store."""
     try:
-        return path.read_bytes().decode()
+        text = path.read_bytes().decode()
     except UnicodeDecodeError as error:
         raise StoreError(f"{path}: not UTF-8 at byte {error.start}: {REMEDY}") from None
+    if text and not text.endswith("\n"):
+        raise StoreError(f"{path}: its last line does not end: cut short: {REMEDY}")
+    return text
 
 
 def read_qrels(path: Path, queries: Set[str], documents: Set[str]) -> Qrels:
@@ -54,5 +57,7 @@ def read_qrels(path: Path, queries: Set[str], documents: Set[str]) -> Qrels:
             ) from None
         if query_id not in queries or doc_id not in documents:
             unknown = query_id if query_id not in queries else doc_id
-            raise StoreError(f"{path}, line {number}: {unknown!r} is not in ids.txt: {REMEDY}")
+            raise StoreError(
+                f"{path}, line {number}: {shown(unknown)} is not in ids.txt: {REMEDY}"
+            )
     return qrels
