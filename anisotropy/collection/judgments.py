@@ -23,6 +23,13 @@ class Judgments:
     warnings: tuple[str, ...] = ()
 
 
+def other_spelling(doc_id: str) -> str:
+    """``12`` for ``D12`` and the reverse, as MS MARCO has documents; other ids as they are."""
+    if doc_id[:1] == "D" and doc_id[1:].isdecimal():
+        return doc_id[1:]
+    return f"D{doc_id}" if doc_id.isdecimal() else doc_id
+
+
 def read_judgments(path: Path) -> Judgments:
     """Read a file of judgments.
 

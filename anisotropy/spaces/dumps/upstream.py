@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anisotropy.collection.judgments import read_judgments
+from anisotropy.collection.judgments import other_spelling, read_judgments
 from anisotropy.errors import CollectionError, EmbeddingsError, UsageError, one_of
 from anisotropy.spaces.dumps.base import DumpOptions, Judged, Vectors, is_unit, space_of
 from anisotropy.spaces.dumps.upstream_names import NamedSet, Naming, naming_for
@@ -262,15 +262,9 @@ def _qrels(named: NamedSet, collection: Collection | None) -> Qrels:
 def _in_both_spellings(qrels: Qrels) -> Qrels:
     """Judgments of ``12`` and of ``D12``, of which the space has one."""
     return {
-        query: {**{_other_spelling(name): grade for name, grade in grades.items()}, **grades}
+        query: {**{other_spelling(name): grade for name, grade in grades.items()}, **grades}
         for query, grades in qrels.items()
     }
-
-
-def _other_spelling(name: str) -> str:
-    if name[:1] == "D" and name[1:].isdecimal():
-        return name[1:]
-    return f"D{name}" if name.isdecimal() else name
 
 
 def _recipe(sides: Sequence[Vectors], options: DumpOptions) -> dict[str, Any]:
