@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anisotropy.collection.judgments import read_judgments
+from anisotropy.collection.judgments import other_spelling, read_judgments
 from anisotropy.errors import CollectionError, EmbeddingsError, UsageError, one_of
 from anisotropy.spaces.dumps.base import DumpOptions, Judged, Vectors, is_unit, space_of
 from anisotropy.spaces.dumps.upstream_names import NamedSet, Naming, naming_for
@@ -256,15 +256,9 @@ def _as_known(qrels: Qrels, doc_ids: Names[str]) -> Qrels:
 
 
 def _spelling(name: str, judged: Names[str], doc_ids: Names[str]) -> str:
-    other = _other_spelling(name)
+    other = other_spelling(name)
     # a judgment of the very id, where there is one, is not replaced by that of the other
     return other if name not in doc_ids and other in doc_ids and other not in judged else name
-
-
-def _other_spelling(name: str) -> str:
-    if name[:1] == "D" and name[1:].isdecimal():
-        return name[1:]
-    return f"D{name}" if name.isdecimal() else name
 
 
 def _recipe(sides: Sequence[Vectors], options: DumpOptions) -> dict[str, Any]:
