@@ -618,7 +618,7 @@ READERS: dict[str, Reader] = {
     "npy": Reader(write_npy, _file(_untrusted("arrays", "open_npy")), 150),
     "npz": Reader(write_npz, _file(_untrusted("arrays", "open_npz")), 100),
     "pickle": Reader(write_pickles, _file(_untrusted("arrays", "open_pickled")), 250),
-    "torch": Reader(write_torch, _file(_untrusted("tensors", "read_torch")), 150),
+    "torch": Reader(write_torch, _file(_untrusted("torch_files", "read_torch")), 150),
     "safetensors": Reader(write_safetensors, _file(read_tensors), 100),
     "json": Reader(write_json, _file(_untrusted("texts", "read_json")), 50),
     "upstream-checkpoint": Reader(write_upstream, read_checkpoint),
