@@ -6,7 +6,6 @@ reads, and in words in ``README.md``.
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import json
 from collections.abc import Sequence
