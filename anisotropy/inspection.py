@@ -231,12 +231,23 @@ def as_text(found: Mapping[str, Any]) -> str:
         shown |= {f"recipe {recipe['name']}": _with_sources(recipe) for recipe in recipes}
     if isinstance(shown.get("recipe"), Mapping):
         shown["recipe"] = _with_sources(shown["recipe"])
+    for key in ("whole sets", "unfinished sets"):
+        if key in shown:
+            shown[key] = _numbers(shown[key])
     if "files" in shown:
         shown["files"] = {file["name"]: f"{file['bytes']:,} bytes" for file in shown["files"]}
     if isinstance(shown.get("keys"), Mapping) and "used" in shown["keys"]:
         used = shown["keys"]["used"]
         shown["keys"] = {**shown["keys"], "used": f"{len(used)} tensors, each found in the file"}
     return "\n".join(_lines(shown, ""))
+
+
+def _numbers(sets: list[int]) -> str:
+    """How many sets, then their numbers: a bare 0 reads as none."""
+    if not sets:
+        return "none"
+    word = "number" if len(sets) == 1 else "numbers"
+    return f"{len(sets)}: {word} {', '.join(map(str, sets))}"
 
 
 def _with_sources(recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -287,7 +287,14 @@ def test_inspect(place: Path, capsys: Read) -> None:
     for thing, parts in (
         ("good.trec", ("kind         run", "depth        60 to 60 a query")),
         ("sets/ann_training_data_0", ("negatives", "4 to 4 a pair", "run/checkpoint-0/")),
-        ("sets", ("whole sets       0, 2, 10", "unfinished sets  11", "run/checkpoint-100/")),
+        (
+            "sets",
+            (
+                "whole sets       3: numbers 0, 2, 10",
+                "unfinished sets  1: number 11",
+                "run/checkpoint-100/",
+            ),
+        ),
     ):
         assert main(["inspect", thing]) == 0
         out = capsys.readouterr().out
