@@ -35,6 +35,11 @@ def other_spelling(doc_id: str) -> str:
     return f"D{doc_id}" if doc_id.isdecimal() else doc_id
 
 
+def is_judgments(path: Path) -> bool:
+    """Tell by its name whether a file holds judgments: runs have three columns as well."""
+    return path.is_file() and "qrel" in path.name.lower()
+
+
 def read_judgments(path: Path) -> Judgments:
     """Read a file of judgments.
 

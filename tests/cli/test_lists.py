@@ -299,5 +299,15 @@ def test_inspect(place: Path, capsys: Read) -> None:
         assert main(["inspect", thing]) == 0
         out = capsys.readouterr().out
         assert all(part in out for part in parts), out
+    dance(place / "cache")
+    for thing, parts in (
+        ("cache/pid2offset.pickle", ("map of offsets", "ids       5", "70 = row 0")),
+        ("cache/dev-query_qid2offset.pickle", ("map of offsets", "ids       1")),
+        ("cache/real-dev-qrel.tsv", ("kind          judgments", "queries       2")),
+        ("qrels.txt", ("kind          judgments", "judged_pairs  80", "1  40")),
+    ):
+        assert main(["inspect", thing]) == 0
+        out = capsys.readouterr().out
+        assert all(part in out for part in parts), out
     assert main(["inspect", "sets", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["marks"]["2"]["ndcg"] == 0.25
