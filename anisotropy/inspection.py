@@ -283,14 +283,6 @@ def _numbers(sets: list[int]) -> str:
     return f"{len(sets)}: {word} {', '.join(map(str, sets))}"
 
 
-def _numbers(sets: list[int]) -> str:
-    """How many sets, then their numbers: a bare 0 reads as none."""
-    if not sets:
-        return "none"
-    word = "number" if len(sets) == 1 else "numbers"
-    return f"{len(sets)}: {word} {', '.join(map(str, sets))}"
-
-
 def _with_sources(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """Each part of a recipe with where it came from."""
     sources = recipe.get("sources", {})
