@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ CONFIG_SIZES = (
     "intermediate_size",
     "max_position_embeddings",
 )
+#: Layers of a model. The library builds each of them, also of a model that is only described.
+MOST_LAYERS = 1000
+_LAYERS = re.compile(r".*layers|n_layer")
 
 
 def read_config(path: Path, defaults: Mapping[str, Any] = CONFIG_DEFAULTS) -> dict[str, Any]:
@@ -34,6 +38,25 @@ def read_config(path: Path, defaults: Mapping[str, Any] = CONFIG_DEFAULTS) -> di
         return checked_config(read_table(path), defaults)
     except CheckpointError as error:
         raise CheckpointError(f"{path.parent}: {error}") from None
+
+
+def check_layers(config: Mapping[str, Any], where: object) -> None:
+    """Refuse a model of more layers than there are models of.
+
+    Raises
+    ------
+    CheckpointError
+        Naming the entry of the configuration, or of a table in it.
+    """
+    tables = [config]
+    while tables:
+        for key, value in tables.pop().items():
+            if isinstance(value, Mapping):
+                tables.append(value)
+            elif type(value) is int and value > MOST_LAYERS and _LAYERS.fullmatch(key):
+                raise CheckpointError(
+                    f"{where}: {shown(key)}: got {shown(value)}; allowed: at most {MOST_LAYERS}"
+                )
 
 
 def read_table(path: Path) -> dict[str, Any]:
@@ -69,6 +92,7 @@ def checked_config(
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise CheckpointError(f"config.json: {key}: got {shown(value)}; allowed: 1 or more")
         found[key] = value
+    check_layers(found, "config.json")
     if found["hidden_size"] % found["num_attention_heads"]:
         raise CheckpointError(
             f"config.json: hidden_size {found['hidden_size']} is no multiple of "

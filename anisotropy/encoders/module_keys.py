@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from anisotropy.encoders.configuration import read_table
+from anisotropy.encoders.configuration import check_layers, read_table
 from anisotropy.encoders.keys import Entries, KeyReport, needed_shapes, unwrapped
 from anisotropy.encoders.layouts import CheckpointFiles
 from anisotropy.encoders.modules import loaded_names, one_line, quiet
@@ -112,6 +112,7 @@ def _empty_model(place: Path) -> Any:
     import torch
     from transformers import AutoConfig, AutoModel
 
+    check_layers(read_table(place / "config.json"), place / "config.json")
     config = AutoConfig.from_pretrained(place, local_files_only=True, trust_remote_code=False)
     with torch.device("meta"):
         return AutoModel.from_config(config, trust_remote_code=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anisotropy.encoders.configuration import read_table
+from anisotropy.encoders.configuration import check_layers, read_table
 from anisotropy.encoders.encoder import Encoder, Side, Tokens
 from anisotropy.encoders.layouts import CheckpointFiles
 from anisotropy.encoders.modules_recipe import every_module, module_kinds, route_table
@@ -128,6 +128,8 @@ def load_modules(files: CheckpointFiles, recipe: Recipe) -> Any:
     """
     if files.layout == "sentence-transformers":
         _check_activations(files)
+    for path in sorted(files.folder.rglob("config.json")):
+        check_layers(read_table(path), path)
     _check_torch_files(files.folder)
     with one_line(files.origin), quiet():
         model = _load_model(files, recipe)

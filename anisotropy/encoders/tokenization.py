@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from anisotropy.encoders.texts import valid_text
-from anisotropy.errors import CheckpointError, reason_of, shown
+from anisotropy.errors import CheckpointError, reason_of, shown, told_as
 from anisotropy.files import dump_json, read_json
 
 SPECIALS = ("<s>", "</s>", "<pad>", "<unk>", "<mask>")
@@ -51,7 +51,8 @@ class UpstreamTokenizer:
     @classmethod
     def from_files(cls, vocabulary: Path, merges: Path) -> UpstreamTokenizer:
         """Read ``vocab.json`` and ``merges.txt``."""
-        pieces = _vocabulary(read_json(vocabulary), vocabulary)
+        with told_as(CheckpointError):
+            pieces = _vocabulary(read_json(vocabulary), vocabulary)
         return cls(pieces, _merges(_lines(merges), merges), str(vocabulary.parent))
 
     @classmethod
@@ -63,7 +64,8 @@ class UpstreamTokenizer:
         CheckpointError
             If the file holds another kind of model.
         """
-        values = read_json(path)
+        with told_as(CheckpointError):
+            values = read_json(path)
         model = values.get("model") if isinstance(values, dict) else None
         if not isinstance(model, dict) or not isinstance(model.get("merges"), list):
             raise CheckpointError(

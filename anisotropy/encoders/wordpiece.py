@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from anisotropy.encoders.texts import valid_text
-from anisotropy.errors import CheckpointError, reason_of
+from anisotropy.errors import CheckpointError, reason_of, told_as
 from anisotropy.files import dump_json, read_json
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -201,7 +201,8 @@ def _from_text(path: Path) -> dict[str, int]:
 
 
 def _from_json(path: Path) -> dict[str, int]:
-    values = read_json(path)
+    with told_as(CheckpointError):
+        values = read_json(path)
     model = values.get("model") if isinstance(values, dict) else None
     pieces = model.get("vocab") if isinstance(model, dict) else None
     kind = model.get("type") if isinstance(model, dict) else None

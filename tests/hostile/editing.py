@@ -171,7 +171,7 @@ def _tree(draw: Draw, value: Any, odd: tuple[Any, ...]) -> Any:
 
 def _npy(draw: Draw, content: bytes) -> bytes:
     """An array whose header says something else."""
-    size = 2 if content[6] == 1 else 4
+    size = 2 if content[6:7] == b"\x01" else 4
     length = int.from_bytes(content[8 : 8 + size], "little")
     try:
         header = ast.literal_eval(content[8 + size : 8 + size + length].decode("latin1"))

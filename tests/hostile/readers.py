@@ -246,6 +246,13 @@ def write_router(folder: Path) -> None:
         path.unlink()
 
 
+def read_modules(folder: Path, path: Path) -> None:
+    """Load it, as ``encode`` does."""
+    from anisotropy.encoders import open_encoder
+
+    assert open_encoder(folder).dim == 16
+
+
 def write_dpr(folder: Path) -> None:
     import torch
 
@@ -626,6 +633,7 @@ READERS: dict[str, Reader] = {
     "tokenizer": Reader(write_tokenizer, read_tokenizer),
     "sentence-transformers": Reader(write_modules, describe, 15),
     "router": Reader(write_router, describe, 15),
+    "modules": Reader(write_modules, read_modules, 10),
     "dpr": Reader(write_dpr, read_dpr),
     "released-zip": Reader(write_released, read_released, 15),
     "series": Reader(write_series, describe),
