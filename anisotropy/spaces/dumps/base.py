@@ -104,11 +104,22 @@ class DumpOptions:
 
 @dataclass(frozen=True)
 class Judged:
-    """Judgments and texts that belong to a dump, where they are known."""
+    """Judgments and texts that belong to a dump, where they are known.
+
+    Attributes
+    ----------
+    qrels
+        Of the evaluated queries.
+    training, training_qrels
+        The pool of negatives, and its judgments.
+    origin
+        Where `qrels` are from, where they may be of something else: then it is said how many fit.
+    """
 
     qrels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     training: Vectors | None = None
     training_qrels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    origin: str = ""
 
 
 def space_of(
@@ -150,7 +161,8 @@ def space_of(
     query_ids = _ids(queries, "queries")
     doc_rows, doc_ids, owner, order = _documents(documents, dim)
     qrels = _known(judged.qrels, query_ids, doc_ids)
-    missed = _left_out(options.qrels, judged.qrels, qrels) if options.qrels is not None else []
+    origin = judged.origin or (str(options.qrels) if options.qrels is not None else "")
+    missed = _left_out(origin, judged.qrels, qrels) if origin else []
     shared: dict[str, Any] = {
         "doc_ids": doc_ids,
         "document_of_row": owner,
@@ -331,8 +343,8 @@ def _known(
     }
 
 
-def _left_out(path: Path, given: Mapping[str, Mapping[str, int]], kept: Qrels) -> list[str]:
-    """A warning of the judgments of a file that the dump has no use for; an error if all are."""
+def _left_out(origin: str, given: Mapping[str, Mapping[str, int]], kept: Qrels) -> list[str]:
+    """A warning of the judgments of a source that the dump has no use for; an error if all are."""
     pairs, fitting = (sum(map(len, qrels.values())) for qrels in (given, kept))
     if pairs == fitting:
         return []
@@ -340,10 +352,10 @@ def _left_out(path: Path, given: Mapping[str, Mapping[str, int]], kept: Qrels) -
         query = next(iter(given))
         example = f"query {query[:60]!r}, document {next(iter(given[query]), '')[:60]!r}"
         raise EmbeddingsError(
-            f"{path}: none of its {pairs} judgments (such as {example}) is of a query and a "
+            f"{origin}: none of its {pairs} judgments (such as {example}) is of a query and a "
             "document of the dump; check that the ids are the same"
         )
     return [
-        f"{path}: {pairs - fitting} of {pairs} judgments left out, of queries or documents that "
+        f"{origin}: {pairs - fitting} of {pairs} judgments left out, of queries or documents that "
         "the dump does not have"
     ]

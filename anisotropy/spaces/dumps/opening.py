@@ -164,7 +164,11 @@ def open_dump(
     _refuse_unused(path, options, of_upstream, "for dumps of ANCE and DANCE, which this is not")
     with told_as(EmbeddingsError):
         queries, documents = _sides(path, options)
-    judged = Judged(_judgments(options, collection, path))
+    both = queries is not None and documents is not None
+    origin = f"--data {collection.name}" if collection is not None and both else ""
+    judged = Judged(
+        _judgments(options, collection, path), origin="" if options.qrels is not None else origin
+    )
     about: dict[str, Any] = {}
     if collection is not None:
         about = {

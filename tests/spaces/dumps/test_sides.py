@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from anisotropy.collection import open_collection
 from anisotropy.errors import EmbeddingsError, UsageError
 from anisotropy.inspection import as_text, describe
 from anisotropy.spaces.dumps import flex, numpy_files
@@ -22,6 +23,7 @@ from anisotropy.spaces.dumps.base import DumpOptions
 from anisotropy.spaces.dumps.buffers import RowBuffer
 from anisotropy.spaces.dumps.opening import open_dump
 from anisotropy.untrusted import arrays, pickles, torch_files
+from tests.making import make_collection
 
 FILES = Path(__file__).parent / "files"
 
@@ -296,3 +298,21 @@ def test_where_ids_are_from(tmp_path: Path) -> None:
     given = source(tmp_path / "v.npy", ids=tmp_path / "names.txt")
     assert given.startswith("names.txt (option")
     assert "v.ids.txt" in as_text(describe(tmp_path / "v.npy"))
+
+
+def test_a_collection_of_something_else_is_refused(tmp_path: Path) -> None:
+    collection = open_collection(make_collection(tmp_path / "data", 30, 6), cache=tmp_path / "c")
+    dump = tmp_path / "dump"
+    dump.mkdir()
+    np.save(dump / "queries.npy", np.eye(4, dtype="f4")[:2])
+    np.save(dump / "documents.npy", np.eye(4, dtype="f4"))
+    (dump / "queries.ids.txt").write_text("a\nb\n")
+    (dump / "documents.ids.txt").write_text("w\nx\ny\nz\n")
+    with pytest.raises(EmbeddingsError, match=r"--data data: none of its 6 judgments \(such as"):
+        open_dump(dump, collection=collection)
+    (dump / "queries.ids.txt").write_text("dev0\ndev1\n")
+    (dump / "documents.ids.txt").write_text("d0\nx\ny\nz\n")
+    space = open_dump(dump, collection=collection)
+    assert space.qrels == {"dev0": {"d0": 1}, "dev1": {}}
+    assert any("--data data: 5 of 6 judgments left out" in line for line in space.warnings)
+    assert open_dump(dump / "documents.npy", collection=collection).qrels == {}
