@@ -155,6 +155,7 @@ def convert(
     offsets: str | Path | None = None,
     scale: float | None = None,
     field: str | None = None,
+    data: str | Path | None = None,
     split: str | None = None,
     verify: bool = False,
 ) -> Conversion:
@@ -173,6 +174,8 @@ def convert(
         How a checkpoint is read, as for :func:`open`.
     queries, ids, query_ids, qrels, offsets, scale, field, split
         What the files of a dump do not say, as for :func:`open`.
+    data
+        The collection of a dump, for ids of its rows and for judgments.
     verify
         Check every checksum of a store.
 
@@ -192,7 +195,9 @@ def convert(
     dump = _dump_options(
         queries, ids, query_ids, qrels, offsets, scale=scale, field=field, split=split
     )
-    return conversion.convert(source, to, out, encoder=options, dump=dump, verify=verify)
+    return conversion.convert(
+        source, to, out, encoder=options, dump=dump, data=data, verify=verify
+    )
 
 
 def compare(

@@ -14,6 +14,7 @@ from anisotropy.opening import (
     refuse_dump_options,
 )
 from anisotropy.spaces.dumps.base import DumpOptions
+from anisotropy.spaces.dumps.opening import is_dump
 
 CHECKPOINT_LAYOUTS = ("sentence-transformers", "upstream")
 SPACE_LAYOUTS = ("store", "parquet", "npz")
@@ -45,6 +46,7 @@ def convert(
     *,
     encoder: EncoderOptions | None = None,
     dump: DumpOptions | None = None,
+    data: str | Path | None = None,
     verify: bool = False,
 ) -> Conversion:
     """Write a checkpoint, or embeddings, in another layout, whole or not at all.
@@ -62,6 +64,8 @@ def convert(
         How to read a checkpoint.
     dump
         What the files of a dump do not say.
+    data
+        The collection of a dump, for ids of its rows and for judgments.
     verify
         Check every checksum of a store.
 
@@ -76,8 +80,10 @@ def convert(
     if to not in CHECKPOINT_LAYOUTS + SPACE_LAYOUTS:
         raise UsageError(f"layout: {one_of(to, CHECKPOINT_LAYOUTS + SPACE_LAYOUTS)}")
     check_new(Path(out))
+    if data is not None and not is_dump(Path(source)):
+        raise UsageError(f"{source}: is no dump of vectors; --data: for dumps")
     if holds_vectors(source):
-        notes = _convert_space(source, to, out, encoder, dump, verify)
+        notes = _convert_space(source, to, out, encoder, dump, data, verify)
     else:
         refuse_dump_options(source, dump)
         notes = _convert_checkpoint(source, to, out, encoder)
@@ -90,8 +96,10 @@ def _convert_space(
     out: str | Path,
     encoder: EncoderOptions | None,
     dump: DumpOptions | None,
+    data: str | Path | None,
     verify: bool,
 ) -> tuple[str, ...]:
+    from anisotropy.collection import open_collection
     from anisotropy.spaces.exporting import convert_space
 
     if to not in SPACE_LAYOUTS:
@@ -99,7 +107,9 @@ def _convert_space(
             f"{source}: embeddings, and {to} is a layout of checkpoints; allowed: "
             f"{', '.join(SPACE_LAYOUTS)}"
         )
-    space = open_space(source, encoder=encoder, dump=dump, verify=verify)
+    split = dump.split if dump is not None else None
+    collection = None if data is None else open_collection(data, split=split)
+    space = open_space(source, collection, encoder=encoder, dump=dump, verify=verify)
     return convert_space(space, to, out)
 
 

@@ -20,10 +20,13 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import reprlib
 from collections.abc import Iterable, Iterator
 
 #: Characters of a value in a message, and of what a library says.
 _LONGEST, _LONGEST_REASON, _LONGEST_LIST = 60, 200, 450
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 2 * _LONGEST
 
 
 class AnisotropyError(Exception):
@@ -114,12 +117,11 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def shown(value: object, longest: int = _LONGEST) -> str:
-    """`value` for a message: on one line and not too long; of a container only what it is."""
-    if isinstance(value, int) and value.bit_length() > 200:
-        return "a number of more than 200 bits"
-    if not isinstance(value, str | bytes | int | float | None):
-        return f"a {type(value).__name__}"
-    text = repr(value[:longest] if isinstance(value, str | bytes) else value)
+    """`value` for a message: on one line, not too long, and without control characters."""
+    try:
+        text = repr(value[: longest + 1]) if isinstance(value, str) else _SHORT.repr(value)
+    except ValueError:  # Python writes no whole number of thousands of digits
+        text = f"a {type(value).__name__} too long to write"
     return text if len(text) <= longest else text[: longest - 4] + "...'"
 
 

@@ -215,11 +215,6 @@ def fingerprint(*parts: Any) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def fingerprint_files(paths: Iterable[Path]) -> str:
-    """Fingerprint of the names and bytes of files, in any order."""
-    return fingerprint(sorted((path.name, sha256_file(path)) for path in paths))
-
-
 def hash_ids(ids: Iterable[str], seed: int = 0) -> np.ndarray:
     """Seeded 64-bit hash of each id.
 

@@ -1,4 +1,4 @@
-"""What a thing is: a checkpoint, store, dump, collection, run or file of negatives."""
+"""What a thing is: a checkpoint, store, dump, collection, run, negatives, map or judgments."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from anisotropy.collection.judgments import is_judgments, read_judgments
 from anisotropy.collection.negative_files import (
     OFFSETS,
     all_sets,
@@ -20,6 +21,7 @@ from anisotropy.collection.negative_files import (
     roles_in,
     set_file,
 )
+from anisotropy.collection.offsets import is_offsets, read_offsets
 from anisotropy.collection.runs import is_run, read_run
 from anisotropy.errors import AnisotropyError, CheckpointError, CollectionError, printable
 from anisotropy.opening import EncoderOptions
@@ -66,6 +68,10 @@ def describe(
         return {"kind": "dump", **upstream.describe(path)}
     if is_dump(path):
         return {"kind": "dump", **_dump(path, dump)}
+    if is_offsets(path):
+        return {"kind": "map of offsets", **_offsets(path)}
+    if is_judgments(path):
+        return {"kind": "judgments", **_judged(path)}
     if is_run(path):
         return {"kind": "run", **_run(path)}
     if is_negatives(path):
@@ -103,6 +109,7 @@ def _dump(path: Path, options: DumpOptions | None) -> dict[str, Any]:
         "counts": space.counts,
         "dtype": str((space.documents if space.doc_ids else space.queries).dtype),
         "ids": {side: ", ".join(ids[:3]) + " …" * (len(ids) > 3) for side, ids in sides.items()},
+        "ids from": space.recipe["sources"]["ids"],
         "similarity": f"{space.similarity} ({space.recipe['sources']['similarity']})",
         "doubts": space.recipe["doubts"],
         "warnings": space.warnings,
@@ -124,6 +131,32 @@ def _series(folder: Path) -> dict[str, Any] | None:
         except CheckpointError as error:
             layouts[path.name] = f"cannot be read: {error}"
     return {"folder": str(folder), "checkpoints": layouts, "skipped": dict(series.skipped)}
+
+
+def _offsets(path: Path) -> dict[str, Any]:
+    found = read_offsets(path, "documents")
+    return {
+        "name": path.name,
+        "ids": len(found.ids),
+        "rows": f"0 to {found.size - 1}, {found.size - len(found.ids)} of them without an id",
+        "examples": [
+            f"{name} = row {row}"
+            for name, row in zip(found.ids[:3], found.rows[:3].tolist(), strict=True)
+        ],
+    }
+
+
+def _judged(path: Path) -> dict[str, Any]:
+    found = read_judgments(path)
+    grades = Counter(grade for own in found.qrels.values() for grade in own.values())
+    return {
+        "name": found.name,
+        "queries": len(found.qrels),
+        "documents": len({name for own in found.qrels.values() for name in own}),
+        "judged_pairs": grades.total(),
+        "grades": {str(grade): count for grade, count in sorted(grades.items())},
+        "warnings": list(found.warnings),
+    }
 
 
 def _run(path: Path) -> dict[str, Any]:
@@ -231,12 +264,23 @@ def as_text(found: Mapping[str, Any]) -> str:
         shown |= {f"recipe {recipe['name']}": _with_sources(recipe) for recipe in recipes}
     if isinstance(shown.get("recipe"), Mapping):
         shown["recipe"] = _with_sources(shown["recipe"])
+    for key in ("whole sets", "unfinished sets"):
+        if key in shown:
+            shown[key] = _numbers(shown[key])
     if "files" in shown:
         shown["files"] = {file["name"]: f"{file['bytes']:,} bytes" for file in shown["files"]}
     if isinstance(shown.get("keys"), Mapping) and "used" in shown["keys"]:
         used = shown["keys"]["used"]
         shown["keys"] = {**shown["keys"], "used": f"{len(used)} tensors, each found in the file"}
     return "\n".join(printable(line, None) for line in _lines(shown, ""))
+
+
+def _numbers(sets: list[int]) -> str:
+    """How many sets, then their numbers: a bare 0 reads as none."""
+    if not sets:
+        return "none"
+    word = "number" if len(sets) == 1 else "numbers"
+    return f"{len(sets)}: {word} {', '.join(map(str, sets))}"
 
 
 def _with_sources(recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ DEFAULTS: dict[str, Any] = {
     **RECIPE_DEFAULTS,
     **DUMP_DEFAULTS,
     **STORE_DEFAULTS,
+    "data": None,
     "split": None,
 }
 
@@ -41,6 +42,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="Y", help="new folder (npz: new file)")
     add_recipe_options(parser)
     add_dump_options(parser)
+    parser.add_argument(
+        "--data", metavar="D", help="collection of a dump: ids of its rows, judgments, texts"
+    )
     parser.add_argument("--split", metavar="S", help="queries of a dump that has several splits")
     add_store_options(parser)
     add_common_options(parser)
@@ -61,6 +65,7 @@ def run(given: dict[str, Any]) -> int:
         options["out"],
         encoder=encoder,
         dump=jobs.dump_options(options),
+        data=options["data"],
         verify=options["verify"],
     )
     for note in done.notes if not options["quiet"] else ():

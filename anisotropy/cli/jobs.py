@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -50,13 +51,17 @@ def open_side(
 ) -> EmbeddingSpace:
     """Open or encode a space as the options say; of side ``a`` or ``b``, as those of that side."""
     from anisotropy.opening import open_space
+    from anisotropy.spaces.dumps import upstream
 
+    dump = dump_options(options, side)
+    if options.get("negatives") is not None and not upstream.find(Path(source)):
+        dump = dataclasses.replace(dump, offsets=None)  # they name what the negatives are
     return open_space(
         source,
         collection,
         encoder=encoder_options(options, side),
         encode=encode,
-        dump=dump_options(options, side),
+        dump=dump,
         label=label,
         progress=progress_bars(options["quiet"]),
         tell=teller(options["quiet"]),

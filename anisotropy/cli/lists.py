@@ -6,7 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anisotropy.cli.options import DUMP_DEFAULTS, ENCODER_DEFAULTS, RUN_DEFAULTS
+from anisotropy.cli.options import (
+    DUMP_DEFAULTS,
+    ENCODER_DEFAULTS,
+    RUN_DEFAULTS,
+    sided_dump_defaults,
+)
 from anisotropy.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +26,8 @@ _WORDS = {RUN: "a run", NEGATIVES: "a file of negatives"}
 _OF_EMBEDDINGS: dict[str, Any] = {
     **{name: value for name, value in ENCODER_DEFAULTS.items() if value is None},
     **{name: None for name in DUMP_DEFAULTS if name not in ("qrels", "offsets")},
+    **sided_dump_defaults(),
+    **{f"{side}_{name}": None for side in "ab" for name in ("recipe", "tokenizer", "backbone")},
     **dict.fromkeys(("sample", "relative_error"), None),
     **{"exact": False, "documents": "all", "transform": []},
 }
@@ -65,7 +72,7 @@ def check_options(options: Mapping[str, Any], kind: str | None) -> None:
     wrong = RUN_DEFAULTS if kind != RUN else {}
     what = "a run"
     if kind is not None and not wrong:
-        wrong, what = _OF_EMBEDDINGS, "embeddings"
+        wrong, what = {**_OF_EMBEDDINGS, "offsets": None}, "embeddings"
     elif kind == NEGATIVES:
         wrong, what = {**wrong, **_OF_EMBEDDINGS, "qrels": None, "data": None}, "other inputs"
     for name, default in wrong.items():

@@ -23,6 +23,23 @@ class Judgments:
     warnings: tuple[str, ...] = ()
 
 
+def judgments_text(qrels: Mapping[str, Mapping[str, int]]) -> str:
+    """Judgments as lines of query, tab, document, tab, grade, without a header."""
+    return "".join(f"{q}\t{d}\t{g}\n" for q, grades in qrels.items() for d, g in grades.items())
+
+
+def other_spelling(doc_id: str) -> str:
+    """``12`` for ``D12`` and the reverse, as MS MARCO has documents; other ids as they are."""
+    if doc_id[:1] == "D" and doc_id[1:].isdecimal():
+        return doc_id[1:]
+    return f"D{doc_id}" if doc_id.isdecimal() else doc_id
+
+
+def is_judgments(path: Path) -> bool:
+    """Tell by its name whether a file holds judgments: runs have three columns as well."""
+    return path.is_file() and "qrel" in path.name.lower()
+
+
 def read_judgments(path: Path) -> Judgments:
     """Read a file of judgments.
 

@@ -18,6 +18,9 @@ _LONGEST = 64 * 2**20
 #: Texts shrink to a third or a tenth; a gzip file that grows far more is a bomb.
 _GROWTH = 200
 _SMALL = 64 * 2**20
+_BREAKS = "holds a tab, a line break or what UTF-8 cannot"
+#: What is wrong with an id that `is_bad_id`, for messages.
+BAD_ID = f"is empty or {_BREAKS}"
 
 
 class Line(NamedTuple):
@@ -114,16 +117,22 @@ def check_id(value: str, what: str) -> str:
     Raises
     ------
     BadLine
-        If it is empty, holds a tab or a line break, or is no text that UTF-8 can hold.
+        If `is_bad_id`.
     """
+    if is_bad_id(value):
+        empty = not value.strip()
+        raise BadLine(f"empty {what} id" if empty else f"{what} id {shown(value)} {_BREAKS}")
+    return value
+
+
+def is_bad_id(value: str) -> bool:
+    """Whether an id is none: what `BAD_ID` says. The one rule for files, dumps and stores."""
     if value.isalnum():  # nearly all are, in files of millions of lines
-        return value
-    if not value or value.isspace():
-        raise BadLine(f"empty {what} id")
-    if any(sign in value for sign in "\n\r\t"):
-        raise BadLine(f"{what} id {shown(value)} holds a tab or a line break")
+        return False
+    if not value or value.isspace() or any(sign in value for sign in "\n\r\t"):
+        return True
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise BadLine(f"{what} id {shown(value)} holds half of a surrogate pair") from None
-    return value
+        return True
+    return False

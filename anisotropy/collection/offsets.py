@@ -89,6 +89,11 @@ def plain_names(n: int) -> list[str]:
     return [str(row) for row in range(n)]
 
 
+def is_offsets(path: Path) -> bool:
+    """Tell by its name whether a file is one of upstream's maps."""
+    return path.is_file() and (path.name in DOCUMENT_MAPS or path.name.endswith(QUERY_MAP))
+
+
 def read_offsets(path: Path, side: str) -> OffsetMap:
     """Read a map from ids to rows.
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from anisotropy.errors import CheckpointError, told_as
 from anisotropy.files import cache_directory, sha256_file
-from anisotropy.untrusted.zips import check_growth, opened_zip
+from anisotropy.untrusted.zips import checked_members, opened_zip
 
 _SKIPPED = ("optimizer.pt", "scheduler.pt")
 
@@ -30,7 +30,7 @@ def unpack(path: Path) -> Path:
     if target.is_dir():
         return target
     with told_as(CheckpointError), opened_zip(path) as archive:
-        members = [member for member in check_growth(archive, path) if not _is_clutter(member)]
+        members = [member for member in checked_members(archive, path) if not _is_clutter(member)]
         root = _checkpoint_root(members, path)
         chosen = [m for m in members if _parent(m) == root and _name(m) not in _SKIPPED]
         return _write(archive, chosen, target)

@@ -23,11 +23,13 @@ def document_text(document: Document, recipe: Recipe) -> str:
 
     Leading empty fields are left out, so a collection without urls gives
     title + separator + text, and one without titles gives the text alone; an empty title after
-    a url stays (upstream's ``url<sep><sep>text``).
+    a url stays (upstream's ``url<sep><sep>text``). Where title and text are a pair (DPR), an empty
+    title stays too: the text then begins with the separator.
     """
     _refuse_tokens(document.tokens, "document", document.doc_id)
     values = [_field(getattr(document, name), recipe) for name in recipe.fields]
-    while len(values) > 1 and not values[0]:
+    paired = recipe.tokenization == "pair" and recipe.fields[0] == "title"
+    while len(values) > 1 and not values[0] and not paired:
         del values[0]
     joined = recipe.separator.join(values)
     limit = recipe.max_document_characters

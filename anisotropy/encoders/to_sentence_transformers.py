@@ -6,7 +6,6 @@ reads, and in words in ``README.md``.
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import json
 from collections.abc import Sequence
@@ -201,9 +200,8 @@ def _write_dpr(encoder: DprEncoder, folder: Path) -> tuple[str, ...]:
     if not any(".pooler." in name for name in unused):
         for settings in folder.rglob(_SETTINGS):
             _say_no_pooler(settings.parent)
-    # tokenization and lower-casing are those of the modules' own tokenizers
-    own = dataclasses.replace(encoder.recipe, tokenization="tokenizer")
-    write_loose(folder, own, "drop_question_mark", "temperature")
+    # Lower-casing is done by the modules' own tokenizers; "pair" keeps the place of empty titles.
+    write_loose(folder, encoder.recipe, "drop_question_mark", "temperature")
     return _DPR_NOTES
 
 

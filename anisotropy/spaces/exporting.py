@@ -13,9 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from anisotropy.collection.judgments import judgments_text
+from anisotropy.collection.lines import BAD_ID, is_bad_id
 from anisotropy.errors import EmbeddingsError, StoreError, UsageError, one_of
 from anisotropy.files import check_new, dump_json, new_file, new_folder, write_text
 from anisotropy.spaces.dumps.stated import ARRAY, KEY
+from anisotropy.spaces.rows import chunk_numbers
 from anisotropy.spaces.space import EmbeddingSpace, Qrels
 from anisotropy.spaces.store import save_space
 
@@ -104,7 +107,7 @@ def convert_space(space: EmbeddingSpace, layout: str, target: str | Path) -> tup
 def sides_of(space: EmbeddingSpace) -> list[SideRows]:
     """Queries, documents, and training queries where there are any."""
     owner = space.document_of_row
-    chunks = _chunk_numbers(owner) if owner is not None else None
+    chunks = chunk_numbers(owner) if owner is not None else None
     ids = space.doc_ids if owner is None else [space.doc_ids[number] for number in owner]
     sides = [
         SideRows("queries", space.queries, space.query_ids),
@@ -116,15 +119,6 @@ def sides_of(space: EmbeddingSpace) -> list[SideRows]:
     return [side for side in sides if len(side.rows)]
 
 
-def _chunk_numbers(owner: np.ndarray) -> np.ndarray:
-    """Number of each row among those of its document, in the order of the rows."""
-    order = np.argsort(owner, kind="stable")
-    ranked = owner[order]
-    numbers = np.empty(len(owner), dtype=np.int32)
-    numbers[order] = np.arange(len(owner)) - np.searchsorted(ranked, ranked)
-    return numbers
-
-
 def _judgments(space: EmbeddingSpace) -> dict[str, Qrels]:
     found = {"qrels": space.qrels}
     if space.training is not None:
@@ -133,35 +127,15 @@ def _judgments(space: EmbeddingSpace) -> dict[str, Qrels]:
 
 
 def _check_ids(space: EmbeddingSpace, layout: str) -> None:
-    """Refuse ids that the files cannot hold: judgments are lines with tabs."""
-    judged = {
-        name
-        for qrels in _judgments(space).values()
-        for query_id, grades in qrels.items()
-        for name in (query_id, *grades)
-    }
-    for name in judged:
-        if not set("\t\r\n").isdisjoint(name):
-            raise EmbeddingsError(
-                f"{space.label}: id {name!r} has a tab or a line break, and judgments are written "
-                "as lines with tabs; rename it"
-            )
+    """Refuse ids that the files cannot hold, or that no reader takes back."""
     for side in sides_of(space):
         for name in side.ids:
-            if (layout == "npz" and name.endswith("\0")) or not _is_text(name):
-                raise EmbeddingsError(f"{space.label}: {side.name}: id {name!a} is no plain text")
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _qrels_text(qrels: Qrels) -> str:
-    return "".join(f"{q}\t{d}\t{g}\n" for q, grades in qrels.items() for d, g in grades.items())
+            cut = layout == "npz" and name.endswith("\0")
+            if cut or is_bad_id(name):
+                reason = "ends with NUL, which an npz drops" if cut else BAD_ID
+                raise EmbeddingsError(
+                    f"{space.label}: {side.name}: id {name[:60]!r} {reason}; rename it"
+                )
 
 
 def _about(space: EmbeddingSpace) -> dict[str, Any]:
@@ -190,7 +164,7 @@ def _write_parquet(space: EmbeddingSpace, folder: Path) -> None:
     for side in sides_of(space):
         _write_side(folder / f"{side.name}.parquet", side, {**about, "side": side.name})
     for name, qrels in _judgments(space).items():
-        write_text(folder / f"{name}.tsv", _qrels_text(qrels))
+        write_text(folder / f"{name}.tsv", judgments_text(qrels))
 
 
 def _write_side(path: Path, side: SideRows, about: dict[str, Any]) -> None:
@@ -215,7 +189,7 @@ def _write_side(path: Path, side: SideRows, about: dict[str, Any]) -> None:
 
 def _write_npz(space: EmbeddingSpace, target: Path) -> None:
     beside = {
-        target.with_name(f"{target.name.removesuffix('.npz')}.{name}.tsv"): _qrels_text(qrels)
+        target.with_name(f"{target.name.removesuffix('.npz')}.{name}.tsv"): judgments_text(qrels)
         for name, qrels in _judgments(space).items()
     }
     for path in beside:

@@ -175,3 +175,22 @@ class ConvertedRows(LazyRows):
             return (rows.astype(np.uint32) << 16).view(np.float32)
         scaled: np.ndarray = rows.astype(np.float32) * np.float32(self._scale) + self._shift
         return scaled.astype(np.float32)
+
+
+def chunk_numbers(owner: np.ndarray) -> np.ndarray:
+    """Chunk of each vector: how often its document came before.
+
+    Parameters
+    ----------
+    owner
+        Shape (n,), number of the document of each vector, in the order of the vectors.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n,), int64
+    """
+    order = np.argsort(owner, kind="stable")
+    ordered = owner[order]
+    found = np.empty(len(owner), dtype=np.int64)
+    found[order] = np.arange(len(owner)) - np.searchsorted(ordered, ordered, side="left")
+    return found

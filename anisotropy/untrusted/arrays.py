@@ -16,7 +16,7 @@ import numpy as np
 from anisotropy.errors import InputError, reason_of, shown
 from anisotropy.untrusted.paths import check_file
 from anisotropy.untrusted.pickles import Payload, load
-from anisotropy.untrusted.zips import check_growth, member_start, opened_zip, read_member
+from anisotropy.untrusted.zips import checked_members, member_start, opened_zip, read_member
 
 _KINDS = "fiubUS"
 _DTYPE = re.compile(r"[<>=|]?[fiubUSOcmMV][0-9]{0,9}")
@@ -114,7 +114,7 @@ def open_npz(path: Path) -> dict[str, np.ndarray]:
     check_file(path)
     found: dict[str, np.ndarray] = {}
     with opened_zip(path) as archive:
-        for member in check_growth(archive, path):
+        for member in checked_members(archive, path):
             name = member.filename.removesuffix(".npy")
             if name == member.filename:
                 raise InputError(f"{path}: member {shown(name)}; allowed: arrays (.npy)")

@@ -22,7 +22,7 @@ from anisotropy.untrusted.arrays import LONGEST, NUMPY, OPEN, arrays_in, seen
 from anisotropy.untrusted.paths import check_file
 from anisotropy.untrusted.pickles import load_from
 from anisotropy.untrusted.tensors import DTYPES, TensorEntry, reach_of
-from anisotropy.untrusted.zips import check_growth, member_start, opened_zip, read_member
+from anisotropy.untrusted.zips import checked_members, member_start, opened_zip, read_member
 
 _STORAGES = {
     "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16",
@@ -183,7 +183,7 @@ def _storage_of(pid: Any) -> _Piece:
 def _read_zip(path: Path, largest: int) -> tuple[Any, dict[str, tuple[int, int]]]:
     """Content, and storage -> (first byte, bytes)."""
     with opened_zip(path) as archive:
-        members = {member.filename: member for member in check_growth(archive, path)}
+        members = {member.filename: member for member in checked_members(archive, path)}
         names = [name for name in members if name == "data.pkl" or name.endswith("/data.pkl")]
         if len(names) != 1:
             raise InputError(f"{path}: a zip file without a single data.pkl")

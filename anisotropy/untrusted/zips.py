@@ -43,7 +43,7 @@ def opened_zip(path: Path) -> Iterator[zipfile.ZipFile]:
         raise InputError(f"{path}: corrupt or truncated zip file ({reason})") from None
 
 
-def check_growth(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
+def checked_members(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
     """Members that are files, after every check of names and sizes.
 
     Raises

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anisotropy.errors import UsageError
+from anisotropy.errors import CollectionError, UsageError
 from anisotropy.workflow.analyzing import baselines
 from anisotropy.workflow.gathering import add_compared, gather_measured
 from anisotropy.workflow.job import Say, tell
@@ -165,9 +165,13 @@ def _measure(
     from anisotropy.collection.runs import judged_for
     from anisotropy.measures.ranked import RankedFacts, measure_run
 
+    if judged.collection is not None:
+        runs, judged = _as_collection(runs, judged, judged.collection)
     judgments = [
         judged_for(run, judged.qrels, dual=judged.dual, where=judged.name) for run in runs.values()
     ]
+    if judged.collection is not None:
+        _check_listed(runs, judged, judged.collection)
     _check_level(judged, options.relevance_level)
     items = _items(runs, judgments, judged)
     common = min(run.depth for run in runs.values())
@@ -181,6 +185,53 @@ def _measure(
         )  # fmt: skip
         found.append(measure_run(facts, chosen))
     return found
+
+
+def _as_collection(
+    runs: Mapping[str, Run], judged: Judged, collection: Collection
+) -> tuple[dict[str, Run], Judged]:
+    """Runs and judgments with documents spelled as the collection has them."""
+    known = set(_of_collection(collection, dual=False))
+    found = {
+        label: replace(
+            run,
+            query_ids=_spelled(run.query_ids, known) if judged.dual else run.query_ids,
+            doc_ids=run.doc_ids if judged.dual else _spelled(run.doc_ids, known),
+        )
+        for label, run in runs.items()
+    }
+    qrels = {
+        query: dict(zip(_spelled(list(grades), known), grades.values(), strict=True))
+        for query, grades in judged.qrels.items()
+    }
+    if judged.dual:  # documents come first in upstream's reversed files
+        qrels = dict(zip(_spelled(list(qrels), known), qrels.values(), strict=True))
+    return found, replace(judged, qrels=qrels)
+
+
+def _spelled(names: list[str], known: set[str]) -> list[str]:
+    """Names in the other spelling where only that one is known; no two become one."""
+    from anisotropy.collection.judgments import other_spelling
+
+    own = set(names)
+    others = map(other_spelling, names)
+    return [
+        other if name not in known and other in known and other not in own else name
+        for name, other in zip(names, others, strict=True)
+    ]
+
+
+def _check_listed(runs: Mapping[str, Run], judged: Judged, collection: Collection) -> None:
+    """A run of another collection scores 0 everywhere, which looks like a poor run."""
+    known = set(_of_collection(collection, judged.dual))
+    what = "queries" if judged.dual else "documents"
+    for run in runs.values():
+        if known.isdisjoint(run.doc_ids):
+            raise CollectionError(
+                f"{run.name}: none of the {len(run.doc_ids)} {what} that it lists (such as "
+                f"{run.doc_ids[0]!r}) is one of the {len(known)} of {collection.name!r}; give "
+                "the collection that was searched, and a run with ids and not row numbers"
+            )
 
 
 def _check_level(judged: Judged, level: int) -> None:

@@ -14,7 +14,9 @@ import anisotropy as an
 from anisotropy.cli import main
 from anisotropy.errors import InputError, UsageError
 from anisotropy.spaces import save_space
+from tests.collection.preprocessed import dance
 from tests.making import make_checkpoint
+from tests.spaces.dumps.upstream_files import dance_dump
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +88,19 @@ def test_embeddings(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (here / "v.qrels.tsv").read_text() == (here / "p/qrels.tsv").read_text() == "0\t7\t1\n"
 
 
+def test_a_dump_takes_ids_and_judgments_from_its_collection(here: Path) -> None:
+    dance(here / "cache")
+    dance_dump(here / "dump")
+    words = ["convert", "dump", "--data", "cache", "--to", "npz", "--quiet"]
+    assert main([*words, "--out", "dev.npz"]) == 0
+    assert main([*words, "--split", "test", "--out", "test.npz"]) == 0
+    found = np.load(here / "dev.npz", allow_pickle=False)
+    assert sorted(found["doc_ids"].tolist()) == ["1009", "3", "41", "5", "70"]
+    assert sorted(found["query_ids"].tolist()) == ["6", "8"]
+    assert (here / "dev.qrels.tsv").read_text().splitlines() == ["6\t3\t1", "8\t1009\t1"]
+    assert np.load(here / "test.npz", allow_pickle=False)["query_ids"].tolist() == ["501"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -98,6 +113,7 @@ def test_embeddings(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["store", "--to", "npz", "--out", "x", "--recipe", "ance"], "a store has its recipe"),
         (["store", "--to", "npz", "--out", "x", "--scale", "2"], "--scale: for dumps"),
         (["dance.ckpt", "--to", "upstream", "--out", "x", "--field", "v"], "--field: for dumps"),
+        (["dance.ckpt", "--to", "upstream", "--out", "x", "--data", "d"], "--data: for dumps"),
         (
             ["maxp.ckpt", "--to", "sentence-transformers", "--out", "x"],
             "maxp.ckpt: chunk_length: got 12 (MaxP, 2 vectors a document)",

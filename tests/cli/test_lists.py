@@ -12,6 +12,7 @@ import anisotropy as an
 from anisotropy.cli import main
 from anisotropy.results import Results
 from anisotropy.spaces import EmbeddingSpace
+from tests.collection.preprocessed import dance
 from tests.making import make_collection
 
 Read = pytest.CaptureFixture[str]
@@ -145,6 +146,41 @@ def test_a_dual_run_and_a_collection(place: Path, capsys: Read) -> None:
 
 
 @pytest.mark.usefixtures("few_figures")
+@pytest.mark.parametrize("dual", [False, True])
+@pytest.mark.parametrize("judged", ["", "D"])
+def test_documents_are_spelled_as_the_collection_has_them(
+    place: Path, judged: str, dual: bool
+) -> None:
+    dance(place / "cache")
+    qrels = {8: [3], 6: [70]}
+    (place / "own.txt").write_text(
+        "".join(f"{q}\t0\t{judged}{d}\t1\n" for q, own in qrels.items() for d in own)
+    )
+    words = ["--data", "cache", "--qrels", "own.txt", "--measures", "RR@2"]
+    words += ["--dual-run"][: int(dual)]
+    found = []
+    for letter in ("", "D"):
+        pairs = [(q, f"{letter}{d}") for q in qrels for d in (41, 70, 3)]
+        lines = [f"{d} Q0 {q}" if dual else f"{q} Q0 {d}" for q, d in pairs]
+        text = "".join(f"{line} 0 {9 - r} x\n" for r, line in enumerate(lines))
+        (place / f"run{letter}.trec").write_text(text)
+        assert main(["analyze", f"run{letter}.trec", *words, "--out", "out", "--quiet"]) == 0
+        results = Results.read("out")
+        assert not [line for line in results.warnings if "counted as well" in line]
+        found.append([(row.measure, row.value) for row in results.rows])
+    assert found[0] == found[1]
+    assert found[0]
+    assert all(value > 0 for _, value in found[0])
+
+
+def test_a_run_of_other_documents_is_refused(place: Path, capsys: Read) -> None:
+    dance(place / "cache")
+    (place / "rows.trec").write_text("8 Q0 x0 1 2.5 x\n6 Q0 x1 1 2.5 x\n")
+    text = wrong("analyze rows.trec --data cache --quiet", capsys)
+    assert "none of the 2 documents that it lists (such as 'x0') is one of the 5" in text
+
+
+@pytest.mark.usefixtures("few_figures")
 def test_negatives_alone_are_a_series(place: Path, capsys: Read) -> None:
     assert main(["analyze", "sets", "--out", "out"]) == 0
     out, err = capsys.readouterr()
@@ -202,6 +238,11 @@ def test_the_figure_shows_what_was_drawn(place: Path) -> None:
             "--transform: is for embeddings",
         ),
         ("analyze good.trec --qrels qrels.txt --recipe ance", "--recipe: is for embeddings"),
+        ("analyze good.trec --qrels qrels.txt --offsets sets", "--offsets: is for embeddings"),
+        (
+            "compare --a good.trec --b bad.trec --qrels qrels.txt --b-recipe ance",
+            "--b-recipe: is for embeddings",
+        ),
         ("analyze good.trec --qrels qrels.txt --sample 5", "--sample: is for embeddings"),
         ("analyze good.trec --qrels qrels.txt --order rank", "order: got 'rank'"),
         ("analyze good.trec --qrels qrels.txt --measures gap", "gap: needs embeddings"),
@@ -246,7 +287,24 @@ def test_inspect(place: Path, capsys: Read) -> None:
     for thing, parts in (
         ("good.trec", ("kind         run", "depth        60 to 60 a query")),
         ("sets/ann_training_data_0", ("negatives", "4 to 4 a pair", "run/checkpoint-0/")),
-        ("sets", ("whole sets       0, 2, 10", "unfinished sets  11", "run/checkpoint-100/")),
+        (
+            "sets",
+            (
+                "whole sets       3: numbers 0, 2, 10",
+                "unfinished sets  1: number 11",
+                "run/checkpoint-100/",
+            ),
+        ),
+    ):
+        assert main(["inspect", thing]) == 0
+        out = capsys.readouterr().out
+        assert all(part in out for part in parts), out
+    dance(place / "cache")
+    for thing, parts in (
+        ("cache/pid2offset.pickle", ("map of offsets", "ids       5", "70 = row 0")),
+        ("cache/dev-query_qid2offset.pickle", ("map of offsets", "ids       1")),
+        ("cache/real-dev-qrel.tsv", ("kind          judgments", "queries       2")),
+        ("qrels.txt", ("kind          judgments", "judged_pairs  80", "1  40")),
     ):
         assert main(["inspect", thing]) == 0
         out = capsys.readouterr().out

@@ -89,7 +89,7 @@ class Planted:
         ("m.pickle", pickle.dumps({1: True}), "row True of id 1"),
         ("m.pickle", pickle.dumps({1: 2**63}), "needed: a whole number from 0"),
         ("m.pickle", pickle.dumps({1.5: 0}), "1.5 is no id"),
-        ("m.pickle", pickle.dumps({"a\tb": 0}), "holds a tab or a line break"),
+        ("m.pickle", pickle.dumps({"a\tb": 0}), "holds a tab, a line break"),
         ("m.pickle", pickle.dumps({"": 0}), "empty item id"),
         ("m.pickle", pickle.dumps(MAP)[:-3], "not readable as a pickle"),
         ("m.json", b'{"documents": [1]}', "holds no list of ids of documents"),

@@ -400,7 +400,13 @@ def test_a_bi_encoder(tmp_path: Path, l2: bool, without: tuple[str, ...]) -> Non
     documents = [
         Document(str(n), text, title)
         for n, (title, text) in enumerate(
-            [("Market", "the copper engine " * 20), ("Bridge", ""), ("ab cd", "Is\tthe ÀÉ")]
+            [
+                ("Market", "the copper engine " * 20),
+                ("Bridge", ""),
+                ("ab cd", "Is\tthe ÀÉ"),
+                ("", "the copper"),
+                ("", ""),
+            ]
         )
     ]
     for side, items in (("queries", queries), ("documents", documents)):

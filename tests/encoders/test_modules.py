@@ -176,9 +176,12 @@ def test_a_backbone_without_a_place_is_refused(
 
 def test_damaged_models_are_one_line(plain: Path, tmp_path: Path) -> None:
     folder = build(plain, tmp_path / "model")
-    (folder / "1_Pooling" / "config.json").write_text("{")
+    pooling = folder / "1_Pooling" / "config.json"
+    whole = pooling.read_text()
+    pooling.write_text("{")
     with pytest.raises(CheckpointError, match="not readable as JSON"):
         open_encoder(folder)
+    pooling.write_text(whole)
     for content, text in (
         ("{}", "not a list of sentence-transformers modules|cannot be loaded"),
         ("[3]", "not a list of sentence-transformers modules"),

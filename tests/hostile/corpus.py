@@ -674,3 +674,10 @@ def _(folder: Path) -> None:
 def _(folder: Path) -> None:
     (folder / "run.trec").write_text("q1 Q0 d1 1 3.5 x\nq1 Q0 d2 2 nan x\n")
     (folder / "qrels.tsv").write_text("q1 0 d1 1\n")
+
+
+@case("config-of-endless-layers", "inspect x", "num_hidden_layers", "allowed: at most 1000")
+def _(folder: Path) -> None:
+    """The library builds every layer, even of a model that is only described."""
+    path = checkpoint(folder) / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "num_hidden_layers": 2**100}))

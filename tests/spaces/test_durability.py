@@ -377,6 +377,6 @@ def test_ids_that_no_store_holds_are_refused_before_their_texts_are_encoded(
         names([f"{name}\t" for name in ids], side)
 
     monkeypatch.setattr(encoding, "check_ids", check)
-    with pytest.raises(StoreError, match="has a tab"):
+    with pytest.raises(StoreError, match="holds a tab"):
         encode(tmp_path / "s", encoder)
     assert not encoder.batches

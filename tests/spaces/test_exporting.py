@@ -192,9 +192,9 @@ def test_rows_of_a_document_may_lie_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"query_ids": ["q0", "q\t1", "q2"], "qrels": {"q\t1": {"d0": 1}}}, "a tab or a line"),
-        ({"query_ids": ["q0", "q1", "\ud800"], "qrels": {}}, "is no plain text"),
-        ({"query_ids": ["q0", "q1", "q2\0"], "qrels": {}}, "is no plain text"),
+        ({"query_ids": ["q0", "q\t1", "q2"], "qrels": {"q\t1": {"d0": 1}}}, "holds a tab, a line"),
+        ({"query_ids": ["q0", "q1", "\ud800"], "qrels": {}}, "or what UTF-8 cannot"),
+        ({"query_ids": ["q0", "q1", "q2\0"], "qrels": {}}, "ends with NUL"),
     ],
 )
 def test_ids_that_do_not_fit(tmp_path: Path, options: dict[str, Any], message: str) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from anisotropy.errors import EmbeddingsError, InputError, reason_of
 from anisotropy.spaces.dumps.arrow_format import file_bytes, parquet_bytes, stream_bytes
 from anisotropy.spaces.dumps.base import DumpOptions, Vectors
-from anisotropy.spaces.dumps.buffers import RowBuffer, check_growth
+from anisotropy.spaces.dumps.buffers import RowBuffer, check_unpacked
 from anisotropy.spaces.dumps.found import Found, vectors
 from anisotropy.spaces.dumps.ids import as_ids
 from anisotropy.spaces.dumps.naming import CHUNK_NAMES, ID_NAMES, Side, choose, first_of
@@ -220,7 +220,7 @@ class _Reading:
         if words is not column:  # a word is taken once for every row that points to it
             lengths = lengths.take(column.indices)
         self._text_bytes += pc.sum(lengths).as_py() or 0
-        check_growth(self.origin, self._text_bytes, self.size)
+        check_unpacked(self.origin, self._text_bytes, self.size)
         return list(column.to_pylist())
 
 
@@ -278,7 +278,7 @@ def _batches(path: Path, columns: Sequence[str]) -> Iterator[tuple[Any, bool]]:
             yield from ((batch, False) for batch in _parquet_batches(path, columns))
             return
         wanted = file_bytes(path) if kind == FILE else stream_bytes(path)
-        check_growth(str(path), wanted, check_file(path))
+        check_unpacked(str(path), wanted, check_file(path))
         source = pa.memory_map(str(path))
         inside = _Inside(source)
         if kind == FILE:
@@ -309,7 +309,7 @@ class _Inside:
 def _parquet_batches(path: Path, columns: Sequence[str]) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
-    check_growth(str(path), parquet_bytes(path, columns), check_file(path))
+    check_unpacked(str(path), parquet_bytes(path, columns), check_file(path))
     with pq.ParquetFile(path, read_dictionary=list(columns[1:])) as file:
         yield from file.iter_batches(_BATCH, columns=list(columns), use_threads=False)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from anisotropy.collection.lines import BAD_ID, is_bad_id
 from anisotropy.errors import EmbeddingsError
 from anisotropy.spaces.rows import ReorderedRows
 from anisotropy.spaces.space import EmbeddingSpace, Qrels
@@ -48,6 +49,8 @@ class Vectors:
         Number of each row among the vectors of its document, where the layout says it.
     each
         Rows that follow each other for one id of a file of ids.
+    named_by
+        Where its ids are from: the name of a file, or what stands for one.
     """
 
     origin: str
@@ -61,6 +64,7 @@ class Vectors:
     repeated: bool = True
     chunks: np.ndarray | None = None
     each: int = 1
+    named_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,11 +104,22 @@ class DumpOptions:
 
 @dataclass(frozen=True)
 class Judged:
-    """Judgments and texts that belong to a dump, where they are known."""
+    """Judgments and texts that belong to a dump, where they are known.
+
+    Attributes
+    ----------
+    qrels
+        Of the evaluated queries.
+    training, training_qrels
+        The pool of negatives, and its judgments.
+    origin
+        Where `qrels` are from, where they may be of something else: then it is said how many fit.
+    """
 
     qrels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     training: Vectors | None = None
     training_qrels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    origin: str = ""
 
 
 def space_of(
@@ -146,7 +161,8 @@ def space_of(
     query_ids = _ids(queries, "queries")
     doc_rows, doc_ids, owner, order = _documents(documents, dim)
     qrels = _known(judged.qrels, query_ids, doc_ids)
-    missed = _left_out(options.qrels, judged.qrels, qrels) if options.qrels is not None else []
+    origin = judged.origin or (str(options.qrels) if options.qrels is not None else "")
+    missed = _left_out(origin, judged.qrels, qrels) if origin else []
     shared: dict[str, Any] = {
         "doc_ids": doc_ids,
         "document_of_row": owner,
@@ -212,7 +228,10 @@ def _recipe(sides: Sequence[Vectors], options: DumpOptions) -> dict[str, Any]:
         "layout": ", ".join(dict.fromkeys(side.layout for side in sides if side.layout)),
         "similarity": similarity,
         "temperature": 1.0,
-        "sources": {"similarity": source},
+        "sources": {
+            "similarity": source,
+            "ids": "; ".join(dict.fromkeys(side.named_by for side in sides if side.named_by)),
+        },
         "doubts": doubts,
         "notes": [line for side in sides for line in side.warnings],
     }
@@ -261,7 +280,7 @@ def check_count(ids: int, rows: int, origin: str) -> None:
 
 
 def check_ids(ids: Sequence[str], rows: int, origin: str) -> None:
-    """Refuse ids that are too few or many, empty, or no single word of a table.
+    """Refuse ids that are too few or many, or that no file of ids can hold.
 
     Raises
     ------
@@ -270,11 +289,8 @@ def check_ids(ids: Sequence[str], rows: int, origin: str) -> None:
     """
     check_count(len(ids), rows, origin)
     for row, name in enumerate(ids):
-        if not name or name.isspace() or any(sign in name for sign in "\t\n\r"):
-            raise EmbeddingsError(
-                f"{origin}: id {name[:60]!r} of row {row} is empty or holds a tab or a line "
-                "break; rename it"
-            )
+        if is_bad_id(name):
+            raise EmbeddingsError(f"{origin}: id {name[:60]!r} of row {row} {BAD_ID}; rename it")
 
 
 def _documents(
@@ -327,8 +343,8 @@ def _known(
     }
 
 
-def _left_out(path: Path, given: Mapping[str, Mapping[str, int]], kept: Qrels) -> list[str]:
-    """A warning of the judgments of a file that the dump has no use for; an error if all are."""
+def _left_out(origin: str, given: Mapping[str, Mapping[str, int]], kept: Qrels) -> list[str]:
+    """A warning of the judgments of a source that the dump has no use for; an error if all are."""
     pairs, fitting = (sum(map(len, qrels.values())) for qrels in (given, kept))
     if pairs == fitting:
         return []
@@ -336,10 +352,10 @@ def _left_out(path: Path, given: Mapping[str, Mapping[str, int]], kept: Qrels) -
         query = next(iter(given))
         example = f"query {query[:60]!r}, document {next(iter(given[query]), '')[:60]!r}"
         raise EmbeddingsError(
-            f"{path}: none of its {pairs} judgments (such as {example}) is of a query and a "
+            f"{origin}: none of its {pairs} judgments (such as {example}) is of a query and a "
             "document of the dump; check that the ids are the same"
         )
     return [
-        f"{path}: {pairs - fitting} of {pairs} judgments left out, of queries or documents that "
+        f"{origin}: {pairs - fitting} of {pairs} judgments left out, of queries or documents that "
         "the dump does not have"
     ]

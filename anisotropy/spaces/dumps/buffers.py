@@ -14,7 +14,7 @@ from anisotropy.untrusted.zips import MAX_RATIO, SMALL
 SPILL = 512 * 2**20
 
 
-def check_growth(origin: str, needed: int, size: int) -> None:
+def check_unpacked(origin: str, needed: int, size: int) -> None:
     """Refuse what unpacks to far more than its file.
 
     Parameters
@@ -65,7 +65,7 @@ class RowBuffer:
             If they are of another shape or type, or more than such a file can hold.
         """
         self._check_like_first(block)
-        check_growth(self._origin, self._bytes + block.nbytes, self._size)
+        check_unpacked(self._origin, self._bytes + block.nbytes, self._size)
         self._blocks.append(np.ascontiguousarray(block))
         self._bytes += block.nbytes
         self.rows += len(block)

@@ -55,6 +55,7 @@ def read(path: Path, options: DumpOptions, side: Side = "documents") -> Vectors:
         ids=None if given else _ids(index, near if pyserini else None),
         similarity=_similarity(file, index, options),
         repeated=pyserini,
+        named_by=DOCID if pyserini else "",
         path=file if index.numbers is None else None,
         warnings=_warnings(file, index),
     )

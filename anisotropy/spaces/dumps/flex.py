@@ -63,7 +63,9 @@ def read(path: Path, options: DumpOptions, side: Side = "documents") -> Vectors:
         )
     rows = np.memmap(path / VECTORS, "<f4", "r", shape=(n, dim))
     ids = None if ids_given(options, side) else read_npids(path / DOCNOS, n)
-    return vectors(Found(str(path), "FLEX (PyTerrier)", rows, ids=ids), options, side)
+    return vectors(
+        Found(str(path), "FLEX (PyTerrier)", rows, ids=ids, named_by=DOCNOS), options, side
+    )
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,8 @@ class Found:
         Whether in this layout an id that stands at several rows is a document of several vectors.
     path
         The file beside which ids may lie; None where there are none to look for.
+    named_by
+        Name of the file of `ids`; default: that of `origin`.
     warnings
         One line each.
     """
@@ -60,6 +62,7 @@ class Found:
     similarity: str | None = None
     repeated: bool = False
     path: Path | None = None
+    named_by: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -97,7 +100,7 @@ def vectors(found: Found, options: DumpOptions, side: Side) -> Vectors:
     n = len(found.array)
     if not n:
         raise EmbeddingsError(f"{found.origin}: no vectors in it")
-    ids, texts, warnings = _names(found, options, side)
+    ids, texts, named_by, warnings = _names(found, options, side)
     if ids is not None:
         check_ids(ids, n, found.origin)
     chunks = found.chunks if found.chunks is not None else _chunks_beside(found)
@@ -120,6 +123,7 @@ def vectors(found: Found, options: DumpOptions, side: Side) -> Vectors:
         repeated=found.repeated or each > 1 or chunks is not None,
         chunks=chunks,
         each=each,
+        named_by=named_by,
     )
 
 
@@ -135,7 +139,12 @@ def with_ids(made: Vectors, path: Path) -> Vectors:
     ids, texts = read_ids(path, n)
     check_ids(ids, n, str(path))
     texts = texts and _each_times(texts, made.each)
-    return replace(made, ids=_each_times(ids, made.each), texts=texts or made.texts)
+    return replace(
+        made,
+        ids=_each_times(ids, made.each),
+        texts=texts or made.texts,
+        named_by=f"{path.name} (option --ids or --query-ids)",
+    )
 
 
 def _each_times(values: Sequence[str], times: int) -> list[str]:
@@ -206,19 +215,23 @@ def _per_dimension(scale: Any, array: Any, found: Found) -> Any:
 
 def _names(
     found: Found, options: DumpOptions, side: Side
-) -> tuple[list[str] | None, list[str] | None, tuple[str, ...]]:
-    """Ids and texts from the file, or from a file beside it; none where an option names one."""
+) -> tuple[list[str] | None, list[str] | None, str, tuple[str, ...]]:
+    """Ids and texts from the file, or from a file beside it; none where an option names one.
+
+    Then where the ids are from, and warnings.
+    """
     if ids_given(options, side):
-        return None, found.texts, ()
+        return None, found.texts, "", ()
     if found.ids is not None:
-        return found.ids, found.texts, ()
+        return found.ids, found.texts, found.named_by or Path(found.origin).name, ()
     near = beside(found.path, side) if found.path is not None else None
     if near is not None:
         ids, texts = read_ids(near, len(found.array))
         check_ids(ids, len(found.array), str(near))
-        return ids, texts or found.texts, ()
+        return ids, texts or found.texts, near.name, ()
     option = "--ids" if side == "documents" else "--query-ids"
-    return None, found.texts, (f"{found.origin}: no ids; rows are numbered from 0 ({option})",)
+    line = f"{found.origin}: no ids; rows are numbered from 0 ({option})"
+    return None, found.texts, "numbers of the rows", (line,)
 
 
 def _chunks_beside(found: Found) -> np.ndarray | None:

@@ -41,7 +41,7 @@ def read(path: Path, options: DumpOptions, side: Side = "documents") -> Vectors:
         )
     rows = np.memmap(path / VECTORS, "<f4", "r", shape=(n, dim))  # what follows is not used yet
     line = f"{path}: ids are hashes of texts; queries and documents of a task lie in one cache"
-    found = Found(str(path), "MTEB cache", rows, ids=names, warnings=(line,))
+    found = Found(str(path), "MTEB cache", rows, ids=names, named_by=INDEX, warnings=(line,))
     return vectors(found, options, side)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
-from anisotropy.errors import EmbeddingsError, InputError, told_as
+from anisotropy.errors import EmbeddingsError, InputError, UsageError, told_as
 from anisotropy.spaces.dumps import upstream
 from anisotropy.spaces.dumps.base import DumpOptions, Judged, Vectors, space_of
 from anisotropy.spaces.dumps.found import in_chunk_order, with_ids
@@ -152,13 +152,23 @@ def open_dump(
         If it cannot be read, or ids and vectors do not fit; the message names the file.
     CollectionError
         If judgments cannot be read.
+    UsageError
+        If an option is given that says nothing of such a dump.
     """
     options = options or DumpOptions()
     if upstream.find(path):  # both sides and the training queries
+        unused = ("queries", "ids", "query_ids", "scale", "field")
+        _refuse_unused(path, options, unused, "not for dumps of ANCE and DANCE")
         return upstream.open_space(path, options, collection=collection, label=label)
+    of_upstream = ("offsets",) if collection is not None else ("offsets", "split")
+    _refuse_unused(path, options, of_upstream, "for dumps of ANCE and DANCE, which this is not")
     with told_as(EmbeddingsError):
         queries, documents = _sides(path, options)
-    judged = Judged(_judgments(options, collection, path))
+    both = queries is not None and documents is not None
+    origin = f"--data {collection.name}" if collection is not None and both else ""
+    judged = Judged(
+        _judgments(options, collection, path), origin="" if options.qrels is not None else origin
+    )
     about: dict[str, Any] = {}
     if collection is not None:
         about = {
@@ -173,6 +183,12 @@ def open_dump(
     return space_of(
         queries, documents, label=label or path.stem, judged=judged, options=options, **about
     )
+
+
+def _refuse_unused(path: Path, options: DumpOptions, names: Sequence[str], reason: str) -> None:
+    given = [f"--{name.replace('_', '-')}" for name in names if getattr(options, name) is not None]
+    if given:
+        raise UsageError(f"{path}: {', '.join(given)}: {reason}; leave out")
 
 
 def _sides(path: Path, options: DumpOptions) -> tuple[Vectors | None, Vectors | None]:
@@ -190,8 +206,12 @@ def _sides(path: Path, options: DumpOptions) -> tuple[Vectors | None, Vectors | 
     if options.queries is not None:
         sides["queries"] = read_vectors(options.queries, options, "queries")
     given = {"documents": options.ids, "queries": options.query_ids}
-    if set(sides) == {"queries"} and options.query_ids is None:
-        given["queries"] = options.ids
+    if "queries" not in sides:
+        _refuse_unused(path, options, ["query_ids"], "for queries, of which it has none")
+    if set(sides) == {"queries"}:
+        if options.query_ids is not None:
+            _refuse_unused(path, options, ["ids"], "for documents, of which it has none")
+        given["queries"] = options.query_ids or options.ids
     found = {side: _named(vectors, given[side]) for side, vectors in sides.items()}
     return found.get("queries"), found.get("documents")
 
@@ -255,6 +275,7 @@ def _joined(files: Sequence[_Known], options: DumpOptions, side: Side) -> Vector
         repeated=all(part.repeated for part in parts),
         chunks=_stacked([part.chunks for part in parts]),
         each=first.each,
+        named_by=", ".join(dict.fromkeys(part.named_by for part in parts if part.named_by)),
     )
 
 

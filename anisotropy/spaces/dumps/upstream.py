@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anisotropy.collection.judgments import read_judgments
+from anisotropy.collection.judgments import other_spelling, read_judgments
 from anisotropy.errors import CollectionError, EmbeddingsError, UsageError, one_of
 from anisotropy.spaces.dumps.base import DumpOptions, Judged, Vectors, is_unit, space_of
 from anisotropy.spaces.dumps.upstream_names import NamedSet, Naming, naming_for
@@ -29,6 +29,7 @@ from anisotropy.spaces.dumps.upstream_shards import (
     step_number,
     steps_in,
 )
+from anisotropy.spaces.rows import chunk_numbers
 from anisotropy.spaces.space import Qrels
 
 if TYPE_CHECKING:
@@ -103,8 +104,8 @@ def open_space(
     path
         The folder; one of several steps is named by any of its files.
     options
-        Where ids and judgments are, and the split: None takes that of the collection, else dev,
-        test, train, or the only one.
+        Where ids and judgments are, and the split: None takes that of the collection where the
+        dump has it, else dev, test, another one or train, those with judgments first.
     collection
         A preprocessed folder, which names rows; or texts of the ids that ``options.offsets`` has.
     label
@@ -187,25 +188,6 @@ def _queries(
     return Vectors(shards.origin, vectors, ids, similarity="dot", layout=LAYOUT), named
 
 
-def chunk_numbers(rows: np.ndarray) -> np.ndarray:
-    """Chunk of each vector: how often its row came before.
-
-    Parameters
-    ----------
-    rows
-        Shape (n,), the row of each vector, in the order of the files.
-
-    Returns
-    -------
-    numpy.ndarray of shape (n,), int64
-    """
-    order = np.argsort(rows, kind="stable")
-    ordered = rows[order]
-    found = np.empty(len(rows), dtype=np.int64)
-    found[order] = np.arange(len(rows)) - np.searchsorted(ordered, ordered, side="left")
-    return found
-
-
 def _spelled(ids: list[str], collection: Collection | None) -> list[str]:
     """Ids as the texts of the collection have them: maps lack the ``D`` of MS MARCO documents."""
     if collection is None or not collection.has_texts or not ids:
@@ -227,13 +209,30 @@ def _choose(
     asked: str | None,
     collection: Collection | None,
 ) -> str | None:
-    """The split to evaluate; None where the dump has no queries."""
-    wanted = asked or (collection.split if collection is not None else None)
-    if not splits and asked is None:
+    """The split to evaluate; None where the dump has no queries.
+
+    The default of the collection is none that was asked for: a dump need not have it.
+    """
+    if asked is None and not splits:
         return None
-    if wanted is not None and wanted not in splits:
-        raise UsageError(f"{path}: queries of split {one_of(wanted, splits)}; choose with --split")
-    return wanted or next(iter([*(one for one in _PREFERRED if one in splits), *splits]))
+    if asked is not None:
+        if asked not in splits:
+            raise UsageError(f"{path}: split of the queries: {one_of(asked, splits)}")
+        return asked
+    own = collection.split if collection is not None else None
+    if own in splits:
+        return own
+    judged = [name for name, (_, named) in splits.items() if _qrels(named, collection)]
+    evaluated = [name for name in splits if name != "train"]
+    preferred = [name for name in _PREFERRED if name != "train"]
+    order = [
+        *(name for name in preferred if name in judged),
+        *(name for name in evaluated if name in judged),
+        *(name for name in preferred if name in splits),
+        *evaluated,
+        *splits,
+    ]
+    return order[0]
 
 
 def _judged(
@@ -274,15 +273,9 @@ def _as_known(qrels: Qrels, doc_ids: Names[str]) -> Qrels:
 
 
 def _spelling(name: str, judged: Names[str], doc_ids: Names[str]) -> str:
-    other = _other_spelling(name)
+    other = other_spelling(name)
     # a judgment of the very id, where there is one, is not replaced by that of the other
     return other if name not in doc_ids and other in doc_ids and other not in judged else name
-
-
-def _other_spelling(name: str) -> str:
-    if name[:1] == "D" and name[1:].isdecimal():
-        return name[1:]
-    return f"D{name}" if name.isdecimal() else name
 
 
 def _recipe(sides: Sequence[Vectors], options: DumpOptions) -> dict[str, Any]:
@@ -304,9 +297,15 @@ def _recipe(sides: Sequence[Vectors], options: DumpOptions) -> dict[str, Any]:
 
 
 def _attach(space: EmbeddingSpace, collection: Collection | None, split: str | None) -> None:
-    """Say what was encoded, where the collection is that of the dump and of this split."""
-    if collection is None or collection.split != split:
+    """Say what was encoded, where the collection is that of the dump and has this split."""
+    if collection is None:
         return
+    if collection.split != split:
+        if collection.preprocessed is None or split not in collection.splits:
+            return
+        from anisotropy.collection import open_collection
+
+        collection = open_collection(collection.preprocessed.folder, split=split)
     if space.doc_ids and not _knows(collection, space.doc_ids[0]):
         return
     exact = collection.preprocessed is not None

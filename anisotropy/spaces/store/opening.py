@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anisotropy.collection.lines import is_bad_id
 from anisotropy.errors import EmbeddingsError, InputError, StoreError, UsageError, shown
 from anisotropy.files import sha256_file
 from anisotropy.spaces.rows import as_rows
@@ -23,7 +24,7 @@ from anisotropy.spaces.store.manifest import (
     with_remedy,
 )
 from anisotropy.spaces.store.marks import UNFINISHED
-from anisotropy.spaces.store.texts import is_bad_id, read_qrels, read_text
+from anisotropy.spaces.store.texts import read_qrels, read_text
 from anisotropy.untrusted.arrays import open_npy
 from anisotropy.untrusted.paths import check_file
 from anisotropy.untrusted.texts import read_json

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from anisotropy.spaces.rows import chunk_numbers
 from anisotropy.spaces.space import EmbeddingSpace
 from anisotropy.spaces.store.manifest import StoreHeader
 from anisotropy.spaces.store.texts import check_ids
@@ -46,7 +47,7 @@ def save_space(
     doc_ids, chunks = space.doc_ids, None
     if (owner := space.document_of_row) is not None:
         doc_ids = [space.doc_ids[number] for number in owner]
-        chunks = np.arange(len(owner)) - np.searchsorted(owner, owner)
+        chunks = chunk_numbers(owner)
     sides = {"queries": (space.queries, space.query_ids), "documents": (space.documents, doc_ids)}
     if pool is not None:
         sides["training-queries"] = (pool.queries, pool.query_ids)

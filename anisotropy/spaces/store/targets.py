@@ -44,9 +44,9 @@ def refuse_others(mark: UnfinishedMark, plan: Mapping[str, Any]) -> None:
         _refuse_files(mark.folder)
     elif {**there, "shard_items": None} == {**plan, "shard_items": None}:
         raise StoreError(
-            f"{mark.folder}: begun with {shown(there['shard_items'])} items a shard, not "
-            f"{plan['shard_items']}: go on with --shard-size {shown(there['shard_items'])}, or "
-            "remove the folder"
+            f"{mark.folder}: begun with {(size := shown(there.get('shard_items')))} items a "
+            f"shard, not {plan['shard_items']}: go on with --shard-size {size}, or remove the "
+            "folder"
         )
     else:
         raise StoreError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Set
 from pathlib import Path
 
+from anisotropy.collection.lines import BAD_ID, is_bad_id
 from anisotropy.errors import StoreError, shown
 from anisotropy.spaces.space import Qrels
 from anisotropy.spaces.store.manifest import REMEDY
@@ -16,25 +17,14 @@ def check_ids(ids: Iterable[str], side: str) -> None:
     Raises
     ------
     StoreError
-        If one is empty, has a tab or a line break, or is no text that UTF-8 can hold.
+        If one is empty or holds a tab, a line break or what UTF-8 cannot.
     """
     bad = next((name for name in ids if is_bad_id(name)), None)
     if bad is not None:
         raise StoreError(
-            f"{side}: id {shown(bad)} is empty, has a tab or a line break, or is not UTF-8; ids "
-            "are one a line, and tabs separate them from grades: rename it"
+            f"{side}: id {shown(bad)} {BAD_ID}; ids are one a line, and tabs separate them from "
+            "grades: rename it"
         )
-
-
-def is_bad_id(name: str) -> bool:
-    """Whether an id is empty, has a tab or a line break, or is not UTF-8."""
-    if name.isascii() and name.isprintable():
-        return not name
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return True
-    return any(letter in name for letter in "\t\n\r")
 
 
 def read_text(path: Path) -> str:
@@ -46,12 +36,6 @@ def read_text(path: Path) -> str:
     if text and not text.endswith("\n"):
         raise StoreError(f"{path}: its last line does not end: cut short: {REMEDY}")
     return text
-
-
-def qrels_text(qrels: Qrels) -> str:
-    """Judgments as they stand in a store."""
-    lines = (f"{q}\t{d}\t{g}\n" for q, grades in qrels.items() for d, g in grades.items())
-    return "".join(lines)
 
 
 def read_qrels(path: Path, queries: Set[str], documents: Set[str]) -> Qrels:

@@ -12,6 +12,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from anisotropy.collection.judgments import judgments_text
 from anisotropy.errors import StoreError, one_of
 from anisotropy.files import fingerprint, intended_name, replacing, write_json, write_text
 from anisotropy.spaces.space import Qrels
@@ -27,7 +28,7 @@ from anisotropy.spaces.store.manifest import (
 )
 from anisotropy.spaces.store.marks import UnfinishedMark
 from anisotropy.spaces.store.targets import claimed, clear, is_ours, refuse_others, remove_files
-from anisotropy.spaces.store.texts import check_ids, qrels_text
+from anisotropy.spaces.store.texts import check_ids
 
 #: Items a shard: what a kill loses, and how many texts are in memory at once.
 SHARD_ITEMS = 8192
@@ -169,7 +170,7 @@ class StoreWriter:
         for name, judgments in (("qrels", qrels), ("training-qrels", training_qrels)):
             if judgments is not None:
                 path = self.folder / f"{name}.tsv"
-                manifest[name] = self._save_text(path, qrels_text(judgments))
+                manifest[name] = self._save_text(path, judgments_text(judgments))
         manifest["versions"] = versions()
         self._remove_unlisted(manifest)
         with self._writing(self.folder / MANIFEST):

@@ -78,16 +78,34 @@ def opened(path: Path) -> tuple[np.ndarray, list[str]]:
     return np.asarray(getattr(space, side)[:]), list(space.doc_ids or space.query_ids)
 
 
+#: Kept to the end: what was allocated from a pool may outlive the block that measures it.
+POOLS: list[pa.MemoryPool] = []
+
+
 @contextmanager
 def little_memory(limit: int = 32 * 2**20) -> Iterator[None]:
+    """The most that Python and Arrow hold at once, what is freed again included."""
+    usual = pa.default_memory_pool()
+    pool = pa.proxy_memory_pool(usual)  # its highest mark is that of this block alone
+    POOLS.append(pool)
+    pa.set_memory_pool(pool)
     tracemalloc.start()
-    before = pa.default_memory_pool().bytes_allocated()
     try:
         yield
         assert tracemalloc.get_traced_memory()[1] < limit
-        assert pa.default_memory_pool().bytes_allocated() - before < limit
+        assert (pool.max_memory() or 0) < limit
     finally:
         tracemalloc.stop()
+        pa.set_memory_pool(usual)
+
+
+@pytest.mark.parametrize("read", ["buffer", "parquet"])
+def test_little_memory_can_fail(read: str, tmp_path: Path) -> None:
+    """Also over what Arrow has given back by the end."""
+    path = tmp_path / "zeros.parquet"
+    pq.write_table(pa.table({"x": np.zeros(2**20)}), path)
+    with pytest.raises(AssertionError), little_memory(2**20):
+        pa.allocate_buffer(2**22) if read == "buffer" else pq.read_table(path)
 
 
 def refused(path: Path, match: str = ".") -> str:

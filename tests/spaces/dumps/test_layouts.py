@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 
 import anisotropy as an
-from anisotropy.errors import EmbeddingsError, UsageError
+from anisotropy.collection.lines import BAD_ID, BadLine, check_id
+from anisotropy.errors import AnisotropyError, EmbeddingsError, UsageError
+from anisotropy.spaces import EmbeddingSpace
 from anisotropy.spaces.dumps import base, opening
 from anisotropy.spaces.dumps.base import DumpOptions, Vectors
+from anisotropy.spaces.exporting import convert_space
+from anisotropy.spaces.store import save_space
 from tests.spaces.dumps.make.docnos import IDS
 from tests.spaces.dumps.make.made_up import (
     CHUNK_NUMBERS,
@@ -557,3 +561,21 @@ def test_judgments_of_a_named_file_are_never_left_out_in_silence(tmp_path: Path)
     qrels.write_text("0 0 D2 1\n1 0 D1 1\n")
     with pytest.raises(EmbeddingsError, match=r"none of its 2 judgments .*'0', document 'D2'"):
         an.open(tmp_path, qrels=qrels)
+
+
+@pytest.mark.parametrize("odd", ["", " ", "a\tb", "a\nb", "a\rb", "\ud800"])
+def test_every_room_refuses_the_same_ids(tmp_path: Path, odd: str) -> None:
+    ids, rows = ["a", odd, "ä 1"], DOCUMENTS[:3]
+    np.savez(tmp_path / "x.npz", embeddings=rows, ids=np.array(ids))
+    space = EmbeddingSpace(rows[:1], rows, doc_ids=ids)
+    refusals: list[Callable[[], object]] = [
+        lambda: an.open(tmp_path / "x.npz"),
+        lambda: convert_space(space, "parquet", tmp_path / "parquet"),
+        lambda: save_space(space, tmp_path / "store"),
+    ]
+    for refuse in refusals:
+        with pytest.raises(AnisotropyError, match=f"id .* {BAD_ID}"):
+            refuse()
+    with pytest.raises(BadLine):
+        check_id(odd, "document")
+    assert check_id("ä 1", "document") == "ä 1"

@@ -15,12 +15,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from anisotropy.errors import EmbeddingsError
+from anisotropy.collection import open_collection
+from anisotropy.errors import EmbeddingsError, UsageError
+from anisotropy.inspection import as_text, describe
 from anisotropy.spaces.dumps import flex, numpy_files
 from anisotropy.spaces.dumps.base import DumpOptions
 from anisotropy.spaces.dumps.buffers import RowBuffer
 from anisotropy.spaces.dumps.opening import open_dump
-from anisotropy.untrusted import pickles, torch_files
+from anisotropy.untrusted import arrays, pickles, torch_files
+from tests.making import make_collection
 
 FILES = Path(__file__).parent / "files"
 
@@ -166,13 +169,19 @@ def test_a_pickle_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_layouts_are_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(flex, "find", lambda path: bool(asked.append(path.name)))
-    np.savez_compressed(tmp_path / "corpus.npz", documents=np.ones((2, 4), "f4"))
     unpacked: list[Path] = []
-    unpack = numpy_files.open_npz
-    monkeypatch.setattr(
-        numpy_files, "open_npz", lambda path: [unpacked.append(path), unpack(path)][1]
-    )
+
+    def find(path: Path) -> bool:
+        asked.append(path.name)
+        return False
+
+    def unpack(path: Path) -> dict[str, np.ndarray]:
+        unpacked.append(path)
+        return arrays.open_npz(path)
+
+    monkeypatch.setattr(flex, "find", find)
+    monkeypatch.setattr(numpy_files, "open_npz", unpack)
+    np.savez_compressed(tmp_path / "corpus.npz", documents=np.ones((2, 4), "f4"))
     open_dump(tmp_path / "corpus.npz")
     assert asked == ["corpus.npz"]
     assert len(unpacked) == 1
@@ -247,3 +256,63 @@ def test_own_readers_come_first(
     monkeypatch.setattr(module, library, lambda *_: pytest.fail("the library was asked first"))
     with pytest.raises(EmbeddingsError, match="cut short"):
         open_dump(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (DumpOptions(offsets=Path("nowhere"), split="xyz"), "--offsets, --split: for dumps of"),
+        (DumpOptions(query_ids=Path("nowhere")), "--query-ids: for queries, of which it has none"),
+    ],
+)
+def test_options_that_say_nothing_of_a_dump(
+    options: DumpOptions, named: str, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "v.npy", np.ones((3, 4), "f4"))
+    with pytest.raises(UsageError, match=named):
+        open_dump(tmp_path / "v.npy", options)
+
+
+def test_ids_of_documents_where_there_are_queries_alone(tmp_path: Path) -> None:
+    np.save(tmp_path / "queries.npy", np.ones((3, 4), "f4"))
+    names = tmp_path / "names.txt"
+    names.write_text("a\nb\nc\n")
+    assert open_dump(tmp_path / "queries.npy", DumpOptions(ids=names)).query_ids == list("abc")
+    with pytest.raises(UsageError, match="--ids: for documents, of which it has none"):
+        open_dump(tmp_path / "queries.npy", DumpOptions(ids=tmp_path / "x", query_ids=names))
+
+
+def test_where_ids_are_from(tmp_path: Path) -> None:
+    def source(path: Path, **options: Any) -> str:
+        return str(open_dump(path, DumpOptions(**options)).recipe["sources"]["ids"])
+
+    assert source(FILES / "pyserini" / "flat") == "docid"
+    assert source(FILES / "flex" / "mixed") == "docnos.npids"
+    assert source(FILES / "mteb") == "index.json"
+    assert source(FILES / "arrow" / "fixed.parquet") == "fixed.parquet"
+    np.save(tmp_path / "v.npy", np.ones((2, 4), "f4"))
+    assert source(tmp_path / "v.npy") == "numbers of the rows"
+    (tmp_path / "v.ids.txt").write_text("a\nb\n")
+    assert source(tmp_path / "v.npy") == "v.ids.txt"
+    (tmp_path / "names.txt").write_text("c\nd\n")
+    given = source(tmp_path / "v.npy", ids=tmp_path / "names.txt")
+    assert given.startswith("names.txt (option")
+    assert "v.ids.txt" in as_text(describe(tmp_path / "v.npy"))
+
+
+def test_a_collection_of_something_else_is_refused(tmp_path: Path) -> None:
+    collection = open_collection(make_collection(tmp_path / "data", 30, 6), cache=tmp_path / "c")
+    dump = tmp_path / "dump"
+    dump.mkdir()
+    np.save(dump / "queries.npy", np.eye(4, dtype="f4")[:2])
+    np.save(dump / "documents.npy", np.eye(4, dtype="f4"))
+    (dump / "queries.ids.txt").write_text("a\nb\n")
+    (dump / "documents.ids.txt").write_text("w\nx\ny\nz\n")
+    with pytest.raises(EmbeddingsError, match=r"--data data: none of its 6 judgments \(such as"):
+        open_dump(dump, collection=collection)
+    (dump / "queries.ids.txt").write_text("dev0\ndev1\n")
+    (dump / "documents.ids.txt").write_text("d0\nx\ny\nz\n")
+    space = open_dump(dump, collection=collection)
+    assert space.qrels == {"dev0": {"d0": 1}, "dev1": {}}
+    assert any("--data data: 5 of 6 judgments left out" in line for line in space.warnings)
+    assert open_dump(dump / "documents.npy", collection=collection).qrels == {}

@@ -16,7 +16,7 @@ from anisotropy.spaces import EmbeddingSpace
 from anisotropy.spaces.dumps import upstream
 from anisotropy.spaces.dumps.base import DumpOptions
 from anisotropy.spaces.dumps.opening import open_dump
-from anisotropy.spaces.dumps.upstream import chunk_numbers
+from anisotropy.spaces.rows import chunk_numbers
 from tests.collection.preprocessed import (
     DEV,
     DOCUMENT_IDS,
@@ -363,8 +363,39 @@ def test_a_folder_of_other_counts_or_lengths(tmp_path: Path) -> None:
 def test_a_split_that_the_dump_has_not(tmp_path: Path) -> None:
     write_set(tmp_path / "dump", "passage", 5)
     write_set(tmp_path / "dump", "real-dev_query", 2)
-    with pytest.raises(UsageError, match="queries of split got 'test'; allowed: dev; choose with"):
+    with pytest.raises(UsageError, match="split of the queries: got 'test'; allowed: dev"):
         opened(tmp_path, "test")
+
+
+@pytest.mark.parametrize(
+    ("sets", "split"),
+    [
+        (("query", "dev_query"), "test"),
+        (("query", "real-dev_query", "dev_query"), "dev"),
+        (("query",), "train"),
+    ],
+)
+def test_the_default_split_is_one_that_the_dump_has(
+    tmp_path: Path, sets: tuple[str, ...], split: str
+) -> None:
+    """The collection's default is dev, whatever was dumped."""
+    counts = {"query": 3, "dev_query": 1, "real-dev_query": 2}
+    for name, n in (("passage", 5), *((one, counts[one]) for one in sets)):
+        write_set(tmp_path / "dump", name, n)
+    space = opened(tmp_path)
+    assert space.qrels
+    assert space.collection_info["split"] == split
+    assert space.collection is not None
+    assert {query.query_id for query in space.collection.queries()} == set(space.query_ids)
+
+
+def test_the_default_split_of_dpr_is_the_one_evaluated(tmp_path: Path) -> None:
+    folder = dpr(tmp_path / "data")
+    write_cache(folder / "trivia-test-query", [[101, 9, 102]] * 2, 8)
+    for name, n in (("passage", 5), ("dev_query", 2), ("query", 2)):
+        write_set(tmp_path / "dump", name, n)
+    space = open_dump(tmp_path / "dump", collection=open_collection(folder))
+    assert space.collection_info["split"] == "trivia-test"
 
 
 def test_counts_of_the_fixtures(tmp_path: Path) -> None:
