@@ -157,7 +157,7 @@ FOUND = {
         "negatives",
         "ann_grouped_training_data_1",
         swap(b'"0": 0', b'"0": "\\ud800"'),
-        "line 1: item id .* half of a surrogate pair",
+        "line 1: item id .* what UTF-8 cannot",
     ),
     "name-of-control-characters": Seed(
         "pickle", "2-0.pkl", to(b"\x80\x02cos\x1b[31m\nsystem\n."), r"names os\\x1b\[31m.system"
