@@ -184,6 +184,8 @@ def _negatives(path: Path) -> dict[str, Any]:
             pairs += 1
             sizes[len(line.negatives)] += 1
             names.update(line.negatives)
+        if not pairs:  # groups may have none
+            raise CollectionError(f"{path}: no pairs in it; needed: pairs with their negatives")
         found["pairs"] = pairs
         found[f"negative {role}"] = f"{min(sizes)} to {max(sizes)} a pair, {len(names)} different"
     mark = mark_of(path)

@@ -7,12 +7,11 @@ file named by ``--config``, then the command line.
 from __future__ import annotations
 
 import argparse
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from anisotropy.errors import UsageError, one_of, shown
+from anisotropy.errors import InputError, UsageError, one_of, shown
 
 #: Parts of the recipe that have an option of their own.
 RECIPE_PARTS = (
@@ -263,10 +262,12 @@ def resolve(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, 
 
 
 def _read(path: Path, known: Mapping[str, Any]) -> dict[str, Any]:
+    from anisotropy.untrusted.texts import read_toml
+
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--config {path}: not readable as TOML ({error})") from None
+        content = read_toml(path)
+    except InputError as error:
+        raise UsageError(f"--config {error}") from None
     content = {key.replace("-", "_"): value for key, value in content.items()}
     for key, value in content.items():
         if key not in known:

@@ -10,15 +10,15 @@ import dataclasses
 import hashlib
 import json
 import math
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anisotropy.errors import UsageError, one_of, shown
+from anisotropy.errors import InputError, UsageError, one_of, shown
 from anisotropy.files import read_json, write_text
 from anisotropy.measures import definition_of, parse
+from anisotropy.untrusted.texts import read_toml
 
 FORMAT = "anisotropy.claims/1"
 WARM, ANCE, CONTINUED = "warm start", "ANCE", "ANCE continued"
@@ -441,9 +441,9 @@ def _table(path: Path) -> dict[str, Any]:
         content = read_json(path)
     else:
         try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{path}: not readable as TOML ({error})") from None
+            content = read_toml(path)
+        except InputError as error:
+            raise UsageError(str(error)) from None
     if not isinstance(content, dict):
         raise UsageError(f"{path}: got {type(content).__name__}; allowed: a table of claims")
     return content

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from anisotropy.errors import UsageError, one_of, reason_of, shown
+from anisotropy.errors import InputError, UsageError, one_of, shown
 from anisotropy.files import dump_json, read_json
+from anisotropy.untrusted.texts import read_toml
 
 POOLINGS = ("cls", "mean", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken", "modules")
 FIELDS = (("url", "title", "text"), ("title", "text"), ("text",))
@@ -344,6 +344,6 @@ def load_recipe(path: Path) -> dict[str, Any]:
 
 def _read_toml(path: Path) -> Any:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: not readable as TOML ({reason_of(error)})") from None
+        return read_toml(path)
+    except InputError as error:
+        raise UsageError(str(error)) from None

@@ -254,7 +254,9 @@ def _fitted(recipe: Recipe, files: CheckpointFiles, asked: Mapping[str, Any]) ->
     """Check lengths against the positions the checkpoint has; shorten those not asked for."""
     for part in ("max_query_length", "max_document_length"):
         if getattr(recipe, part) == 0:
-            raise UsageError(f"{part}: got 0; allowed for upstream checkpoints: 3 or more")
+            raise UsageError(
+                f"{files.origin}: {part}: got 0; allowed for upstream checkpoints: 3 or more"
+            )
     if files.config is None:
         return recipe
     if files.layout == "dpr":
@@ -266,15 +268,19 @@ def _fitted(recipe: Recipe, files: CheckpointFiles, asked: Mapping[str, Any]) ->
             f"{files.config}: max_position_embeddings: room for {limit} tokens; needed: at least "
             f"{MINIMUM_LENGTH}"
         )
-    recipe = _within(recipe, "max_query_length", limit, asked)
+    recipe = _within(recipe, "max_query_length", limit, asked, files.origin)
     part = "chunk_length" if recipe.chunk_length else "max_document_length"
-    return _within(recipe, part, limit, asked)
+    return _within(recipe, part, limit, asked, files.origin)
 
 
-def _within(recipe: Recipe, part: str, limit: int, asked: Mapping[str, Any]) -> Recipe:
+def _within(
+    recipe: Recipe, part: str, limit: int, asked: Mapping[str, Any], origin: str
+) -> Recipe:
     value = getattr(recipe, part)
     if value <= limit:
         return recipe
     if part in asked or part == "chunk_length":
-        raise UsageError(f"{part}: got {value}; allowed: at most {limit}, the positions it has")
+        raise UsageError(
+            f"{origin}: {part}: got {value}; allowed: at most {limit}, the positions it has"
+        )
     return recipe.replace(f"{value} cut to the positions of the checkpoint", **{part: limit})

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anisotropy.errors import UsageError, one_of, reason_of, shown
+from anisotropy.errors import InputError, UsageError, one_of, shown
+from anisotropy.untrusted.texts import read_toml
 
 STAGES = ("warmup", "ance", "norm", "dual", "dance")
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -322,7 +322,6 @@ def load_config(path: str | Path) -> dict[str, Any]:
         If it cannot be read as TOML.
     """
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        reason = reason_of(error)
-        raise UsageError(f"{path}: not readable as TOML ({reason})") from None
+        return read_toml(Path(path))
+    except InputError as error:
+        raise UsageError(str(error)) from None

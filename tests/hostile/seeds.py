@@ -135,6 +135,20 @@ FOUND = {
     "layers-to-load": Seed(
         "modules", "config.json", put("num_hidden_layers", 2**31), "at most 1000"
     ),
+    "settings": Seed("settings", "analyze.toml", to("a = " + "[" * 3000), "nested too deep"),
+    "settings-of-training": Seed("settings", "train.toml", to("a = " + "[" * 3000), "too deep"),
+    "margins": Seed("settings", "margins.toml", to("a = " + "[" * 3000), "nested too deep"),
+    "recipe": Seed("recipe", "recipe.toml", to("a = " + "[" * 3000), "nested too deep"),
+    # of nothing
+    "no-length": Seed(
+        "own-checkpoint", "recipe.json", put("max_query_length", 0), "max_query_length: got 0"
+    ),
+    "groups-without-pairs": Seed(
+        "negatives",
+        "ann_grouped_training_data_1",
+        to('{"pos_q_group": {}, "pos_d_group": {}, "neg_D_group": {}}\n'),
+        "no pairs in it",
+    ),
     # damaged zip files
     "weights-with-a-wrong-checksum": Seed("dpr", "nq.cp", _spoil, "corrupt or truncated"),
     "weights-without-a-header": Seed("dpr", "nq.cp", swap(b"PK\3\4", b"PK\0\0"), ""),

@@ -104,5 +104,5 @@ def test_toml(tmp_path: Path) -> None:
     path.write_text("steps = \n")
     with pytest.raises(UsageError, match=r"run.toml: not readable as TOML"):
         load_config(path)
-    with pytest.raises(UsageError, match=r"absent.toml: not readable as TOML"):
+    with pytest.raises(UsageError, match=r"absent.toml: no such file"):
         load_config(tmp_path / "absent.toml")
