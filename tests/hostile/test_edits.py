@@ -17,7 +17,8 @@ import re
 import resource
 import signal
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -25,9 +26,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anisotropy.errors import AnisotropyError
+from anisotropy.errors import AnisotropyError, InputError
 from tests.hostile.editing import edited
-from tests.hostile.readers import READERS, complaint
+from tests.hostile.readers import READERS, Read, Reader, complaint
 from tests.hostile.seeds import FOUND
 
 TIMES = int(os.environ.get("ANISOTROPY_FUZZ", "0"))
@@ -59,7 +60,10 @@ class Late(BaseException):
 
 @contextlib.contextmanager
 def bounded() -> Iterator[None]:
-    """Stop what takes too long; refuse memory far beyond what is in use, and any output."""
+    """Stop what takes too long; refuse memory far beyond what is in use, and any output.
+
+    For a block that raises nothing where all is well.
+    """
 
     def stop(*_: object) -> None:
         raise Late(f"more than {ALARM} seconds")
@@ -87,15 +91,20 @@ def check(name: str, folder: Path, path: Path, content: bytes, good: bytes) -> s
     path.write_bytes(content)
     try:
         with bounded():
-            found = READERS[name].read(folder, path)
+            return said_by(READERS[name].read, folder, path)
+    finally:
+        path.unlink(missing_ok=True)
+        path.write_bytes(good)
+
+
+def said_by(read: Read, folder: Path, path: Path) -> str:
+    try:
+        found = read(folder, path)
     except AnisotropyError as error:
         text = str(error)
         complaint(text.replace(f"{folder}", ""))
         assert path.name in text or f"{folder}" in text, text
         return text
-    finally:
-        path.unlink(missing_ok=True)
-        path.write_bytes(good)
     return "\n".join(found or ())
 
 
@@ -126,3 +135,38 @@ def test_what_was_found(name: str, places: object) -> None:
     said = check(seed.reader, folder, folder / seed.file, seed.change(good), good)
     assert said if seed.cause is not None else not said
     assert re.search(seed.cause or "", said), said
+
+
+def _raises(error: Exception, after: Callable[[], object] = int) -> Reader:
+    def read(folder: Path, path: Path) -> None:
+        after()
+        raise error
+
+    return Reader(lambda folder: None, read)
+
+
+@pytest.mark.parametrize(
+    "reader",
+    [
+        _raises(ValueError("x.txt")),
+        _raises(InputError("another file: damaged")),
+        _raises(InputError("x.txt: two\nlines")),
+        _raises(InputError("x.txt: \x1b[31m")),
+        _raises(InputError(f"x.txt: {'x' * 700}")),
+        _raises(InputError("x.txt: damaged"), after=lambda: print("x.txt")),
+        _raises(InputError("x.txt: damaged"), after=lambda: sum(range(10**7))),
+        Reader(lambda folder: None, lambda folder, path: print("x.txt")),
+        Reader(lambda folder: None, lambda folder, path: warnings.warn("x", stacklevel=1)),
+        Reader(lambda folder: None, lambda folder, path: sum(range(10**7))),
+    ],
+)
+def test_a_bad_reader_is_noticed(
+    reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(READERS, "bad", reader)
+    monkeypatch.setattr("tests.hostile.test_edits.SECONDS", 0.01)
+    monkeypatch.setattr("tests.hostile.test_edits.ALARM", 1)
+    (tmp_path / "x.txt").write_text("good")
+    with pytest.raises((ValueError, AssertionError, Warning, Late)):
+        check("bad", tmp_path, tmp_path / "x.txt", b"bad", b"good")
+    assert (tmp_path / "x.txt").read_text() == "good"
