@@ -493,7 +493,9 @@ def test_step_zero_of_what_cannot_be_read_so_is_a_warning(here: Path, tmp_path: 
     make_checkpoint(tmp_path / "x.ckpt")
     store = encode_to_store(tmp_path / "x.ckpt", collection, tmp_path / "store")
     sources = {0: {"ANCE": str(store)}}
-    spaces, warnings = _open(tmp_path, sources, [0], collection, EncoderOptions(), None, None)
+    spaces, warnings = _open(
+        tmp_path, sources, [0], collection, EncoderOptions(), None, None, None
+    )
     assert list(spaces) == ["ANCE"]
     assert warnings == [f"no step 0: {store}: a store has its recipe; recipe options are for "
                         "checkpoints"]  # fmt: skip
