@@ -161,7 +161,17 @@ def test_what_was_written_opens_again(tmp_path: Path, layout: str, chunks: bool)
     convert(tmp_path / "out.npz", "store", tmp_path / "store")
     stored = open_store(tmp_path / "store", verify=True)
     np.testing.assert_array_equal(np.asarray(stored.documents), space.documents)
-    assert stored.counts == {**space.counts, "training_queries": 0}
+    assert stored.counts == space.counts
+    for one in (found.training, stored.training):
+        assert one is not None
+        np.testing.assert_array_equal(np.asarray(one.queries), space.training.queries)  # type: ignore[union-attr]
+        assert (one.query_ids, one.qrels) == (["t0", "tα"], {"t0": {"d2": 1}})
+
+
+def test_training_queries_alone_are_queries(tmp_path: Path) -> None:
+    convert_space(make(), "parquet", tmp_path / "out")
+    found = open_space(tmp_path / "out/training-queries.parquet")
+    assert (found.query_ids, found.training) == (["t0", "tα"], None)
 
 
 FOREIGN = (

@@ -10,7 +10,8 @@ from typing import Literal
 from anisotropy.errors import EmbeddingsError, UsageError, one_of
 from anisotropy.spaces.dumps.base import DumpOptions
 
-Side = Literal["documents", "queries"]
+Side = Literal["documents", "queries", "training"]
+#: Training queries are there only where something says so.
 SIDES: tuple[Side, ...] = ("documents", "queries")
 #: Names under which files keep vectors, by side; then those that say no side.
 SIDE_NAMES: dict[str, tuple[str, ...]] = {
@@ -19,6 +20,7 @@ SIDE_NAMES: dict[str, tuple[str, ...]] = {
         "passage_embeddings", "corpus_embeddings", "doc_embs", "doc_vec",
     ),
     "queries": ("queries", "query_embeddings", "query_embs", "query_vec"),
+    "training": ("training_queries",),
 }  # fmt: skip
 NEUTRAL_NAMES = (
     "embeddings", "embedding", "vectors", "vector", "emb", "embs", "vecs", "vec", "values",
@@ -35,6 +37,7 @@ ID_NAMES: dict[str, tuple[str, ...]] = {
         "query_id", "qid", "query-id", "query_ids", "qids", "_id", "id", "ids", "text_id",
         "text_ids",
     ),
+    "training": ("training_query_ids", "query_id", "qid", "_id", "id"),
 }  # fmt: skip
 CHUNK_NAMES = ("chunk", "chunks", "chunk_id", "chunk_idx", "chunk_index", "chunk_ids")
 SCALE_NAMES = ("scale", "scales")
@@ -42,6 +45,7 @@ _SUFFIXES = (".txt", ".tsv", ".npy", ".json")
 _STEMS = {
     "documents": ("doc_ids", "document_ids", "docids", "docid"),
     "queries": ("query_ids", "qids"),
+    "training": ("training_query_ids",),
 }
 #: Names of a file of vectors that is taken for the one that a bare ``ids.txt`` belongs to.
 _PLAIN = ("embeddings", "embedding", "vectors", "vecs", "index")
@@ -95,7 +99,7 @@ def choose(names: Iterable[str], options: DumpOptions, side: Side, origin: str, 
     """
     there = list(names)
     own = [name for name in there if name in SIDE_NAMES[side]]
-    if side == "queries" and len(own) == 1:  # what is asked for by name are the documents
+    if side != "documents" and len(own) == 1:  # what is asked for by name are the documents
         return own[0]
     if options.field is not None and (options.field in there or side == "documents"):
         if options.field not in there:
@@ -125,9 +129,18 @@ def first_of(names: Sequence[str], there: Iterable[str]) -> tuple[str | None, tu
     return fitting[0], (f"ids are those of {fitting[0]!r}; also there: {others}",)
 
 
+def sides_among(names: Iterable[str]) -> tuple[Side, ...]:
+    """The sides of one file, by the names of its arrays; none where they name no two sides."""
+    there = set(names)
+    both = all(there & set(SIDE_NAMES[side]) for side in SIDES)
+    more: tuple[Side, ...] = ("training",) if there & set(SIDE_NAMES["training"]) else ()
+    return (*SIDES, *more) if both else ()
+
+
 def ids_given(options: DumpOptions, side: Side) -> bool:
     """Whether an option names the ids of a side, so that those of its files do not matter."""
-    return (options.ids if side == "documents" else options.query_ids) is not None
+    given = {"documents": options.ids, "queries": options.query_ids}
+    return given.get(side) is not None
 
 
 def no_field(options: DumpOptions, origin: str) -> None:

@@ -16,11 +16,11 @@ from anisotropy.spaces.dumps.naming import (
     CHUNK_NAMES,
     ID_NAMES,
     SCALE_NAMES,
-    SIDE_NAMES,
     Side,
     choose,
     first_of,
     no_field,
+    sides_among,
 )
 from anisotropy.spaces.dumps.stated import ARRAY, stated_similarity
 from anisotropy.untrusted.arrays import open_npy, open_npz
@@ -59,12 +59,10 @@ def _only_arrays(path: Path) -> bool:
     return bool(names) and all(name.endswith(".npy") and "/" not in name for name in names)
 
 
-def has_both(path: Path) -> bool:
-    """Whether a file of this layout has vectors of both sides, under names that say so."""
-    if not _is_zip(path):
-        return False
-    there = {name.removesuffix(".npy") for name in _members(path)}
-    return all(there & set(SIDE_NAMES[side]) for side in ("documents", "queries"))
+def sides_in(path: Path) -> tuple[Side, ...]:
+    """The sides of which a file has vectors, under names that say so; none if it has but one."""
+    names = _members(path) if _is_zip(path) else []
+    return sides_among(name.removesuffix(".npy") for name in names)
 
 
 def read(path: Path, options: DumpOptions, side: Side = "documents") -> Vectors:

@@ -16,7 +16,7 @@ from anisotropy.errors import EmbeddingsError, InputError, UsageError, told_as
 from anisotropy.spaces.dumps import upstream
 from anisotropy.spaces.dumps.base import DumpOptions, Judged, Vectors, space_of
 from anisotropy.spaces.dumps.found import in_chunk_order, with_ids
-from anisotropy.spaces.dumps.naming import SIDES, Side, is_companion
+from anisotropy.spaces.dumps.naming import Side, is_companion
 from anisotropy.spaces.rows import as_rows
 from anisotropy.spaces.space import EmbeddingSpace
 
@@ -39,6 +39,7 @@ LAYOUTS: tuple[str, ...] = (
 _NAMES: dict[Side, re.Pattern[str]] = {
     "queries": re.compile(r"(queries|query|topics)(?![a-z])", re.IGNORECASE),
     "documents": re.compile(r"(documents?|docs?|corpus|passages?)(?![a-z])", re.IGNORECASE),
+    "training": re.compile(r"training[-_]queries(?![a-z])"),  # as convert calls them
 }
 
 
@@ -116,7 +117,7 @@ def _shards_in(folder: Path) -> dict[Side, list[_Known]]:
 
 
 def side_of(name: str) -> Side | None:
-    """``queries`` or ``documents`` where the beginning of a name says it."""
+    """Which vectors a file has, where the beginning of its name says it."""
     return next((side for side, pattern in _NAMES.items() if pattern.match(name)), None)
 
 
@@ -163,11 +164,15 @@ def open_dump(
     of_upstream = ("offsets",) if collection is not None else ("offsets", "split")
     _refuse_unused(path, options, of_upstream, "for dumps of ANCE and DANCE, which this is not")
     with told_as(EmbeddingsError):
-        queries, documents = _sides(path, options)
+        sides = _sides(path, options)
+    queries, documents = sides.get("queries"), sides.get("documents")
     both = queries is not None and documents is not None
     origin = f"--data {collection.name}" if collection is not None and both else ""
     judged = Judged(
-        _judgments(options, collection, path), origin="" if options.qrels is not None else origin
+        _judgments(options, collection, path),
+        training=sides.get("training") if documents is not None else None,
+        training_qrels=_beside(path, "training-qrels"),
+        origin="" if options.qrels is not None else origin,
     )
     about: dict[str, Any] = {}
     if collection is not None:
@@ -191,29 +196,29 @@ def _refuse_unused(path: Path, options: DumpOptions, names: Sequence[str], reaso
         raise UsageError(f"{path}: {', '.join(given)}: {reason}; leave out")
 
 
-def _sides(path: Path, options: DumpOptions) -> tuple[Vectors | None, Vectors | None]:
+def _sides(path: Path, options: DumpOptions) -> dict[Side, Vectors]:
     layout = layout_of(path)
     inside = {} if layout is not None else _sides_in(path)
     sides: dict[Side, Vectors]
     if inside:
         sides = {side: _joined(files, options, side) for side, files in inside.items()}
-    elif layout is not None and _has_both(layout, path):
-        sides = {side: layout.read(path, options, side) for side in SIDES}
+    elif layout is not None and (named := _named_sides(layout, path)):
+        sides = {side: layout.read(path, options, side) for side in named}
     else:
         # a name that says queries, but used for documents
         side = None if options.queries is not None else side_of(path.name)
+        side = "queries" if side == "training" else side  # alone they are nobody's pool
         sides = {side or "documents": _read(path, layout, options, side or "documents")}
     if options.queries is not None:
         sides["queries"] = read_vectors(options.queries, options, "queries")
-    given = {"documents": options.ids, "queries": options.query_ids}
+    given: dict[Side, Path | None] = {"documents": options.ids, "queries": options.query_ids}
     if "queries" not in sides:
         _refuse_unused(path, options, ["query_ids"], "for queries, of which it has none")
     if set(sides) == {"queries"}:
         if options.query_ids is not None:
             _refuse_unused(path, options, ["ids"], "for documents, of which it has none")
         given["queries"] = options.query_ids or options.ids
-    found = {side: _named(vectors, given[side]) for side, vectors in sides.items()}
-    return found.get("queries"), found.get("documents")
+    return {side: _named(vectors, given.get(side)) for side, vectors in sides.items()}
 
 
 def _named(vectors: Vectors, path: Path | None) -> Vectors:
@@ -221,10 +226,10 @@ def _named(vectors: Vectors, path: Path | None) -> Vectors:
     return in_chunk_order(vectors if path is None else with_ids(vectors, path))
 
 
-def _has_both(layout: Layout, path: Path) -> bool:
-    """Whether one file holds the vectors of both sides, under names that say so."""
-    asked = getattr(layout, "has_both", None)
-    return asked is not None and bool(asked(path))
+def _named_sides(layout: Layout, path: Path) -> tuple[Side, ...]:
+    """The sides in one file, where it has several under names that say so."""
+    asked = getattr(layout, "sides_in", None)
+    return () if asked is None else asked(path)
 
 
 def read_vectors(path: Path, options: DumpOptions, side: Side = "documents") -> Vectors:
@@ -297,14 +302,21 @@ def _concatenated(lists: Sequence[list[str] | None]) -> list[str] | None:
 def _judgments(
     options: DumpOptions, collection: Collection | None, path: Path
 ) -> Mapping[str, Mapping[str, int]]:
+    if options.qrels is not None:
+        return _read_judgments(options.qrels)
+    return collection.qrels() if collection is not None else _beside(path, "qrels")
+
+
+def _beside(path: Path, name: str) -> Mapping[str, Mapping[str, int]]:
+    """Judgments in the folder of a dump, or beside its file; none where there are none."""
+    own = path / f"{name}.tsv" if path.is_dir() else path.with_name(f"{path.stem}.{name}.tsv")
+    return _read_judgments(own) if own.is_file() else {}
+
+
+def _read_judgments(path: Path) -> Mapping[str, Mapping[str, int]]:
     from anisotropy.collection.judgments import read_judgments
 
-    if options.qrels is not None:
-        return read_judgments(options.qrels).qrels
-    if collection is not None:
-        return collection.qrels()
-    own = path / "qrels.tsv" if path.is_dir() else path.with_name(f"{path.stem}.qrels.tsv")
-    return read_judgments(own).qrels if own.is_file() else {}
+    return read_judgments(path).qrels
 
 
 def _with_texts(queries: Vectors | None, collection: Collection) -> Vectors | None:

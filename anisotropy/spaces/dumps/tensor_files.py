@@ -21,6 +21,7 @@ from anisotropy.spaces.dumps.naming import (
     Side,
     choose,
     first_of,
+    sides_among,
 )
 from anisotropy.untrusted.paths import check_file
 from anisotropy.untrusted.safetensors_files import is_safetensors, read_safetensors
@@ -52,10 +53,9 @@ def _is_torch(path: Path) -> bool:
     return start[:2] == b"PK" or any(number in start for number in _LEGACY)
 
 
-def has_both(path: Path) -> bool:
-    """Whether a file of this layout has vectors of both sides, under names that say so."""
-    there = set(_matrices(_content(path)))
-    return all(there & set(SIDE_NAMES[side]) for side in ("documents", "queries"))
+def sides_in(path: Path) -> tuple[Side, ...]:
+    """The sides of which a file has vectors, under names that say so; none if it has but one."""
+    return sides_among(_matrices(_content(path)))
 
 
 def _content(path: Path) -> dict[str, Any]:
