@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import os
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import NoReturn
 
-from anisotropy.errors import AnisotropyError, UsageError, one_of
+from anisotropy.errors import AnisotropyError, UsageError, one_of, shown
 
 #: Commands in the order of ``--help``; each is a module of this package with ``SUMMARY``,
 #: ``add_options(parser)`` and ``run(arguments)``.
@@ -36,6 +37,18 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing the usage."""
         raise UsageError(f"{message}; see '{self.prog} --help'")
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        """Refuse what is unknown here, where it is known which command it was given to."""
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unknown: {' '.join(map(shown, unknown))}{self._meant(unknown[0])}")
+        return parsed, unknown
+
+    def _meant(self, word: str) -> str:
+        name = word.partition("=")[0]
+        near = difflib.get_close_matches(name, self._option_string_actions, n=1, cutoff=0.75)
+        return f" (did you mean {near[0]}?)" if near else ""
 
 
 def build_parser() -> Parser:

@@ -84,8 +84,8 @@ def recognize_source(source: str | Path) -> CheckpointFiles:
     if hub.is_hub_id(text):
         return _folder(hub.hub_folder(text), text)
     raise CheckpointError(
-        f"{text}: no such path; allowed: a checkpoint folder, zip or weights file, or a hub id of "
-        "the form org/name"
+        f"{text}: no such path; allowed: a checkpoint folder, zip or weights file, a store, a "
+        "dump of embeddings, or a hub id of the form org/name"
     )
 
 

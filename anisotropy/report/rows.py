@@ -15,7 +15,6 @@ from anisotropy.plots.words import group_of
 from anisotropy.results import Difference, Measurement, Results
 
 _GROUPS = tuple(dict.fromkeys(row.group for row in HEADLINE))
-_SHORT = 16
 
 
 @dataclass(frozen=True)
@@ -154,6 +153,8 @@ def collection_of(results: Results) -> str:
         if key in counts
     )
     note = str(about.get("note") or "")
+    level = int(results.config.get("relevance_level") or 1)
+    sizes += f", relevant from grade {level}" if sizes and level > 1 else ""
     whole = f"{name}{split}{f': {sizes}' if sizes else ''}{f' ({note})' if note else ''}"
     part = subcollection_of(results)
     return f"{whole}; {part}" if part else whole
@@ -172,10 +173,10 @@ def no_sample(results: Results) -> str:
     return "a chosen subcollection" if subcollection_of(results) else "a whole collection"
 
 
-def brief(label: str) -> str:
-    """A label of at most 16 letters: of a longer one the beginning and the end."""
-    half = _SHORT // 2
-    return label if len(label) <= _SHORT else f"{label[: half - 1]}…{label[-half:]}"
+def brief(label: str, longest: int = 16) -> str:
+    """A label that is not too long: of a longer one the beginning and the end."""
+    half = longest // 2
+    return label if len(label) <= longest else f"{label[: half - 1]}…{label[-half:]}"
 
 
 def transforms_of(results: Results) -> list[str]:

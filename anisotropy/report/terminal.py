@@ -25,7 +25,7 @@ from anisotropy.report.rows import (
 from anisotropy.results import Results
 
 _INDENT, _BETWEEN = "  ", "  "
-_CELL = 9
+_CELL, _LABEL = 9, 24
 _ARROW = {"down": "↓", "up": "↑", None: ""}
 NO_ROWS = "no headline rows"
 ARROWS = "↓ ↑  the direction that is more isotropic, closer, more even or better"
@@ -236,7 +236,8 @@ def _measured(results: Results, groups: Groups) -> Table:
         )
         for group, rows in groups
     ]
-    return Table("", ["", *map(brief, labels), *(["null"] if null else [])], shown, null, False)
+    names = [brief(label, _LABEL) for label in labels]
+    return Table("", ["", *names, *(["null"] if null else [])], shown, null, False)
 
 
 def _measured_text(table: Table, width: int) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anisotropy.errors import CollectionError, UsageError
+from anisotropy.errors import CollectionError, UsageError, shown
 from anisotropy.workflow.analyzing import baselines
 from anisotropy.workflow.gathering import add_compared, gather_measured
 from anisotropy.workflow.job import Say, tell
@@ -172,6 +172,8 @@ def _measure(
     ]
     if judged.collection is not None:
         _check_listed(runs, judged, judged.collection)
+    else:
+        _check_judged(runs, judgments, judged)
     _check_level(judged, options.relevance_level)
     items = _items(runs, judgments, judged)
     common = min(run.depth for run in runs.values())
@@ -231,6 +233,21 @@ def _check_listed(runs: Mapping[str, Run], judged: Judged, collection: Collectio
                 f"{run.name}: none of the {len(run.doc_ids)} {what} that it lists (such as "
                 f"{run.doc_ids[0]!r}) is one of the {len(known)} of {collection.name!r}; give "
                 "the collection that was searched, and a run with ids and not row numbers"
+            )
+
+
+def _check_judged(
+    runs: Mapping[str, Run], judgments: Sequence[Mapping[str, Mapping[str, int]]], judged: Judged
+) -> None:
+    """Judgments of other documents: every run scores 0, as a poor one does."""
+    what = "queries" if judged.dual else "documents"
+    for run, own in zip(runs.values(), judgments, strict=True):
+        names = list(dict.fromkeys(name for grades in own.values() for name in grades))
+        if names and set(names).isdisjoint(run.doc_ids):
+            raise CollectionError(
+                f"{run.name}: none of the {len(names)} {what} judged in {judged.name} (such as "
+                f"{shown(names[0])}) is among the {len(run.doc_ids)} that it lists (such as "
+                f"{shown(run.doc_ids[0])}); give judgments with the ids of this run"
             )
 
 

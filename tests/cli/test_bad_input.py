@@ -150,7 +150,7 @@ CASES: dict[str, tuple[Callable[[Path], None] | None, list[str], str]] = {
     "unknown parameter": (None, [*STORE, "--measures", "uniformity(q=2)"], "uniformity"),
     "unknown recipe": (None, [*ANALYZE, "--recipe", "dans"], "'dance'"),
     "unknown command": (None, ["compar"], "'compare'"),
-    "unknown option": (None, ["analyze", "store", "--dat", "x"], "--dat"),
+    "unknown option": (None, ["analyze", "store", "--dat", "x"], "mean --data"),
     "unknown split": (None, [*ANALYZE, "--split", "tset"], "tset"),
     "unknown projection": (None, [*STORE, "--projection", "tnse"], "'tsne'"),
     "unknown format": (None, [*STORE, "--format", "tabel"], "'table'"),

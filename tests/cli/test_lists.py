@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,7 @@ def test_a_run(place: Path, capsys: Read) -> None:
     out = " ".join(capsys.readouterr().out.split())
     assert "ranking nDCG@10" in out
     assert "that the runs or the judgments name; --data" in out
+    assert "relevant from grade 2" in out
     results = Results.read("out")
     (about,) = results.spaces
     assert (about["kind"], about["label"], about["recipe"]["order"]) == ("run", "good", "scores")
@@ -181,6 +183,13 @@ def test_a_run_of_other_documents_is_refused(place: Path, capsys: Read) -> None:
 
 
 @pytest.mark.usefixtures("few_figures")
+def test_judgments_of_other_documents_are_refused(place: Path, capsys: Read) -> None:
+    (place / "other.txt").write_text((place / "qrels.txt").read_text().replace("\td", "\tD"))
+    text = wrong("analyze good.trec --qrels other.txt --quiet", capsys)
+    assert re.search(r"none of the \d+ documents judged in other.txt \(such as 'D\d+'\)", text)
+    assert "of this run" in text
+
+
 def test_negatives_alone_are_a_series(place: Path, capsys: Read) -> None:
     assert main(["analyze", "sets", "--out", "out"]) == 0
     out, err = capsys.readouterr()

@@ -157,7 +157,7 @@ def _raises(error: Exception, after: Callable[[], object] = int) -> Reader:
         _raises(InputError("x.txt: damaged"), after=lambda: sum(range(10**7))),
         Reader(lambda folder: None, lambda folder, path: print("x.txt")),
         Reader(lambda folder: None, lambda folder, path: warnings.warn("x", stacklevel=1)),
-        Reader(lambda folder: None, lambda folder, path: sum(range(10**7))),
+        Reader(lambda folder: None, lambda folder, path: [str(sum(range(10**7)))]),
     ],
 )
 def test_a_bad_reader_is_noticed(

@@ -185,9 +185,14 @@ def open_dump(
             },
         }
         queries = _with_texts(queries, collection)
-    return space_of(
+    space = space_of(
         queries, documents, label=label or path.stem, judged=judged, options=options, **about
     )
+    if queries is None:
+        space.warnings.append(
+            f"{path}: documents alone; --queries FILE adds queries, as many measures need"
+        )
+    return space
 
 
 def _refuse_unused(path: Path, options: DumpOptions, names: Sequence[str], reason: str) -> None:

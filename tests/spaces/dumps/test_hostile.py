@@ -293,7 +293,7 @@ def flex_meta(n: Any, dim: Any) -> dict[str, Any]:
     [
         ("flex/mixed", "pt_meta.json", flex_meta(2**40, 16), "1099511627776 documents"),
         ("flex/mixed", "pt_meta.json", flex_meta(10**9, 16), "says 1000000000 vectors"),
-        ("flex/mixed", "pt_meta.json", flex_meta("40", 16), "40 documents with 16"),
+        ("flex/mixed", "pt_meta.json", flex_meta("40", 16), "'40' documents with 16"),
         ("flex/mixed", "pt_meta.json", flex_meta(40, 0), "with 0 dimensions"),
         ("flex/mixed", "pt_meta.json", {"format": "terrier"}, "not the description"),
         ("mteb", "dimension", 10**9, "needed: whole vectors"),
