@@ -23,6 +23,7 @@ _DTYPE = re.compile(r"[<>=|]?[fiubUSOcmMV][0-9]{0,9}")
 #: Rows or columns that an array may have.
 LONGEST = 2**48
 _LARGEST_HEADER = 10_000
+_LONGEST_TEXT = 2**20
 #: Containers inside each other in which arrays of a pickle are looked for.
 _DEPTH = 4
 #: Stands for a container that is being walked.
@@ -75,6 +76,8 @@ def _checked_dtype(dtype: np.dtype[Any], name: object) -> np.dtype[Any]:
         raise InputError(f"{name}: holds {what}; allowed: numbers or text")
     if dtype.itemsize == 0:  # any number of them would fit into nothing
         raise InputError(f"{name}: holds {dtype}, text of no length; allowed: numbers or text")
+    if dtype.itemsize > _LONGEST_TEXT:  # NumPy takes memory for one of them where there are none
+        raise InputError(f"{name}: holds {dtype}; allowed: text of at most {_LONGEST_TEXT} bytes")
     return dtype
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tests.hostile.corpus import npy_header
+
 Change = Callable[[bytes], bytes]
 
 
@@ -123,6 +125,9 @@ FOUND = {
         "number of no type",
     ),
     # without end
+    "one-text-of-a-gigabyte-where-there-is-none": Seed(
+        "npy", "ids.npy", to(npy_header("(0,)", "|S1073741824")), "text of at most"
+    ),
     "layers": Seed(
         "upstream-checkpoint",
         "config.json",
