@@ -6,6 +6,7 @@ whole: :class:`Rows` reads it block by block and transforms each block on the wa
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import threading
@@ -198,9 +199,46 @@ class Rows:
         return replace(self, scale=scale)
 
 
-def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Inner products of the rows of `a` (m, dim) with the rows of `b` (n, dim): (m, n)."""
-    return np.asarray(a @ b.T)
+def matmul(a: Any, b: Any) -> np.ndarray:
+    """Inner products of the rows of `a` (m, dim) with the rows of `b` (n, dim): (m, n).
+
+    Both are arrays, or both come from :func:`as_bfloat16`: then the result is float32 with the
+    digits of bfloat16.
+    """
+    if isinstance(a, np.ndarray):
+        return np.asarray(a @ b.T)
+    found: np.ndarray = (a @ b.T).float().numpy()
+    return found
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether the processor has instructions for products of bfloat16."""
+    import torch
+
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in checks)
+
+
+def as_bfloat16(block: np.ndarray) -> Any:
+    """Rows rounded to bfloat16, which NumPy does not have, for :func:`matmul`."""
+    import torch
+
+    return torch.from_numpy(block).to(torch.bfloat16)
+
+
+@contextlib.contextmanager
+def torch_in_workers() -> Iterator[None]:
+    """While inside, torch leaves the threads to :func:`in_parallel`."""
+    import torch
+
+    before = torch.get_num_threads()
+    # for the thread that asks and for those it will start; those of the pool ask themselves
+    torch.set_num_threads(1)
+    list(in_parallel(lambda _: torch.set_num_threads(1), range(4 * cores())))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def lower_bound_of_kth(scores: np.ndarray, k: int) -> np.ndarray:

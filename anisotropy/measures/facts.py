@@ -17,10 +17,12 @@ from anisotropy.errors import UsageError
 from anisotropy.measures.base import Impossible
 from anisotropy.measures.passes import (
     Cross,
+    Kernels,
     OneSet,
     across,
     cross_group,
     cross_place,
+    kernels,
     spare_depth,
     within,
 )
@@ -46,7 +48,7 @@ WITHIN = ("unit", "center>unit")
 LARGEST_GRADE = 2**31 - 1
 _PAIR_BLOCK = 8192
 
-F = TypeVar("F", OneSet, Cross)
+F = TypeVar("F", Kernels, OneSet, Cross)
 T = TypeVar("T")
 
 
@@ -60,11 +62,14 @@ class Plan:
         Exponents of the uniformity kernels.
     local_k, depth
         Deepest k of the k-occurrence measures, and of the ranking (mining included).
+    lists
+        Whether neighbors within a side are asked for, whose pass then gives kernels as well.
     """
 
     ts: tuple[float, ...] = ()
     local_k: int = 0
     depth: int = 0
+    lists: bool = True
 
 
 class Pool(Protocol):
@@ -170,6 +175,14 @@ class Facts(Sides):
         """Kernel sums and neighbors within a side; unit and centered rows share a pass."""
         group = WITHIN if on in WITHIN else (on,)
         found = self.once(("within", side, group), lambda: within(self, side, group))[on]
+        return _possible(found)
+
+    def kernels(self, side: str, on: str) -> Kernels:
+        """Kernel sums within a side; alone where nothing asks for neighbors there."""
+        if self.plan.lists:
+            return self.one_set(side, on)
+        group = WITHIN if on in WITHIN else (on,)
+        found = self.once(("kernels", side, group), lambda: kernels(self, side, group))[on]
         return _possible(found)
 
     def cross(self, on: str, center: Center = "joint") -> Cross:

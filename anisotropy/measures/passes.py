@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from anisotropy.backend import Rows
 from anisotropy.measures.base import Impossible
 from anisotropy.measures.sides import Center
 from anisotropy.neighbors import (
@@ -27,6 +28,7 @@ from anisotropy.neighbors import (
     View,
     sweep_views,
 )
+from anisotropy.neighbors.kernels import PairKernels
 
 if TYPE_CHECKING:
     from anisotropy.measures.facts import Facts
@@ -45,8 +47,8 @@ SIDES = ("queries", "documents")
 
 
 @dataclass(frozen=True, eq=False)
-class OneSet:
-    """Anchors of a side against all rows of that side, themselves excluded.
+class Kernels:
+    """Mean kernels of the anchors of a side with all its other rows.
 
     Attributes
     ----------
@@ -54,16 +56,26 @@ class OneSet:
         Rows that are anchors.
     kernel
         Shape (anchors, len(ts)): mean kernel of an anchor with all other rows.
-    neighbors
-        Nearest other rows, `spare` deeper than asked, for leaving blocks out.
     sampled
         Whether the anchors are fewer than the rows.
     """
 
     chosen: np.ndarray
     kernel: np.ndarray
-    neighbors: Neighbors
     sampled: bool
+
+
+@dataclass(frozen=True, eq=False)
+class OneSet(Kernels):
+    """Anchors of a side against all rows of that side, themselves excluded.
+
+    Attributes
+    ----------
+    neighbors
+        Nearest other rows, `spare` deeper than asked, for leaving blocks out.
+    """
+
+    neighbors: Neighbors
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,12 +108,8 @@ def spare_depth(k: int, blocks: int = 20) -> int:
 
 def within(facts: Facts, side: str, transforms: Sequence[str]) -> dict[str, OneSet | Impossible]:
     """Kernel sums and neighbors of a side under each transform, or why there are none."""
-    centered = Items(facts.rows(side, "center"))
+    centered, chosen = Items(facts.rows(side, "center")), _anchors(facts, side)
     n = len(centered)
-    if n < 2:
-        raise Impossible(f"{side}: {n} row(s), at least 2 are needed")
-    chosen = facts.choose(facts.row_ids(side))
-    facts.progress(f"{side} among themselves: {len(chosen)} x {n}")
     depth = max(min(spare_depth(facts.plan.local_k), n - 1), 1)
     makers: dict[str, _Within | Impossible] = {}
     for on in transforms:
@@ -114,6 +122,33 @@ def within(facts: Facts, side: str, transforms: Sequence[str]) -> dict[str, OneS
     return {
         on: maker.result() if isinstance(maker, _Within) else maker for on, maker in makers.items()
     }
+
+
+def _anchors(facts: Facts, side: str) -> np.ndarray:
+    """Rows of a side that are looked at against all of it."""
+    n = len(facts.rows(side, "center"))
+    if n < 2:
+        raise Impossible(f"{side}: {n} row(s), at least 2 are needed")
+    chosen = facts.choose(facts.row_ids(side))
+    facts.progress(f"{side} among themselves: {len(chosen)} x {n}")
+    return chosen
+
+
+def kernels(facts: Facts, side: str, transforms: Sequence[str]) -> dict[str, Kernels | Impossible]:
+    """Kernel sums alone of a side under each transform, or why there are none."""
+    chosen = _anchors(facts, side)
+    found: dict[str, Kernels | Impossible] = {}
+    views: dict[str, Rows] = {}
+    for on in transforms:
+        try:
+            views[on] = facts.rows(side, on)
+        except Impossible as reason:
+            found[on] = reason
+    base = facts.rows(side, "center")
+    means = PairKernels(base, list(views.values()), chosen, facts.plan.ts).means()
+    for on, kernel in zip(views, means, strict=True):
+        found[on] = Kernels(chosen, kernel, len(chosen) < len(base))
+    return found
 
 
 class _Within:
@@ -130,7 +165,7 @@ class _Within:
         """What the pass found."""
         chosen = self._chosen
         kernel = self._sums.sums / (self._n - 1)
-        return OneSet(chosen, kernel, self._lists.neighbors(chosen), len(chosen) < self._n)
+        return OneSet(chosen, kernel, len(chosen) < self._n, self._lists.neighbors(chosen))
 
 
 def cross_place(facts: Facts, on: str, center: Center) -> CrossPlace:

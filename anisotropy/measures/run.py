@@ -157,7 +157,7 @@ def measure_space(
     wanted = asked if asked is not None else default_measures()
     pairwise = [m for m in wanted if between and definition_of(m).between]
     chosen = [m for m in wanted if m not in pairwise]
-    facts = Facts(space, _plan(wanted), seed=seed, anchors=anchors, exact=exact,
+    facts = Facts(space, _plan(wanted, between), seed=seed, anchors=anchors, exact=exact,
                   relevance_level=relevance_level, progress=progress)  # fmt: skip
     found = MeasuredSpace(space, facts, requested=tuple(m.text for m in asked or ()) or None,
                           similarities=tuple(pairwise) if asked and between else None)  # fmt: skip
@@ -192,16 +192,17 @@ def wanted_measures(measures: Sequence[str] | None, *, between: bool = False) ->
     return found
 
 
-def _plan(measures: Sequence[Measure]) -> Plan:
+def _plan(measures: Sequence[Measure], between: bool) -> Plan:
     ts = sorted({m.number("t") for m in measures if "t" in m.values})
     local = [m.whole("k") for m in measures if definition_of(m).family == "local"]
     mining = [m.whole("k") for m in measures if definition_of(m).family == "negatives"]
     ranking = [m.whole("cutoff") for m in measures if "cutoff" in m.values]
     pairwise = [*similarity_measures(), *(m for m in measures if definition_of(m).between)]
+    lists = between or bool(local)
     near = [m for m in pairwise if definition_of(m).family != "negatives"]
     local += [m.whole("k") for m in near if "k" in m.values]
     # The curves need the ranking to 100 and the mining to 200 whatever was asked.
-    return Plan(tuple(ts), max(local), max([MINING_K, *mining, *ranking]))
+    return Plan(tuple(ts), max(local), max([MINING_K, *mining, *ranking]), lists)
 
 
 def _with_scaled(

@@ -34,7 +34,7 @@ def optimum(t: float, dim: int) -> float:
 def within(facts: Facts, side: str, on: str, t: float) -> tuple[float, np.ndarray]:
     """Mean kernel over distinct pairs of a side, and that of each anchor."""
     column = facts.plan.ts.index(t)
-    each = facts.one_set(side, on).kernel[:, column]
+    each = facts.kernels(side, on).kernel[:, column]
     return float(each.mean()), each
 
 
@@ -49,7 +49,7 @@ def uniformity(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
         share = 1 / len(sides) ** 2
         kernel += share * mean
         deviations[one] = share * (each - mean)
-        anchors |= facts.one_set(one, on).sampled
+        anchors |= facts.kernels(one, on).sampled
     crossed = np.zeros(0)
     if side in ("cross", "joint"):
         crossed = facts.cross_kernel(on, t) * (1.0 if side == "cross" else 0.5)
@@ -88,7 +88,7 @@ def _influences(
     parts: list[Influence] = []
     if "queries" in within:
         own = within["queries"] / kernel
-        chosen, n = facts.one_set("queries", on).chosen, len(facts.space.query_ids)
+        chosen, n = facts.kernels("queries", on).chosen, len(facts.space.query_ids)
         keys = [facts.space.query_ids[i] for i in chosen]
         share = len(chosen) / n
         whole = 2 * own + (across[chosen] if len(across) else 0.0)
@@ -96,8 +96,8 @@ def _influences(
         parts += [Influence(keys, own, math.sqrt(1 - share))] if share < 1 else []
     elif len(across):
         parts.append(Influence(facts.space.query_ids, across))
-    if "documents" in within and facts.one_set("documents", on).sampled:
-        chosen, ids = facts.one_set("documents", on).chosen, facts.row_ids("documents")
+    if "documents" in within and facts.kernels("documents", on).sampled:
+        chosen, ids = facts.kernels("documents", on).chosen, facts.row_ids("documents")
         drawn = math.sqrt(1 - len(chosen) / len(ids))
         parts.append(Influence([ids[i] for i in chosen], within["documents"] / kernel, drawn))
     return tuple(parts)
@@ -113,7 +113,7 @@ def _null(facts: Facts, side: str, on: str, t: float) -> tuple[float, float]:
         return best, math.nan
     relative = max(math.expm1(optimum(2 * t, dim) - 2 * best), 0.0)
     # Distinct pairs are uncorrelated; of two anchors both orders of the pair are summed.
-    anchors = len(facts.one_set(side, on).chosen)
+    anchors = len(facts.kernels(side, on).chosen)
     return best, math.sqrt(relative * (anchors + n - 2) / anchors) / (n - 1)
 
 

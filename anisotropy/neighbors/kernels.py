@@ -1,0 +1,130 @@
+"""Mean Gaussian kernels among the rows of one set, where nothing else is wanted of the pairs.
+
+A sweep serves neighbors and kernels with one product. For kernels alone less is needed: of all
+rows among themselves every pair is multiplied once, and of sampled anchors the products need not
+be more exact than the sample.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from anisotropy import backend
+from anisotropy.backend import Rows
+from anisotropy.neighbors.sweeping import Items, Product, _Block, _Lens, _mask, _seen, _Side
+
+#: Anchors of a tile, a divisor of the number of targets of a block.
+TILE, LEAST_BLOCK, BLOCK = 512, 1024, 4096
+#: Anchors that stay in memory, in bytes; more are read again for each block of targets.
+HELD_BYTES = 128 << 20
+#: Operations from which products of sampled anchors are worth loading torch for.
+BFLOAT16_FROM = 1e11
+
+
+class PairKernels:
+    """Mean of exp(-t |u - v|^2) over all other rows of a set, for some or all of its rows.
+
+    Parameters
+    ----------
+    base
+        The rows that are multiplied.
+    views
+        Unit rows, made of the same vectors; see :class:`anisotropy.neighbors.View`.
+    chosen
+        Shape (anchors,), ascending: the rows whose means are wanted.
+    ts
+        The values of t.
+
+    Attributes
+    ----------
+    bfloat16
+        Whether vectors are rounded to bfloat16 before they are multiplied: of a sample, where the
+        processor multiplies them faster. A mean is then off by some 1e-5 of its size.
+    """
+
+    def __init__(
+        self, base: Rows, views: Sequence[Rows], chosen: np.ndarray, ts: Sequence[float]
+    ) -> None:
+        self._n, self._chosen, self._ts = len(base), chosen, tuple(ts)
+        self._views = range(len(views))
+        self._all = len(chosen) == self._n
+        self._shape = (len(views), len(chosen), len(self._ts))
+        items: list[tuple[Items, Product]] = [(Items(view), "dot") for view in views]
+        self._anchors = _Side(Items(base), chosen, items, (base, views), True)
+        self._targets = _Side(Items(base), np.arange(self._n), items, (base, views), False)
+        work = 2.0 * len(chosen) * self._n * base.dim
+        self.bfloat16 = not self._all and work > BFLOAT16_FROM and backend.multiplies_bfloat16()
+        fits = len(chosen) * base.dim * base.dtype.itemsize <= HELD_BYTES
+        self._held = list(self._tiles()) if fits else None
+
+    def means(self) -> np.ndarray:
+        """The means, shape (views, anchors, ts), float64."""
+        step = int(np.clip(self._n // 32 // TILE * TILE, LEAST_BLOCK, BLOCK))
+        work, sums = self._mirrored if self._all else self._sampled, np.zeros(self._shape)
+        alone = backend.torch_in_workers() if self.bfloat16 else contextlib.nullcontext()
+        with alone:
+            # the largest first, so that no thread waits long for the last
+            starts = range(0, self._n, step)[::-1]
+            for part in backend.in_parallel(lambda start: work(start, step), starts):
+                sums[:, : part.shape[1]] += part
+        return sums / (self._n - 1)
+
+    def _tiles(self) -> Iterable[tuple[_Block, Any]]:
+        """Tiles of anchors, and their vectors as they are multiplied."""
+        return ((tile, self._factor(tile.vectors)) for tile in self._anchors.blocks(TILE))
+
+    def _factor(self, vectors: np.ndarray) -> Any:
+        return backend.as_bfloat16(vectors) if self.bfloat16 else vectors
+
+    def _sampled(self, start: int, step: int) -> np.ndarray:
+        """Sums over a block of targets for every anchor."""
+        block, sums = self._targets.block(start, step), np.zeros(self._shape)
+        factor = self._factor(block.vectors)
+        for tile, vectors in self._held or self._tiles():
+            own = self._chosen[tile.items] - start
+            products = backend.matmul(vectors, factor)
+            for number, scores in self._scores(products, tile.lenses, block.lenses):
+                _mask(scores, own)
+                for column, kernel in self._kernels(scores):
+                    sums[number, tile.items, column] += kernel.sum(axis=1)
+        return sums
+
+    def _mirrored(self, start: int, step: int) -> np.ndarray:
+        """Sums over the pairs of a block's rows with themselves and the rows before, both ways."""
+        block = self._targets.block(start, step)
+        stop = block.items.stop
+        sums = np.zeros((len(self._views), stop, len(self._ts)))
+        for tile, vectors in self._held or self._tiles():
+            if tile.items.start >= stop:
+                break
+            inside = max(tile.items.start - start, 0)
+            products = backend.matmul(vectors, block.vectors[inside:])
+            lenses = [lens.part(slice(inside, None)) for lens in block.lenses]
+            own = np.arange(tile.items.start, tile.items.stop) - start - inside
+            once = tile.items.stop - start - inside if own[0] >= 0 else 0
+            for number, scores in self._scores(products, tile.lenses, lenses):
+                _mask(scores, own)
+                for column, kernel in self._kernels(scores):
+                    sums[number, tile.items, column] += kernel.sum(axis=1)
+                    after = kernel[:, once:].sum(axis=0)
+                    sums[number, start + inside + once : stop, column] += after
+        return sums
+
+    def _scores(
+        self, products: np.ndarray, anchors: Sequence[_Lens], targets: Sequence[_Lens]
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Cosines of each view, made of the products."""
+        for number in self._views:
+            yield number, _seen(products, anchors[number], targets[number])
+
+    def _kernels(self, cosines: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """The kernel of each t, in one array that is used again."""
+        below_one = cosines - 1
+        kernel = np.empty_like(below_one)
+        for column, t in enumerate(self._ts):
+            np.multiply(below_one, 2 * t, out=kernel)
+            yield column, np.exp(kernel, out=kernel)
