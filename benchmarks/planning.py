@@ -31,7 +31,7 @@ import numpy as np
 from anisotropy import backend
 from anisotropy.backend import Rows
 from anisotropy.measures import measure_space, passes, run
-from anisotropy.neighbors import sweeping
+from anisotropy.neighbors import Items, KernelSums, TopK, View, sweep_views, sweeping
 from anisotropy.spaces import EmbeddingSpace
 from benchmarks import approximate
 from benchmarks.speed import Made, analyze, make_store
@@ -185,8 +185,17 @@ def counting(documents: Any) -> Iterator[Seen]:
         yield seen
 
 
-def passes_of(similarity: str, dim: int, sizes: tuple[int, int], anchors: int) -> dict[str, Any]:
-    """Passes over the documents that the default set makes, and what one document costs."""
+def passes_of(
+    similarity: str,
+    dim: int,
+    sizes: tuple[int, int],
+    anchors: int,
+    measures: list[str] | None = None,
+) -> dict[str, Any]:
+    """Passes over the documents that measures make, and what one document costs.
+
+    Of the default set (no `measures`) with its curves.
+    """
     counts, times = [], []
     queries = anchors // 2
     for n in sizes:
@@ -195,9 +204,9 @@ def passes_of(similarity: str, dim: int, sizes: tuple[int, int], anchors: int) -
                                similarity=similarity)  # fmt: skip
         with counting(space.documents) as seen:
             start = time.process_time()
-            found = measure_space(space, anchors=anchors)
+            found = measure_space(space, measures, anchors=anchors)
             seen.measure = "curves"
-            _ = found.curves
+            _ = measures or found.curves
             times.append(time.process_time() - start)
         counts.append(seen)
     step = sizes[1] - sizes[0]
@@ -216,6 +225,33 @@ def passes_of(similarity: str, dim: int, sizes: tuple[int, int], anchors: int) -
         "similarity": similarity, "dim": dim, "sizes": list(sizes), "anchors": anchors,
         "queries": queries, "cpu_s_a_row": (times[1] - times[0]) / step, "rows": rows,
     }  # fmt: skip
+
+
+def sweeps(dim: int, sizes: tuple[int, int], anchors: int) -> dict[str, float]:
+    """FLOP a CPU second of the two sweeps of the default set, lists and exponentials included.
+
+    Measured by themselves and far into the documents, since lists fill at the beginning.
+    """
+    rng = np.random.default_rng(0)
+    data = rng.standard_normal((sizes[1], dim), dtype=np.float32).astype(np.float16)
+    center, chosen = np.full(dim, 0.1), np.arange(anchors)
+    seconds: dict[str, list[float]] = {"within": [], "across": []}
+    for n in sizes:
+        rows = Rows(data[:n], shift=center)
+        factor = 1 / np.sqrt(rows.squares())
+        plain = Rows(data[:n]).scaled(1 / np.sqrt(Rows(data[:n]).squares()))
+        for name, k, base in (("within", 20, rows), ("across", 200, plain)):
+            seen = [rows.scaled(factor), plain] if name == "within" else [plain]
+            views = [
+                View(Items(one), Items(one),
+                     [TopK(anchors, k, np.arange(n)), KernelSums(anchors, (2.0, 5.0))])
+                for one in seen
+            ]  # fmt: skip
+            start = time.process_time()
+            sweep_views(Items(base), chosen, Items(base), views)
+            seconds[name].append(time.process_time() - start)
+    flop = 2.0 * anchors * (sizes[1] - sizes[0]) * dim
+    return {f"{name}_flop_s": flop / (many - few) for name, (few, many) in seconds.items()}
 
 
 # What every row holds -----------------------------------------------------------------------
@@ -241,23 +277,30 @@ def held(sizes: tuple[int, int]) -> dict[str, float]:
 # All of it ----------------------------------------------------------------------------------
 
 
-def everything(small: bool, stores: list[Path]) -> dict[str, Any]:
-    """Every number of the page."""
+PARTS = ("rates", "passes", "held", "approximate")
+
+
+def part(name: str, small: bool, stores: list[Path]) -> Any:
+    """One part of the numbers of the page."""
+    dim = 64 if small else 768
+    if name == "rates":
+        sizes = (8_000, 16_000) if small else (40_000, 80_000)
+        return {"dim": dim, **rates(dim, small), **sweeps(dim, sizes, 512)}
+    if name == "passes":
+        sizes = (3_000, 6_000) if small else (8_000, 16_000)
+        return [passes_of(similarity, dim, sizes, 400) for similarity in ("cosine", "dot")]
+    if name == "held":
+        return held((20_000, 40_000) if small else (40_000, 120_000))
+    return approximate.run(small, stores)
+
+
+def machine() -> dict[str, Any]:
+    """What it was measured on."""
     import faiss
 
-    dim = 64 if small else 768
-    sizes = (3_000, 6_000) if small else (8_000, 16_000)
     return {
-        "small": small,
-        "machine": {
-            "processor": _processor(), "cores": backend.cores(),
-            "python": platform.python_version(), "numpy": np.__version__,
-            "faiss": faiss.__version__,
-        },
-        "rates": {"dim": dim, **rates(dim, small)},
-        "passes": [passes_of(s, dim, sizes, 400) for s in ("cosine", "dot")],
-        "held": held((20_000, 40_000) if small else (50_000, 150_000)),
-        "approximate": approximate.run(small, stores),
+        "processor": _processor(), "cores": backend.cores(), "numpy": np.__version__,
+        "python": platform.python_version(), "faiss": faiss.__version__,
     }  # fmt: skip
 
 
@@ -278,10 +321,19 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="a minute or two, numbers of no use")
     parser.add_argument("--store", type=Path, nargs="*", default=[], help="real vectors")
     parser.add_argument("--out", type=Path, default=JSON)
-    parser.add_argument("--approximate", type=Path, help="records measured before")
+    parser.add_argument(
+        "--only",
+        nargs="*",
+        choices=PARTS,
+        default=PARTS,
+        help="parts to measure anew; the others stay as they are in the file",
+    )
     given = parser.parse_args()
     if given.do == "measure":
-        found = everything(given.small, given.store)
+        before = set(PARTS) - set(given.only)
+        found = json.loads(given.out.read_text("utf-8")) if before else {}
+        found |= {"small": given.small, "machine": machine()}
+        found |= {name: part(name, given.small, given.store) for name in given.only}
         given.out.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     else:
         PAGE.write_text(page(json.loads(JSON.read_text("utf-8"))), "utf-8")

@@ -1,4 +1,4 @@
-"""Which index finds neighbors: a value with a text identity, as ``ivf(nlist=1264, nprobe=79)``."""
+"""Which index finds neighbors: a value with a text identity, as ``ivf(nlist=800, nprobe=100)``."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class NeighborIndex:
         """The same with what was left out filled in for `n` targets and lists of `k`.
 
         ``nlist`` is 4 sqrt(n), so that means and lists cost about as much, but leaves
-        39 rows a list; ``nprobe`` a sixteenth of the lists, at least 8; ``m`` 32,
+        39 rows a list; ``nprobe`` an eighth of the lists, at least 8; ``m`` 32,
         ``ef_construction`` 100; ``ef_search`` 2 k, at least 64.
 
         Raises
@@ -82,7 +82,7 @@ class NeighborIndex:
         """
         if self.kind == "ivf":
             nlist = self.nlist or max(min(round(4 * math.sqrt(n)), n // ROWS_A_LIST), 1)
-            nprobe = self.nprobe or min(max(nlist // 16, 8), nlist)
+            nprobe = self.nprobe or min(max(nlist // 8, 8), nlist)
             _at_most("nlist", nlist, n, "targets")
             _at_most("nprobe", nprobe, nlist, "lists")
             return replace(self, nlist=nlist, nprobe=nprobe)

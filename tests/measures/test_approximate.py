@@ -166,7 +166,7 @@ def test_an_index_is_its_text() -> None:
 
 
 def test_what_is_left_out_is_filled_in() -> None:
-    assert str(NeighborIndex.parse("ivf").filled(1_000_000, 10)) == "ivf(nlist=4000, nprobe=250)"
+    assert str(NeighborIndex.parse("ivf").filled(1_000_000, 10)) == "ivf(nlist=4000, nprobe=500)"
     assert str(NeighborIndex.parse("ivf").filled(100, 10)) == "ivf(nlist=2, nprobe=2)"
     assert str(NeighborIndex.parse("ivf(nprobe=1)").filled(20, 5)) == "ivf(nlist=1, nprobe=1)"
     filled = NeighborIndex.parse("hnsw(m=8)").filled(1000, 200)
