@@ -82,6 +82,9 @@ def _parts(found: Found) -> dict[str, str]:
         "popularity": "\n".join(_popularity(records)),
         "direction": direction(records),
         "kept": kept(records),
+        "data": "; ".join(dict.fromkeys(
+            f"{r['data']}, {r['use']}: {r['anchors']:,} and {r['targets']:,}" for r in records
+        )),
         "needed": needed(records),
         "indexbytes": " and ".join(
             f"{name.upper()} {_index_bytes(records, name):.0f} bytes a row beside 2 d"
