@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from anisotropy.errors import UsageError
+
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
@@ -280,8 +282,15 @@ class Best:
     """
 
     NOTHING = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+    #: So many targets leave room for the numbers of two rows above a key.
+    MOST_TARGETS = 1 << 31
 
     def __init__(self, ties: np.ndarray) -> None:
+        if len(ties) > self.MOST_TARGETS:
+            raise UsageError(
+                f"neighbors: got {len(ties)} targets; allowed: {self.MOST_TARGETS} and fewer; "
+                "search parts of them and merge the lists"
+            )
         self.ties = ties.astype(np.uint64)
         self.target = np.empty(len(ties), dtype=np.int64)
         self.target[ties] = np.arange(len(ties))

@@ -238,8 +238,9 @@ def hash_ids(ids: Iterable[str], seed: int = 0) -> np.ndarray:
     if not -(2**63) <= int(seed) < 2**63:
         raise UsageError(f"seed: got {seed}; allowed: whole numbers of at most 64 bits")
     key = int(seed).to_bytes(8, "little", signed=True)
-    digests = b"".join(
-        hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8, key=key).digest()
-        for name in ids
-    )
+    digests = bytearray()  # 8 bytes an id, where joining would hold an object for each
+    for name in ids:
+        digests += hashlib.blake2b(
+            name.encode("utf-8", "surrogatepass"), digest_size=8, key=key
+        ).digest()
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64)

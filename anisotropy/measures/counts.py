@@ -47,7 +47,8 @@ STATISTICS: dict[str, Statistic] = {
 
 def occurrences(index: np.ndarray, k: int, n: int) -> np.ndarray:
     """How many anchors have each of n targets among their k nearest, shape (n,)."""
-    counts: np.ndarray = np.bincount(index[:, :k].ravel(), minlength=n)
+    listed = index[:, :k]
+    counts: np.ndarray = np.bincount(listed[listed >= 0], minlength=n)
     return counts
 
 

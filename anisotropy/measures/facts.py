@@ -231,11 +231,13 @@ class Facts(Sides):
         """Judged pairs of a positive grade whose query and document are in the space."""
         check_grades(self.space.qrels)
         place_q = {name: i for i, name in enumerate(self.space.query_ids)}
-        place_d = {name: i for i, name in enumerate(self.space.doc_ids)}
+        # Of millions of documents few are judged: only these are kept by name.
+        judged = {d for grades in self.space.qrels.values() for d in grades}
+        place_d = {name: i for i, name in enumerate(self.space.doc_ids) if name in judged}
         found = [
             (place_q[q], place_d[d], grade)
-            for q, judged in self.space.qrels.items()
-            for d, grade in judged.items()
+            for q, grades in self.space.qrels.items()
+            for d, grade in grades.items()
             if grade > 0 and q in place_q and d in place_d
         ]
         table = np.array(sorted(found), dtype=np.int64).reshape(-1, 3)

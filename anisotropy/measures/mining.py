@@ -146,7 +146,7 @@ def _mine(facts: Facts, role: str, center: str) -> Mined:
     lists = _lists(facts, role, anchors, center)
     own = anchors[:, None]
     pair = (lists.index, own) if of_documents else (own, lists.index)
-    pairs = _pairs_by_block(facts, role)[anchors]
+    pairs = _pairs_by_block(facts, role, anchors)
     return Mined(
         lists.index,
         _recipe_scores(facts, lists.scores),
@@ -195,13 +195,14 @@ def is_pair(facts: Facts, query: np.ndarray, document: np.ndarray) -> np.ndarray
     return np.asarray((known[place] == wanted) & (query >= 0) & (document >= 0))
 
 
-def _pairs_by_block(facts: Facts, role: str) -> np.ndarray:
-    """Judged pairs of each document, or query, by the block of the query."""
+def _pairs_by_block(facts: Facts, role: str, anchors: np.ndarray) -> np.ndarray:
+    """Judged pairs of each anchor (ascending documents, or queries) by the block of the query."""
     block, judged = blocks_of(facts.space.query_ids, BLOCKS, facts.seed), facts.positives
-    side = "documents" if role == "queries" else "queries"
-    counts = np.zeros((len(facts.ids(side)), int(block.max()) + 1), dtype=np.int32)
     owner = judged.document if role == "queries" else judged.query
-    np.add.at(counts, (owner, block[judged.query]), 1)
+    place = np.minimum(np.searchsorted(anchors, owner), len(anchors) - 1)
+    own = anchors[place] == owner
+    counts = np.zeros((len(anchors), int(block.max()) + 1), dtype=np.int32)
+    np.add.at(counts, (place[own], block[judged.query[own]]), 1)
     return counts
 
 

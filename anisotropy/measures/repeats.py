@@ -13,11 +13,11 @@ def first_of_its_kind(facts: Facts, side: str) -> np.ndarray:
 
 
 def _first(facts: Facts, side: str) -> np.ndarray:
-    rows, seen = facts.raw(side), set[int]()
-    first = np.ones(len(rows), dtype=bool)
+    rows = facts.raw(side)
+    keys = np.empty(len(rows), dtype=np.int64)  # not a set: that takes ten times the memory
     for part, block in rows.blocks():
-        for i, row in enumerate(block, part.start):
-            key = hash(row.tobytes())
-            first[i] = key not in seen
-            seen.add(key)
+        keys[part] = np.fromiter((hash(row.tobytes()) for row in block), np.int64, len(block))
+    order = np.argsort(keys, kind="stable")
+    first = np.ones(len(rows), dtype=bool)
+    first[order[1:][keys[order[1:]] == keys[order[:-1]]]] = False
     return first

@@ -12,7 +12,9 @@ import numpy as np
 from anisotropy import backend
 from anisotropy.backend import Rows
 from anisotropy.errors import UsageError, one_of
+from anisotropy.neighbors.approximate import FaissIndex
 from anisotropy.neighbors.consumers import Consumer, Neighbors, TopK
+from anisotropy.neighbors.indexes import NeighborIndex
 
 #: Rows of anchors in memory at once; each time the targets are read anew.
 ANCHORS_HELD = 8192
@@ -336,8 +338,10 @@ def top_neighbors(
     similarity: str = "dot",
     ties: np.ndarray | None = None,
     others: bool = False,
+    index: str = "exact",
+    random_state: int = 0,
 ) -> Neighbors:
-    """Exact nearest targets of every anchor.
+    """Nearest targets of every anchor: exact, unless an approximate index is asked for.
 
     Parameters
     ----------
@@ -352,26 +356,41 @@ def top_neighbors(
     others
         For anchors that are the targets themselves: the target of an anchor's own row is left
         out.
+    index
+        ``exact``, or a faiss index: ``ivf(nlist=…, nprobe=…)`` searches the `nprobe` of `nlist`
+        lists whose means score best; ``hnsw(m=…, ef_construction=…, ef_search=…)`` walks a graph
+        that one thread builds. What is left out is filled in from n and k, see
+        :meth:`anisotropy.neighbors.NeighborIndex.filled`. Scores and their order are exact;
+        neighbors may be missing, and :func:`anisotropy.neighbors.recall` says how many are.
+    random_state
+        Seed of an approximate index: the same one gives the same lists on the same number of
+        threads.
 
     Returns
     -------
     Neighbors
-        `index` and `scores` of shape (a, min(k, n)), n less one with `others`.
+        `index` and `scores` of shape (a, min(k, n)), n less one with `others`. Where an
+        approximate index reaches fewer, -1 and minus infinity.
 
     Raises
     ------
     UsageError
-        If `similarity` is another word or `k` is below 1.
+        If `similarity` or `index` is not allowed or `k` is below 1.
     """
+    how = NeighborIndex.parse(index)
     if similarity not in ("dot", "cosine", "euclidean"):
         raise UsageError(f"similarity: {one_of(similarity, ('dot', 'cosine', 'euclidean'))}")
     if k < 1:
         raise UsageError(f"k: got {k}; allowed: 1 and above")
     unit = similarity == "cosine"
     left, right = (_as_items(matrix, unit) for matrix in (anchors, targets))
-    kept = TopK(len(left), min(k, len(right) - others), _ties(ties, len(right)))
-    chosen = np.arange(len(left))
+    k = min(k, len(right) - others)
     product: Product = "euclidean" if similarity == "euclidean" else "dot"
+    if how.kind != "exact":
+        built = FaissIndex(right.rows, how.filled(len(right), k), product, random_state)
+        return built.search(left.rows, k, ties=ties, others=others)
+    kept = TopK(len(left), k, _ties(ties, len(right)))
+    chosen = np.arange(len(left))
     sweep(left, chosen, right, [kept], product=product, own=chosen if others else None)
     return kept.neighbors(chosen)
 
@@ -381,7 +400,8 @@ def _ties(ties: np.ndarray | None, n: int) -> np.ndarray:
 
 
 def _as_items(matrix: np.ndarray, unit: bool) -> Items:
-    rows = Rows(np.asanyarray(matrix))
+    # Rows of several files stay where they are; lists of lists become an array.
+    rows = Rows(matrix if hasattr(matrix, "shape") else np.asanyarray(matrix))
     if unit:
         rows = rows.scaled(1 / np.sqrt(np.maximum(rows.squares(), np.finfo(float).tiny)))
     return Items(rows)

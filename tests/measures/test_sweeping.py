@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_info
 
 from anisotropy import backend
 from anisotropy.backend import Rows
+from anisotropy.errors import UsageError
 from anisotropy.measures import measure_space
 from anisotropy.measures.facts import Facts, Plan
 from anisotropy.neighbors import (
@@ -224,3 +225,27 @@ def test_counts_compare_float32_scores_with_float64_bounds() -> None:
     reach = (others >= (bound - tolerance)[:, None]).sum(axis=1)
     np.testing.assert_array_equal(counts.above, above)
     np.testing.assert_array_equal(counts.tied, reach - above)
+
+
+class _Many:
+    """So many targets that an array of them would not fit."""
+
+    def __len__(self) -> int:
+        return 2**31 + 1
+
+
+def test_more_targets_than_a_key_can_number_are_refused() -> None:
+    with pytest.raises(UsageError, match="got 2147483649 targets; allowed: 2147483648"):
+        backend.Best(_Many())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("bits", [30, 31])
+def test_the_largest_numbers_of_targets_merge(bits: int) -> None:
+    best = backend.Best(np.arange(4))
+    best.bits = bits
+    scores = np.random.default_rng(0).normal(size=(9, 40)).astype(np.float32)
+    kept = np.full((9, 5), backend.Best.NOTHING)
+    row = np.repeat(np.arange(9), 40)
+    best.merge(kept, row, best.keys(scores.ravel(), np.tile(np.arange(40) % 4, 9)))
+    expected = -np.sort(-scores, axis=1)[:, :5]
+    assert np.array_equal(best.read(kept)[1], expected)
