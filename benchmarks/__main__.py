@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine
+from benchmarks import machine, processes
+from benchmarks.made import Sizes, make_store
 from benchmarks.numbers import plain
 from benchmarks.page import case_lines
 from benchmarks.registry import CASES, Case, Setting
@@ -59,6 +60,15 @@ def run(names: list[str], full: bool, out: Path | None, scratch: Path | None) ->
     return result
 
 
+def profile(documents: int, scratch: Path | None) -> None:
+    """Phases of ``analyze --projection none`` of a made store of 5,000 queries."""
+    machine.warn(machine.facts())
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        store = make_store(Path(folder) / "made", Sizes(5_000, documents))
+        words = ["-m", "benchmarks.profiling", str(store), "--projection", "none"]
+        print(processes.run(words).out)
+
+
 def main() -> None:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -67,6 +77,10 @@ def main() -> None:
     parser.add_argument("--extra", action="store_true", help="also the cases marked extra")
     parser.add_argument("--out", type=Path, help="file for the results (JSON)")
     parser.add_argument("--scratch", type=Path, help="folder for stores, on the disk to measure")
+    parser.add_argument(
+        "--profile", type=int, nargs="?", const=100_000, metavar="DOCUMENTS",
+        help="where the time of analyze goes, phase by phase, and stop; default: of 100,000",
+    )  # fmt: skip
     parser.add_argument("--list", action="store_true", help="list the cases and stop")
     asked = parser.parse_args()
     known = [case.name for case in CASES]
@@ -75,6 +89,9 @@ def main() -> None:
     if asked.list:
         for case in CASES:
             print(f"{case.name:12s} {', '.join(case.modes):12s} {case.title}")
+        return
+    if asked.profile:
+        profile(asked.profile, asked.scratch)
         return
     mode = "full" if asked.full else "small"
     modes = {mode, "extra"} if asked.extra else {mode}

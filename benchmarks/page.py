@@ -25,7 +25,7 @@ Seconds of one machine say little about another. Every case therefore stands bes
 would run instead and beside what the machine itself can do, measured in the same run: the ways
 take turns, and a ratio is the median of the ratios of single turns. Brackets hold the extremes.
 `python -m benchmarks CASE` runs one case, `--list` names them, and
-`python -m benchmarks.profiling STORE` shows where the time of `analyze` goes.
+`python -m benchmarks --profile` shows where the time of `analyze` goes.
 """
 SMALL = """
 **A small run**: the sizes are far below those that the targets are set for, so it says whether

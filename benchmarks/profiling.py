@@ -72,6 +72,8 @@ TILES = (
     ("anisotropy.neighbors.consumers", "NearerCounts.update", "counts of nearer ones"),
     ("anisotropy.backend", "Rows.take", "reading and converting rows"),
 )
+#: Phases below this share of the CPU time stand in one row.
+_LEAST = 0.001
 
 
 class Phases:
@@ -120,12 +122,19 @@ class Phases:
             "| phase | calls | wall s | CPU s | share of CPU | cores busy |",
             "|---|---:|---:|---:|---:|---:|",
         ]
+        small = {name for name, cpu in self.cpu.items() if cpu < _LEAST * spent}
         for name, cpu in sorted(self.cpu.items(), key=lambda item: -item[1]):
+            if name in small:
+                continue
             calls, wall = self.calls[name], self.wall[name]
             lines.append(
                 f"| {name} | {calls} | {wall:.2f} | {cpu:.2f} | {cpu / spent:.1%} | "
                 f"{cpu / max(wall, 1e-9):.2f} |"
             )
+        rest, wall = (sum(found[name] for name in small) for found in (self.cpu, self.wall))
+        lines += [
+            f"| {len(small)} smaller ones | | {wall:.2f} | {rest:.2f} | {rest / spent:.1%} | |"
+        ]
         last = f"| all | | {total:.2f} | {spent:.2f} | 100% | {spent / total:.2f} |"
         return "\n".join([*lines, last])
 
