@@ -42,6 +42,7 @@ def run(names: list[str], full: bool, out: Path | None, scratch: Path | None) ->
     about = machine.facts()
     machine.warn(about)
     rates, disk, shown = machine.limits(full)
+    about["blas"] = machine.blas()  # torch brings its own
     result: dict[str, Any] = {
         "schema": SCHEMA, "mode": "full" if full else "small",
         "machine": about, "limits": shown, "cases": {},

@@ -41,7 +41,6 @@ def facts() -> dict[str, Any]:
         "system": platform.platform(),
         "python": platform.python_version(),
         "versions": {name: found for name in PACKAGES if (found := _version(name))},
-        "blas": _blas(),
         "load": round(load, 2),
         "busy": load > 0.5,
     }
@@ -72,7 +71,8 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _blas() -> list[str]:
+def blas() -> list[str]:
+    """Libraries of matrix products that are loaded by now."""
     from threadpoolctl import threadpool_info
 
     return sorted({

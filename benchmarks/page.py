@@ -47,7 +47,7 @@ def page(result: dict[str, Any]) -> str:
     lines = [INTRODUCTION.format(mode=result["mode"])]
     lines += [SMALL] if result["mode"] == "small" else []
     lines += [BUSY.format(**result["machine"])] if result["machine"]["busy"] else []
-    lines += ["\n## Targets\n", *_targets(result["cases"])]
+    lines += ["\n## Targets\n", *_targets(result["cases"], result["mode"] == "full")]
     lines += ["\n## The machine\n", *_machine(result["machine"]), ""]
     lines += _table(result["limits"])
     for found in result["cases"].values():
@@ -64,12 +64,13 @@ def case_lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"\n{found['seconds']:.0f} s in all."
 
 
-def _targets(cases: dict[str, Any]) -> Iterator[str]:
+def _targets(cases: dict[str, Any], decided: bool) -> Iterator[str]:
     yield from _head("target", "at", "measured", "", "bounded by", right=(2,))
     for case in cases.values():
         for one in case.get("numbers", {}).values():
             if "target" in one:
-                yield _row([one["text"], _target(one), _shown(one), verdict(one), one["bound"]])
+                word = verdict(one) if decided else "not decided"
+                yield _row([one["text"], _target(one), _shown(one), word, one["bound"]])
 
 
 def verdict(one: Number) -> str:

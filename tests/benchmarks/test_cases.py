@@ -213,23 +213,25 @@ def result() -> dict[str, Any]:
         "missed": number(0.5, "share", "second", at_least=0.6, bound="products"),
         "plain": number(7, "s", "third"),
     }
-    about = machine.facts() | {"busy": True, "load": 3.5}
+    about = machine.facts() | {"busy": True, "load": 3.5, "blas": machine.blas()}
     cases = {"one": {"title": "One", "seconds": 1.0, "numbers": numbers},
              "two": {"title": "Two", "skipped": "not installed: dask"}}  # fmt: skip
     return {"schema": SCHEMA, "mode": "small", "machine": about, "limits": {}, "cases": cases}
 
 
 def test_the_page_says_what_is_met_and_what_is_not() -> None:
-    text = page.page(result())
+    text = page.page(result() | {"mode": "full"})
     assert "| first | at least 1.00× | 2.50× [2.00, 3.00] | met | nothing |" in text
     assert "| second | at least 60% | 50% | **missed by 17%** | products |" in text
     assert "| third | 7.00 s | 1 |" in text
     assert "Left out: not installed: dask." in text
     assert "**The machine was busy** (load 3.5" in text
-    assert "**A small run**" in text
-    full = page.page(result() | {"mode": "full", "machine": machine.facts() | {"busy": False}})
-    assert "busy" not in full
-    assert "small run" not in full
+    assert "small run" not in text
+    idle = result()["machine"] | {"busy": False}
+    small = page.page(result() | {"machine": idle})
+    assert "busy" not in small
+    assert "**A small run**" in small
+    assert "| second | at least 60% | 50% | not decided | products |" in small
 
 
 def test_the_page_is_that_of_the_results() -> None:
