@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo figures notebooks test check format docs verify clean
+.PHONY: demo figures notebooks test check bench format docs verify clean
 
 ## A new virtual environment with the exact versions of constraints.txt.
 $(STAMP): pyproject.toml constraints.txt
@@ -42,6 +42,13 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+## Every speed case against its peer and the machine's limits; docs/benchmarks.md. Small takes two
+## minutes, make bench BENCH=full some forty, both on an idle machine.
+BENCH ?= small
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks $(if $(filter full,$(BENCH)),--full)
+	$(BIN)/python -m benchmarks.page
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
