@@ -25,6 +25,7 @@ ORDER = (
     "collection",
     "encoders",
     "spaces",
+    "engine",
     "backend",
     "neighbors",
     "statistics",
@@ -57,6 +58,8 @@ HEAVY = {
     "pandas",
     "scipy",
     "anywidget",
+    "dask",
+    "distributed",
 }
 HELP = "from anisotropy.cli import main\ntry:\n    main({})\nexcept SystemExit:\n    pass"
 TORCH_ROOMS = {"backend", "encoders", "training"}

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 Qrels = dict[str, dict[str, int]]
 SIMILARITIES = ("cosine", "dot", "euclidean")
-_CHECK_ROWS = 65_536
 
 
 class EmbeddingSpace:
@@ -324,18 +323,22 @@ def _as_array(array: Any, side: str, label: str) -> np.ndarray:
 
 
 def _finite(array: Any, side: str, label: str) -> None:
-    for start in range(0, len(array), _CHECK_ROWS):
-        block = array[start : start + _CHECK_ROWS]
-        # A sum is finite only if every term is, and costs no temporary of the block's size.
-        with np.errstate(over="ignore", invalid="ignore"):
-            sums = block.sum(axis=1, dtype=np.float64)
-        bad = np.flatnonzero(~np.isfinite(sums))
-        if bad.size:
-            more = f" (and {bad.size - 1} more near it)" if bad.size > 1 else ""
-            raise EmbeddingsError(
-                f"{label}: {side} row {start + int(bad[0])} has NaN or infinite values{more}; "
-                "remove or re-encode them"
-            )
+    from anisotropy.backend import Rows, check_in_files
+
+    check_in_files(array, f"{label}: {side}")
+    bad = np.flatnonzero(~np.isfinite(Rows(array).each(_sums)))
+    if bad.size:
+        more = f" (and {bad.size - 1} more)" if bad.size > 1 else ""
+        raise EmbeddingsError(
+            f"{label}: {side} row {int(bad[0])} has NaN or infinite values{more}; "
+            "remove or re-encode them"
+        )
+
+
+def _sums(block: np.ndarray) -> np.ndarray:
+    """A sum is finite only if every term is, and costs no temporary of the block's size."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(block.sum(axis=1, dtype=np.float64))
 
 
 def _same_dimension(queries: Any, documents: Any, label: str) -> None:

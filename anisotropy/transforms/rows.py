@@ -11,6 +11,7 @@ import numpy as np
 
 from anisotropy.backend import Rows
 from anisotropy.files import cache_directory
+from anisotropy.spaces.rows import window
 
 #: Results of at most this size are kept in memory; larger ones in a temporary file.
 MEMORY_BYTES = 64 << 20
@@ -86,6 +87,15 @@ class MappedRows:
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    @property
+    def bases(self) -> tuple[Any, ...]:
+        """What the rows are computed from."""
+        return (self.data,)
+
+    def window(self, start: int, stop: int) -> MappedRows:
+        """The rows from `start` to `stop`, none computed."""
+        return MappedRows(window(self.data, start, stop), self.maps)
 
     def __getitem__(self, key: slice | np.ndarray) -> np.ndarray:
         block = np.asarray(self.data[key])
