@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from anisotropy.engine.places import in_file
 
-__all__ = ["Engine", "current", "in_file", "on"]
+__all__ = ["Engine", "current", "in_file", "on", "stop"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -29,6 +29,9 @@ class Engine(Protocol):
         Tasks are made when there is room for them, after the results before have been taken.
         """
 
+    def stop(self) -> None:
+        """Give up what is under way: whoever waits for results gets an error."""
+
 
 _current: ContextVar[Engine | None] = ContextVar("anisotropy engine", default=None)
 
@@ -36,6 +39,13 @@ _current: ContextVar[Engine | None] = ContextVar("anisotropy engine", default=No
 def current() -> Engine | None:
     """The engine that work of this context is given to; None for threads of this process."""
     return _current.get()
+
+
+def stop() -> None:
+    """Give up what is under way elsewhere, where some of it failed or was interrupted."""
+    engine = current()
+    if engine is not None:
+        engine.stop()
 
 
 @contextmanager

@@ -44,6 +44,7 @@ class Cluster:
     def __init__(self, client: Client, say: Callable[[str], None] | None = None) -> None:
         self._client = client
         self._say = say
+        self._stopped = False
         self._workers = self._there()
         self._told = self._looked = time.monotonic()
 
@@ -119,6 +120,8 @@ class Cluster:
         ClusterError
             If the scheduler is gone.
         """
+        if self._stopped:
+            raise ClusterError("given up: what ran beside it failed or was interrupted")
         if self._client.status != "running":
             raise ClusterError("the Dask scheduler is gone; start it, and the run, again")
         there = self._there()
@@ -127,6 +130,10 @@ class Cluster:
             self.tell(f"worker {name} is gone; others do its work again")
         self._workers = there
         return bool(there)
+
+    def stop(self) -> None:
+        """Give up what is under way."""
+        self._stopped = True
 
     def cancel(self, futures: list[Future]) -> None:
         """Take work back."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from anisotropy import engine
 from anisotropy.errors import EmbeddingsError, UsageError, one_of
-from anisotropy.spaces.rows import LazyRows, ShardedRows
+from anisotropy.spaces.rows import LazyRows, ReorderedRows, ShardedRows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -185,7 +186,7 @@ class EmbeddingSpace:
         }
         pool = self.training
         return EmbeddingSpace(
-            self.queries[chosen],
+            _at(self.queries, chosen),
             documents,
             query_ids=query_ids,
             qrels=_kept_judgments(self.qrels, query_ids, doc_ids),
@@ -208,14 +209,14 @@ class EmbeddingSpace:
         """Rows, owner and padding of some documents, in their order."""
         chosen = _places(doc_ids, self.doc_ids)
         if self.document_of_row is None:
-            return self.documents[chosen], None, None
+            return _at(self.documents, chosen), None, None
         new = np.full(len(self.doc_ids), -1)
         new[chosen] = np.arange(len(chosen))
         owner = new[self.document_of_row]
         rows = np.flatnonzero(owner >= 0)
         rows = rows[np.argsort(owner[rows], kind="stable")]
         padding = self.padding[rows] if self.padding is not None else None
-        return self.documents[rows], owner[rows], padding
+        return _at(self.documents, rows), owner[rows], padding
 
     def measure(self, measures: Sequence[str] | None = None) -> pd.DataFrame:
         """Measure this space; see :func:`anisotropy.measure`."""
@@ -295,6 +296,11 @@ class EmbeddingSpace:
         from anisotropy.spaces.store import save_space
 
         save_space(self, folder)
+
+
+def _at(rows: Any, index: np.ndarray) -> Any:
+    """Some rows, copied; where a cluster is to read them they stay where they lie."""
+    return rows[index] if engine.current() is None else ReorderedRows(rows, index)
 
 
 def _rows(array: Any, side: str, label: str) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from anisotropy import engine
 from anisotropy.backend import one_thread_each
 from anisotropy.workflow.gathering import add_compared, gather
 from anisotropy.workflow.job import Job, Say, list_parts
@@ -83,7 +84,11 @@ def compare(
             pool.submit(contextvars.copy_context().run, measure_one, one, options, job, True)
             for one in spaces
         ]
-        measured = [one.result() for one in begun]
+        try:
+            measured = [one.result() for one in begun]
+        except BaseException:
+            engine.stop()
+            raise
     results = gather(spaces, measured, options, collection, config, job)
     for place, about in enumerate(results.spaces):
         about["side"] = "a" if place < count else "b"

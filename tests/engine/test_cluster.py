@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -35,6 +36,7 @@ class Counting:
 
     def __init__(self, inner: engine.Engine) -> None:
         self.inner, self.tasks = inner, 0
+        self.stop = inner.stop
 
     def run(self, work: Any, tasks: Any) -> Any:
         def counted() -> Any:
@@ -113,6 +115,19 @@ def test_compare_from_python(client: Client, stored: EmbeddingSpace, mapped: Cal
         frames = [getattr(one, name) for one in (here, there)]
         assert frames[0].equals(frames[1])
         assert len(frames[0])
+
+
+def test_common_items_are_read_where_they_lie(
+    client: Client, stored: EmbeddingSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend, "MOST_SENT", 0)
+    some = stored.doc_ids[100:] + stored.doc_ids[:50]
+    found = []
+    for scheduler in (None, client):
+        with engine.on(scheduler):
+            part = stored.restrict(stored.query_ids[::2], some)
+            found.append(measure_space(part, ["uniformity(t=2)", "nDCG@10"]).rows)
+    assert found[0] == found[1]
 
 
 def slow(block: np.ndarray) -> np.ndarray:
@@ -210,6 +225,18 @@ def test_work_is_taken_back_when_its_caller_goes(client: Client, stored: Embeddi
         time.sleep(0.05)
 
 
+def test_what_runs_beside_a_failure_is_given_up(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_module, "_LOOK", 0.05)
+    with engine.on(client):
+        states = engine.current().run(slow_task, range(500))
+        next(states)
+        engine.stop()
+        with pytest.raises(ClusterError, match="given up"):
+            list(states)
+
+
 def slow_task(number: int) -> int:
     time.sleep(0.05)
     return number
@@ -227,6 +254,24 @@ def test_few_tasks_are_under_way(client: Client) -> None:
         for turn, found in enumerate(engine.current().run(abs, tasks())):
             assert found == turn
             assert len(made) <= turn + 6
+
+
+def test_a_transformed_space_is_read_by_workers(
+    client: Client, stored: EmbeddingSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anisotropy.transforms.rows.MEMORY_BYTES", 0)
+    monkeypatch.setattr(backend, "MOST_SENT", 0)
+    found = []
+    for scheduler in (None, client):
+        with engine.on(scheduler):
+            moved = an.transform(stored, "whiten(shrinkage=0.1)>normalize")
+            found.append(measure_space(moved, ["uniformity(t=2)"]).rows)
+    assert found[0] == found[1]
+    path = Path(moved.documents.filename)
+    assert path.exists()
+    del moved
+    gc.collect()
+    assert not path.exists()
 
 
 # Refusals -----------------------------------------------------------------------------------
