@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
 
-from anisotropy import workflow
+from anisotropy import engine, workflow
 from anisotropy.errors import UsageError
 from anisotropy.opening import (
     EncoderOptions,
@@ -209,6 +209,7 @@ def compare(
     projections: Sequence[Method] = ("tsne",),
     seed: int = 0,
     on_mismatch: Literal["error", "intersect"] = "error",
+    scheduler: Any = None,
     **settings: Unpack[Settings],
 ) -> Results:
     """Measure two sides of one collection and test their differences, b minus a.
@@ -228,6 +229,10 @@ def compare(
         Of every random choice.
     on_mismatch
         For ids that differ: ``error``, or ``intersect`` to use the common ones.
+    scheduler
+        Address of a Dask scheduler such as ``tcp://host:8786``, or a connected
+        ``distributed.Client``: its workers read the vectors and compute (extra ``cluster``). The
+        results are the same.
     **settings
         ``sample``, ``exact``, ``relative_error``, ``relevance_level``, ``perplexity``: fields of
         :class:`anisotropy.workflow.AnalysisOptions`.
@@ -240,13 +245,19 @@ def compare(
         headline table.
     """
     sides = [_sources(side) for side in (a, b)]
-    spaces = _distinct([_opened(source, data) for side in sides for source in side])
     options = _options(measures, projections, seed, on_mismatch, settings)
-    first, second = spaces[: len(sides[0])], spaces[len(sides[0]) :]
-    with notebook_job(f"comparing {_named(spaces)}") as share:
-        return workflow.compare(
-            first, second, options, collection=_collection(spaces), share=share
-        )
+    with engine.on(scheduler):
+        spaces = _distinct([_opened(source, data) for side in sides for source in side])
+        first, second = spaces[: len(sides[0])], spaces[len(sides[0]) :]
+        with notebook_job(f"comparing {_named(spaces)}") as share:
+            return workflow.compare(
+                first,
+                second,
+                options,
+                collection=_collection(spaces),
+                config=_config(scheduler),
+                share=share,
+            )
 
 
 def analyze(
@@ -258,18 +269,25 @@ def analyze(
     seed: int = 0,
     baseline: str | None = None,
     on_mismatch: Literal["error", "intersect"] = "error",
+    scheduler: Any = None,
     **settings: Unpack[Settings],
 ) -> Results:
     """Measure one or many spaces, and test each against the one labeled `baseline`, if any.
 
     The other parameters are those of :func:`compare`.
     """
-    opened = _distinct([_opened(source, data) for source in spaces])
     options = _options(measures, projections, seed, on_mismatch, settings)
-    with notebook_job(f"measuring {_named(opened)}") as share:
-        return workflow.analyze(
-            opened, options, baseline=baseline, collection=_collection(opened), share=share
-        )
+    with engine.on(scheduler):
+        opened = _distinct([_opened(source, data) for source in spaces])
+        with notebook_job(f"measuring {_named(opened)}") as share:
+            return workflow.analyze(
+                opened,
+                options,
+                baseline=baseline,
+                collection=_collection(opened),
+                config=_config(scheduler),
+                share=share,
+            )
 
 
 def analyze_runs(
@@ -519,6 +537,14 @@ def _options(
 ) -> AnalysisOptions:
     chosen = tuple(measures) if measures is not None else None
     return AnalysisOptions(chosen, tuple(projections), seed, on_mismatch, **settings)
+
+
+def _config(scheduler: Any) -> dict[str, str] | None:
+    """What results say of where they were computed."""
+    if scheduler is None:
+        return None
+    address = scheduler if isinstance(scheduler, str) else scheduler.scheduler.address
+    return {"scheduler": address}
 
 
 def _sources(side: Source | Sequence[Source]) -> list[Source]:

@@ -2,28 +2,40 @@
 
 A side of a space may be a memory-mapped float16 file of a million rows. It is never copied
 whole: :class:`Rows` reads it block by block and transforms each block on the way.
+
+What is made of all rows is made of spans of blocks, which depend on the rows alone: of the blocks
+of a span in their order, then of the spans in theirs. So the threads of this process and the
+workers of a cluster (:mod:`anisotropy.engine`) give the same bits.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from anisotropy.errors import UsageError
+from anisotropy import engine
+from anisotropy.errors import EmbeddingsError, UsageError
+from anisotropy.spaces.rows import arrays_of, window
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
 BLOCK_BYTES = 8 << 20
+#: Blocks of a span, and the spans that rows are cut into at most.
+SPAN_BLOCKS, MOST_SPANS = 16, 1024
+#: Bytes of vectors in memory, not in a file, that are sent to the workers of a cluster.
+MOST_SENT = 4 << 20
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -67,6 +79,19 @@ class _OneThreadEach:
 one_thread_each = _OneThreadEach()
 #: Has the attribute ``works`` in threads of :func:`_workers`.
 _thread = threading.local()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Whoever is inside works in this thread only: in parallel is what runs beside it."""
+    before = hasattr(_thread, "works")
+    _thread.works = True
+    try:
+        with one_thread_each:
+            yield
+    finally:
+        if not before:
+            del _thread.works
 
 
 def _controller() -> ThreadpoolController:
@@ -155,31 +180,44 @@ class Rows:
     def take(self, index: slice | np.ndarray) -> np.ndarray:
         """Rows `index` as a new array of shape (m, dim) in the computing type."""
         where = index if self.keep is None else self.keep[index]
-        block = np.array(self.data[where], dtype=self.dtype)
+        block = np.array(self.data[where], dtype=self.dtype, order="C")
         if self.shift is not None:
             block -= self.shift.astype(self.dtype)
         if self.scale is not None:
             block *= self.scale[index].astype(self.dtype)[:, None]
         return block
 
-    def parts(self) -> Iterator[slice]:
-        """Slices that cover the rows once, in order, each of about 8 MB."""
-        step = max(1, BLOCK_BYTES // (self.dtype.itemsize * max(self.dim, 1)))
-        for start in range(0, len(self), step):
-            yield slice(start, min(start + step, len(self)))
+    @property
+    def step(self) -> int:
+        """Rows of a block of about 8 MB."""
+        return max(1, BLOCK_BYTES // (self.dtype.itemsize * max(self.dim, 1)))
 
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield every row once, in order, in blocks of about 8 MB."""
-        for part in self.parts():
+        for part in cut(len(self), self.step):
             yield part, self.take(part)
 
-    def by_block(self, work: Callable[[np.ndarray], R]) -> Iterator[R]:
-        """Results of `work` on every block, in order; the blocks are worked on in parallel."""
-        return in_parallel(lambda part: work(self.take(part)), self.parts())
+    def span(self, rows: slice) -> Rows:
+        """Consecutive rows, none read: to be sent where they are read."""
+        data, keep = self.data, None
+        if self.keep is None:
+            data = window(data, rows.start, rows.stop)
+        else:
+            keep = self.keep[rows]
+        return Rows(data, keep, self.shift, None if self.scale is None else self.scale[rows])
+
+    def at(self, index: np.ndarray) -> Rows:
+        """Some rows, none read."""
+        keep = index if self.keep is None else self.keep[index]
+        return replace(self, keep=keep, scale=None if self.scale is None else self.scale[index])
+
+    def fold(self, work: Callable[[np.ndarray], R], add: Callable[[R, R], R], start: R) -> R:
+        """Results of `work` on every block, added up; see :func:`fold`."""
+        return fold([self], work, add, start)
 
     def each(self, work: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """One number a row, shape (len(self),), float64, from `work` on blocks of rows."""
-        return np.concatenate([np.zeros(0), *self.by_block(work)])
+        """Something of every row from `work` on blocks of rows; see :func:`each`."""
+        return each([self], work)
 
     def squares(self) -> np.ndarray:
         """Squared length of every row, shape (len(self),), float64."""
@@ -187,9 +225,9 @@ class Rows:
 
     def mean(self) -> np.ndarray:
         """Mean row, shape (dim,), accumulated in float64."""
-        total = np.zeros(self.dim)
-        for part in self.by_block(lambda block: block.sum(axis=0, dtype=np.float64)):
-            total += part
+        total = self.fold(
+            lambda block: block.sum(axis=0, dtype=np.float64), added, np.zeros(self.dim)
+        )
         return total / max(len(self), 1)
 
     def dot(self, vector: np.ndarray) -> np.ndarray:
@@ -199,6 +237,125 @@ class Rows:
     def scaled(self, scale: np.ndarray) -> Rows:
         """The same rows with every row multiplied by its factor in `scale`."""
         return replace(self, scale=scale)
+
+
+def cut(n: int, step: int) -> list[slice]:
+    """Slices of `step` that cover 0 ... n - 1 once, in order."""
+    return [slice(start, min(start + step, n)) for start in range(0, n, step)]
+
+
+def spans(n: int, step: int, least: int) -> list[slice]:
+    """Slices of whole blocks, at least `least` each, that cover 0 ... n - 1 once, in order.
+
+    They depend on nothing else: not on the number of threads, nor on who works on them.
+    """
+    blocks = -(-n // step)
+    return cut(n, step * max(least, -(-blocks // MOST_SPANS)))
+
+
+def added(total: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """The sum, in place of the first."""
+    total += part
+    return total
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """What is made of the blocks of one span."""
+
+    work: Callable[..., Any]
+    add: Callable[[Any, Any], Any]
+    step: int
+
+    def block(self, sources: Sequence[Rows], part: slice) -> Any:
+        return self.work(*(rows.take(part) for rows in sources))
+
+    def __call__(self, sources: Sequence[Rows]) -> Any:
+        parts = cut(len(sources[0]), self.step)
+        with alone():
+            return functools.reduce(self.add, (self.block(sources, part) for part in parts))
+
+
+def fold(sources: Sequence[Rows], work: Callable[..., R], add: Callable[[R, R], R], start: R) -> R:
+    """Results of `work` on every block of rows, added up in an order of the rows alone.
+
+    Parameters
+    ----------
+    sources
+        Rows of one number, read side by side: a block of each goes into `work`.
+    work
+        Gives something new of arrays of shape (m, dim), one a source.
+    add
+        Two results to one; it may change the first and return it.
+    start
+        What the first span is added to, and the result of no rows.
+    """
+    one = _Fold(work, add, min(rows.step for rows in sources))
+    return functools.reduce(add, _states(sources, one), start)
+
+
+def each(sources: Sequence[Rows], work: Callable[..., np.ndarray]) -> np.ndarray:
+    """What `work` gives of each row, from blocks of rows, in one array.
+
+    Parameters
+    ----------
+    sources
+        As in :func:`fold`.
+    work
+        Gives an array of as many rows as its blocks have, of any shape beyond.
+    """
+    one = _Fold(lambda *blocks: [work(*blocks)], _followed, min(rows.step for rows in sources))
+    nothing: list[np.ndarray] = []
+    found = functools.reduce(_followed, _states(sources, one), nothing)
+    return np.concatenate(found) if found else np.zeros(0)
+
+
+def _followed(first: list[Any], second: list[Any]) -> list[Any]:
+    first += second
+    return first
+
+
+def _states(sources: Sequence[Rows], one: _Fold) -> Iterator[Any]:
+    """A state for every span, in order, from threads here or from the workers of a cluster.
+
+    What is of one span alone is done here: it costs less than to send it.
+    """
+    n = len(sources[0])
+    cuts = spans(n, one.step, SPAN_BLOCKS)
+    remote = engine.current()
+    if remote is not None and len(cuts) > 1:
+        check_sent(*sources)
+        yield from remote.run(one, ([rows.span(span) for rows in sources] for span in cuts))
+        return
+    results = in_parallel(functools.partial(one.block, sources), cut(n, one.step))
+    for span in cuts:
+        blocks = -(-(span.stop - span.start) // one.step)
+        yield functools.reduce(one.add, itertools.islice(results, blocks))
+
+
+def check_sent(*sources: Rows) -> None:
+    """Refuse to send many vectors that lie in memory: workers read theirs from files.
+
+    Raises
+    ------
+    EmbeddingsError
+        If they are more than :data:`MOST_SENT` bytes.
+    """
+    for rows in sources:
+        check_in_files(rows.data)
+
+
+def check_in_files(data: Any, name: str = "vectors") -> None:
+    """Refuse many vectors in memory where a cluster is at work; `name` says which."""
+    if engine.current() is None:
+        return
+    sent = sum(array.nbytes for array in arrays_of(data) if not engine.in_file(array))
+    if sent > MOST_SENT:
+        raise EmbeddingsError(
+            f"{name}: {sent / 2**20:.0f} MiB in memory or in a file without a name; the workers "
+            "of a cluster read vectors from files that they see: save the space as a store "
+            "(anisotropy convert X --to store --out DIR) and open that"
+        )
 
 
 def matmul(a: Any, b: Any) -> np.ndarray:
@@ -292,9 +449,20 @@ class Best:
                 "search parts of them and merge the lists"
             )
         self.ties = ties.astype(np.uint64)
-        self.target = np.empty(len(ties), dtype=np.int64)
-        self.target[ties] = np.arange(len(ties))
         self.bits = max(int(len(ties) - 1).bit_length(), 1)
+
+    @functools.cached_property
+    def target(self) -> np.ndarray:
+        """The target at each place of the order."""
+        found = np.empty(len(self.ties), dtype=np.int64)
+        found[self.ties] = np.arange(len(found))
+        return found
+
+    def span(self, targets: slice) -> Best:
+        """The same order of some targets, numbered from 0; its keys can be merged with others."""
+        part = Best(self.ties[:0])
+        part.ties, part.bits = self.ties[targets], self.bits
+        return part
 
     @property
     def rows(self) -> int:
@@ -311,12 +479,16 @@ class Best:
     def read(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Targets and scores of keys; -1 and minus infinity for NOTHING."""
         there = keys != self.NOTHING
-        known = np.where(there, keys, 0)
-        descending = (known >> np.uint64(self.bits)).astype(np.uint32)
+        target = self.target[np.where(there, keys, 0) & np.uint64((1 << self.bits) - 1)]
+        return np.where(there, target, -1), self.scores(keys)
+
+    def scores(self, keys: np.ndarray) -> np.ndarray:
+        """Scores of keys; minus infinity for NOTHING."""
+        there = keys != self.NOTHING
+        descending = (np.where(there, keys, 0) >> np.uint64(self.bits)).astype(np.uint32)
         bits = np.where(descending >> 31, descending, ~descending & np.uint32(0x7FFF_FFFF))
-        target = self.target[known & np.uint64((1 << self.bits) - 1)]
         scores = np.ascontiguousarray(bits).view(np.float32)
-        return np.where(there, target, -1), np.where(there, scores, np.float32(-np.inf))
+        return np.where(there, scores, np.float32(-np.inf))
 
     def merge(self, kept: np.ndarray, row: np.ndarray, keys: np.ndarray) -> None:
         """Put candidates into sorted lists, in place.

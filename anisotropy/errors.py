@@ -11,6 +11,7 @@
     │   ├── StoreError               a store of embeddings on disk
     │   └── EmbeddingsError          arrays of embeddings, their ids and shapes
     ├── NotComparable                two spaces that must not be compared
+    ├── ClusterError                 workers of a cluster that cannot do their work
     └── GateFailed                   a ``--fail-if`` gate that fired (exit code 1)
 
 A message is one line: what was got, what is allowed, what to do.
@@ -77,6 +78,10 @@ def told_as(kind: type[InputError]) -> Iterator[None]:
 
 class NotComparable(AnisotropyError):
     """Two spaces must not be compared."""
+
+
+class ClusterError(AnisotropyError):
+    """Workers of a cluster are missing, compute with other versions, or cannot do their work."""
 
 
 class GateFailed(AnisotropyError):

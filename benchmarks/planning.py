@@ -27,6 +27,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+from benchmarks.made import Made, make_store
 
 from anisotropy import backend
 from anisotropy.backend import Rows
@@ -34,7 +35,6 @@ from anisotropy.measures import measure_space, passes, run
 from anisotropy.neighbors import Items, KernelSums, TopK, View, sweep_views, sweeping
 from anisotropy.spaces import EmbeddingSpace
 from benchmarks import approximate
-from benchmarks.speed import Made, analyze, make_store
 
 ROOT = Path(__file__).parent.parent
 JSON, PAGE = ROOT / "docs" / "planning.json", ROOT / "docs" / "planning.md"

@@ -20,6 +20,7 @@ ORDER = (
     "files",
     "locking",
     "progress",
+    "engine",
     "records",
     "results",
     "collection",
@@ -57,6 +58,8 @@ HEAVY = {
     "pandas",
     "scipy",
     "anywidget",
+    "dask",
+    "distributed",
 }
 HELP = "from anisotropy.cli import main\ntry:\n    main({})\nexcept SystemExit:\n    pass"
 TORCH_ROOMS = {"backend", "encoders", "training"}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anisotropy.cli.options import (
+    CLUSTER_DEFAULTS,
     DATA_DEFAULTS,
     DUMP_DEFAULTS,
     ENCODER_DEFAULTS,
@@ -14,6 +15,7 @@ from anisotropy.cli.options import (
     OUTPUT_DEFAULTS,
     RUN_DEFAULTS,
     STORE_DEFAULTS,
+    add_cluster_options,
     add_comparison_options,
     add_data_options,
     add_dump_options,
@@ -43,6 +45,7 @@ DEFAULTS: dict[str, Any] = {
     **STORE_DEFAULTS,
     **MEASURE_DEFAULTS,
     **OUTPUT_DEFAULTS,
+    **CLUSTER_DEFAULTS,
     "baseline": None,
     "on_mismatch": "error",
     "fail_if": [],
@@ -62,6 +65,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--baseline", metavar="LABEL", help="test every other space against this one"
     )
     add_comparison_options(parser)
+    add_cluster_options(parser)
     add_data_options(parser)
     add_store_options(parser)
     add_encoder_options(parser)
@@ -110,7 +114,7 @@ def _lists(options: dict[str, Any], sources: list[str], kind: str) -> int:
 
 def _spaces(options: dict[str, Any]) -> int:
     """Measure embeddings."""
-    from anisotropy import workflow
+    from anisotropy import engine, workflow
     from anisotropy.cli import jobs
     from anisotropy.gates import check_gates, parse_gates
     from anisotropy.opening import default_label, distinct_labels, expand
@@ -131,20 +135,21 @@ def _spaces(options: dict[str, Any]) -> int:
     _check_negatives(options, len(sources))
     folder = Path(options["out"] or f"anisotropy-results/{_name(labels)}")
     jobs.prepare_out(folder)
-    collection = jobs.open_data(options, sources)
-    opened = [
-        jobs.open_side(options, source, None, label, collection, encode)
-        for source, label in zip(sources, labels, strict=True)
-    ]
-    spaces = [space for one in opened for space in (one, *_after(one, interventions))]
-    results = workflow.analyze(
-        spaces,
-        chosen,
-        baseline=baseline,
-        collection=collection,
-        config=options,
-        say=say,
-    )
+    with engine.on(options["scheduler"], say):
+        collection = jobs.open_data(options, sources)
+        opened = [
+            jobs.open_side(options, source, None, label, collection, encode)
+            for source, label in zip(sources, labels, strict=True)
+        ]
+        spaces = [space for one in opened for space in (one, *_after(one, interventions))]
+        results = workflow.analyze(
+            spaces,
+            chosen,
+            baseline=baseline,
+            collection=collection,
+            config=options,
+            say=say,
+        )
     results.warnings += skipped
     if options["negatives"] is not None:
         workflow.add_observed(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anisotropy.cli.options import (
+    CLUSTER_DEFAULTS,
     DATA_DEFAULTS,
     DUMP_DEFAULTS,
     ENCODER_DEFAULTS,
@@ -14,6 +15,7 @@ from anisotropy.cli.options import (
     OUTPUT_DEFAULTS,
     RUN_DEFAULTS,
     STORE_DEFAULTS,
+    add_cluster_options,
     add_comparison_options,
     add_data_options,
     add_dump_options,
@@ -45,6 +47,7 @@ DEFAULTS: dict[str, Any] = {
     **STORE_DEFAULTS,
     **MEASURE_DEFAULTS,
     **OUTPUT_DEFAULTS,
+    **CLUSTER_DEFAULTS,
     **{f"{side}_{name}": None for side in _SIDES for name in _SIDED},
     "transform": [],
     "label_a": None,
@@ -63,6 +66,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label-a", metavar="NAME", help="name of A in tables and figures")
     parser.add_argument("--label-b", metavar="NAME", help="name of B")
     add_comparison_options(parser)
+    add_cluster_options(parser)
     add_data_options(parser)
     add_store_options(parser)
     add_encoder_options(parser, sides=True)
@@ -110,7 +114,7 @@ def _runs(options: dict[str, Any], sources: dict[str, list[str]]) -> int:
 
 def _spaces(options: dict[str, Any], sources: dict[str, list[str]]) -> int:
     """Compare embeddings."""
-    from anisotropy import workflow
+    from anisotropy import engine, workflow
     from anisotropy.cli import jobs
     from anisotropy.gates import check_gates, parse_gates
     from anisotropy.transforms import transform
@@ -123,26 +127,28 @@ def _spaces(options: dict[str, Any], sources: dict[str, list[str]]) -> int:
     labels, names = _labels(sources, options, interventions)
     folder = Path(options["out"] or f"anisotropy-results/{jobs.slug(names)}")
     jobs.prepare_out(folder)
-    collection = jobs.open_data(options, [*sources["a"], *sources["b"]])
-    spaces = {
-        side: [
-            jobs.open_side(options, source, side, label, collection, encode)
-            for source, label in zip(sources[side], labels[side], strict=True)
-        ]
-        for side in _SIDES
-    }
-    for side, one in interventions.items():
-        if one is not None:
-            spaces[side] = [transform(space, one, label=space.label) for space in spaces[side]]
-    results = workflow.compare(
-        spaces["a"],
-        spaces["b"],
-        chosen,
-        names=names,
-        collection=collection,
-        config=options,
-        say=jobs.teller(options["quiet"]),
-    )
+    say = jobs.teller(options["quiet"])
+    with engine.on(options["scheduler"], say):
+        collection = jobs.open_data(options, [*sources["a"], *sources["b"]])
+        spaces = {
+            side: [
+                jobs.open_side(options, source, side, label, collection, encode)
+                for source, label in zip(sources[side], labels[side], strict=True)
+            ]
+            for side in _SIDES
+        }
+        for side, one in interventions.items():
+            if one is not None:
+                spaces[side] = [transform(space, one, label=space.label) for space in spaces[side]]
+        results = workflow.compare(
+            spaces["a"],
+            spaces["b"],
+            chosen,
+            names=names,
+            collection=collection,
+            config=options,
+            say=say,
+        )
     jobs.deliver(results, folder, options, "compare")
     return check_gates(results, gates)
 

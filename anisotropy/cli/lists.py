@@ -28,7 +28,7 @@ _OF_EMBEDDINGS: dict[str, Any] = {
     **{name: None for name in DUMP_DEFAULTS if name not in ("qrels", "offsets")},
     **sided_dump_defaults(),
     **{f"{side}_{name}": None for side in "ab" for name in ("recipe", "tokenizer", "backbone")},
-    **dict.fromkeys(("sample", "relative_error"), None),
+    **dict.fromkeys(("sample", "relative_error", "scheduler"), None),
     **{"exact": False, "documents": "all", "transform": []},
 }
 

@@ -43,6 +43,7 @@ _NUMBERS = ("seeds",)
 _ONE_OR_MANY = ("a", "b")
 
 DATA_DEFAULTS: dict[str, Any] = {"data": None, "split": None, "documents": "all"}
+CLUSTER_DEFAULTS: dict[str, Any] = {"scheduler": None}
 STORE_DEFAULTS: dict[str, Any] = {"verify": False}
 RECIPE_DEFAULTS: dict[str, Any] = {
     "recipe": None,
@@ -168,6 +169,15 @@ def add_store_options(parser: argparse.ArgumentParser) -> None:
     """``--verify``."""
     parser.add_argument(
         "--verify", action="store_true", help="check every checksum of stores, cached ones too"
+    )
+
+
+def add_cluster_options(parser: argparse.ArgumentParser) -> None:
+    """``--scheduler``."""
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="a Dask scheduler, such as tcp://host:8786, whose workers see the same files",
     )
 
 

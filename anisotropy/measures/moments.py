@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from anisotropy.backend import Rows
+from anisotropy.backend import Rows, added
 
 _ZERO = 1e-12
 
@@ -44,15 +44,14 @@ class Moments:
     @cached_property
     def covariance(self) -> np.ndarray:
         """Shape (dim, dim), divisor n - 1, from rows centered beforehand."""
-        mean, products = self.mean, np.zeros((self.rows.dim, self.rows.dim))
+        mean = self.mean
 
         def scatter(block: np.ndarray) -> np.ndarray:
             centered = block.astype(np.float64)
             centered -= mean
             return np.asarray(centered.T @ centered)
 
-        for part in self.rows.by_block(scatter):
-            products += part
+        products = self.rows.fold(scatter, added, np.zeros((self.rows.dim, self.rows.dim)))
         return products / max(self.n - 1, 1)
 
     @cached_property
@@ -126,13 +125,18 @@ def log_mean_exp(rows: Rows, directions: np.ndarray) -> np.ndarray:
         total[along.shape[1] :] = _exp(along).sum(axis=0, dtype=float)
         return peak, total
 
-    peak = np.full(2 * directions.shape[1], -np.inf)
-    total = np.zeros(2 * directions.shape[1])
-    for block_peak, block_total in rows.by_block(of_block):
-        top = np.maximum(peak, block_peak)
-        total = total * np.exp(peak - top) + block_total * np.exp(block_peak - top)
-        peak = top
+    nothing = np.full(2 * directions.shape[1], -np.inf), np.zeros(2 * directions.shape[1])
+    peak, total = rows.fold(of_block, _under_one_peak, nothing)
     return peak + np.log(total / max(len(rows), 1))
+
+
+def _under_one_peak(
+    first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of exponentials less their peaks, less the higher of two peaks."""
+    (peak, total), (other, more) = first, second
+    top = np.maximum(peak, other)
+    return top, total * np.exp(peak - top) + more * np.exp(other - top)
 
 
 def _exp(values: np.ndarray) -> np.ndarray:

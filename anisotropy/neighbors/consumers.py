@@ -3,13 +3,17 @@
 Tiles of different anchors come from different threads, those of the same anchors one after the
 other in the order of the targets. So a consumer keeps what it keeps by anchor, and its results
 do not depend on the number of threads.
+
+Targets come in spans. What another process made of some anchors and one span is merged in the
+order of the spans; a sum that is not exact is therefore taken of each span, then of the spans.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,6 +25,21 @@ class Consumer(Protocol):
 
     def update(self, anchors: slice, first: int, scores: np.ndarray) -> None:
         """Take in scores of shape (anchors, targets from `first` on); leave them unchanged."""
+
+    def settle(self, anchors: slice) -> None:
+        """End a span of targets for these anchors."""
+
+    def part(self, anchors: slice, targets: slice) -> Consumer:
+        """An empty one for some anchors and a span of targets, both numbered from 0.
+
+        It is sent to where they are multiplied, so it holds no more than it needs there.
+        """
+
+    def found(self) -> Any:
+        """What it took in, as little as there is to it, once all anchors are settled."""
+
+    def merge(self, anchors: slice, targets: slice, found: Any) -> None:
+        """Take in what a part for these found; spans come in order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,13 +110,47 @@ class TopK:
         order = np.argsort(row, kind="stable")
         kept = self._kept[anchors]
         self._best.merge(kept, row[order], keys[order])
-        self._floor[anchors] = self._best.read(kept[:, -1])[1]
+        self._raise(anchors)
 
-    def neighbors(self, anchors: np.ndarray) -> Neighbors:
-        """The lists of the given anchors."""
+    def _raise(self, anchors: slice) -> None:
+        """Raise the floor to the last of the lists."""
+        last = self._best.scores(self._kept[anchors, -1])
+        self._floor[anchors] = np.maximum(self._floor[anchors], last)
+
+    def _merge_waiting(self) -> None:
         for (start, stop), waiting in self._waiting.items():
             if waiting:
                 self._merge(slice(start, stop), waiting)
+
+    def settle(self, anchors: slice) -> None:
+        """Nothing to do: a list is exact in any order."""
+
+    def part(self, anchors: slice, targets: slice) -> TopK:
+        """An empty one; what does not reach the lists so far is left out."""
+        part = copy.copy(self)
+        part._best = self._best.span(targets)
+        part._kept = np.full_like(self._kept[anchors], backend.Best.NOTHING)
+        part._floor = self._floor[anchors].copy()
+        part._waiting = {}
+        return part
+
+    def found(self) -> tuple[np.ndarray, np.ndarray]:
+        """How many candidates each anchor has, shape (anchors,), and their keys, one by one."""
+        self._merge_waiting()
+        there = self._kept != backend.Best.NOTHING
+        return np.count_nonzero(there, axis=1), self._kept[there]
+
+    def merge(self, anchors: slice, targets: slice, found: tuple[np.ndarray, np.ndarray]) -> None:
+        """Put the candidates of a part into the lists."""
+        counts, keys = found
+        if len(keys):
+            kept = self._kept[anchors]
+            self._best.merge(kept, np.repeat(np.arange(len(counts)), counts), keys)
+            self._raise(anchors)
+
+    def neighbors(self, anchors: np.ndarray) -> Neighbors:
+        """The lists of the given anchors."""
+        self._merge_waiting()
         index, scores = self._best.read(self._kept)
         return Neighbors(anchors, index, scores, len(self._best.target))
 
@@ -116,6 +169,7 @@ class KernelSums:
     def __init__(self, n: int, ts: Sequence[float]) -> None:
         self.ts = tuple(ts)
         self.sums = np.zeros((n, len(self.ts)))
+        self._span = np.zeros_like(self.sums)
 
     def update(self, anchors: slice, first: int, scores: np.ndarray) -> None:
         """Add a tile of cosines."""
@@ -126,7 +180,24 @@ class KernelSums:
         for column, t in enumerate(self.ts):
             np.multiply(below_one, 2 * t, out=kernel)
             np.exp(kernel, out=kernel)
-            self.sums[anchors, column] += kernel.sum(axis=1)
+            self._span[anchors, column] += kernel.sum(axis=1)
+
+    def settle(self, anchors: slice) -> None:
+        """Add the sums of a span to those before."""
+        self.sums[anchors] += self._span[anchors]
+        self._span[anchors] = 0
+
+    def part(self, anchors: slice, targets: slice) -> KernelSums:
+        """One of the same kernels, without sums."""
+        return KernelSums(anchors.stop - anchors.start, self.ts)
+
+    def found(self) -> np.ndarray:
+        """Sums of the span."""
+        return self.sums
+
+    def merge(self, anchors: slice, targets: slice, found: np.ndarray) -> None:
+        """Add the sums of a span to those before."""
+        self.sums[anchors] += found
 
 
 class NearerCounts:
@@ -153,10 +224,37 @@ class NearerCounts:
 
     def update(self, anchors: slice, first: int, scores: np.ndarray) -> None:
         """Add a tile of scores."""
-        begin, end = np.searchsorted(self.anchor, [anchors.start, anchors.stop])
+        begin, end = self._pairs(anchors)
         for start in range(begin, end, self.PAIRS):
             part = slice(start, min(start + self.PAIRS, end))
             self._count(part, scores[self.anchor[part] - anchors.start], first)
+
+    def _pairs(self, anchors: slice) -> tuple[int, int]:
+        begin, end = np.searchsorted(self.anchor, [anchors.start, anchors.stop])
+        return int(begin), int(end)
+
+    def settle(self, anchors: slice) -> None:
+        """Nothing to do: counts are exact."""
+
+    def part(self, anchors: slice, targets: slice) -> NearerCounts:
+        """Counts of nothing yet for the pairs of some anchors."""
+        own = slice(*self._pairs(anchors))
+        part = copy.copy(self)
+        part.anchor = self.anchor[own] - anchors.start
+        part.target = self.target[own] - targets.start
+        part.high, part.low = self.high[own], self.low[own]
+        part.above, part.tied = np.zeros((2, len(part.anchor)))
+        return part
+
+    def found(self) -> tuple[np.ndarray, np.ndarray]:
+        """Both counts."""
+        return self.above, self.tied
+
+    def merge(self, anchors: slice, targets: slice, found: tuple[np.ndarray, np.ndarray]) -> None:
+        """Add both counts."""
+        own = slice(*self._pairs(anchors))
+        self.above[own] += found[0]
+        self.tied[own] += found[1]
 
     def _count(self, part: slice, block: np.ndarray, first: int) -> None:
         width = block.shape[1]

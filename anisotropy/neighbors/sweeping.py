@@ -1,16 +1,21 @@
-"""The sweep: products of anchors and targets by tiles, in parallel over the anchors."""
+"""The sweep: products of anchors and targets by tiles, in parallel over the anchors.
+
+Anchors are held in chunks, targets come in spans of tiles. Both depend on the rows alone: a
+cluster, which is given a chunk and a span at a time, makes the same products from the same tiles.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from anisotropy import backend
+from anisotropy import backend, engine
 from anisotropy.backend import Rows
+from anisotropy.engine import Engine
 from anisotropy.errors import UsageError, one_of
 from anisotropy.neighbors.approximate import FaissIndex
 from anisotropy.neighbors.consumers import Consumer, Neighbors, TopK
@@ -20,6 +25,8 @@ from anisotropy.neighbors.indexes import NeighborIndex
 ANCHORS_HELD = 8192
 #: Sides of a tile: its scores, and what consumers make of them, stay in the cache.
 ANCHOR_TILE, LEAST_ANCHOR_TILE, TARGET_TILE = 256, 32, 4096
+#: Tiles of targets in a span, at least.
+SPAN_TILES = 16
 Product = Literal["dot", "euclidean"]
 
 
@@ -58,6 +65,12 @@ class Items:
     def step(self, limit: int) -> int:
         """How many items make a block of about `limit` rows."""
         return max(1, int(limit * len(self) / max(len(self.rows), 1)))
+
+    def row_span(self, items: slice) -> slice:
+        """Rows of consecutive items."""
+        if self.starts is None:
+            return items
+        return slice(int(self.starts[items.start]), int(self.starts[items.stop]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,9 +143,12 @@ class _Block:
     starts: np.ndarray | None
     lenses: Sequence[_Lens]
 
+    def __len__(self) -> int:
+        return int(self.items.stop - self.items.start)
+
     def tiles(self, step: int) -> Iterator[_Block]:
         """The same in blocks of `step` items."""
-        n = self.items.stop - self.items.start
+        n = len(self)
         bounds = np.arange(n + 1) if self.starts is None else np.append(
             self.starts, len(self.vectors)
         )  # fmt: skip
@@ -264,24 +280,131 @@ def sweep_views(
     views
         What scores are made of the product, and for whom.
     """
+    if not len(chosen):
+        return
+    chunks = backend.cut(len(chosen), anchors.step(ANCHORS_HELD))
+    step = targets.step(TARGET_TILE)
+    spans = backend.spans(len(targets), step, SPAN_TILES)
+    remote = engine.current()
+    if remote is not None and len(spans) > 1:
+        _sweep_there(remote, _Sweep(anchors, chosen, targets, views, own), chunks, spans, step)
+        return
+    ends = {span.stop for span in spans}
+    left, right = _two_sides(anchors, chosen, targets, views)
+    with backend.one_thread_each:
+        for chunk in chunks:
+            held = left.block(chunk.start, chunk.stop - chunk.start)
+            tiles = list(held.tiles(_tile(anchors, len(held))))
+            pairs = ((tile, block) for block in right.blocks(step) for tile in tiles)
+            # Tiles of the same anchors follow one another: none starts before the one that
+            # came len(tiles) earlier has ended.
+            ahead = min(len(tiles) - 1, 2 * backend.cores())
+            for _ in backend.in_parallel(lambda p: _serve(*p, views, own, ends), pairs, ahead):
+                pass
+
+
+def _two_sides(
+    anchors: Items, chosen: np.ndarray, targets: Items, views: Sequence[View]
+) -> tuple[_Side, _Side]:
     rows = [(view.anchors.rows, view.targets.rows) for view in views]
     left = _Side(anchors, chosen, [(view.anchors, view.product) for view in views],
                  (targets.rows, [pair[1] for pair in rows]), True)  # fmt: skip
     right = _Side(targets, np.arange(len(targets)), [(v.targets, v.product) for v in views],
                   (anchors.rows, [pair[0] for pair in rows]), False)  # fmt: skip
-    with backend.one_thread_each:
-        for held in left.blocks(anchors.step(ANCHORS_HELD)):
-            tiles = list(held.tiles(_tile(anchors, held.items.stop - held.items.start)))
-            pairs = (
-                (tile, block)
-                for block in right.blocks(targets.step(TARGET_TILE))
-                for tile in tiles
+    return left, right
+
+
+@dataclass(frozen=True, eq=False)
+class _Sweep:
+    """What is multiplied, for whom: a whole sweep, or a chunk of anchors and a span of targets.
+
+    Attributes
+    ----------
+    anchors, chosen, targets, views, own
+        As in :func:`sweep_views`.
+    """
+
+    anchors: Items
+    chosen: np.ndarray
+    targets: Items
+    views: Sequence[View]
+    own: np.ndarray | None
+
+    def part(self, chunk: slice, span: slice) -> _Sweep:
+        """A chunk of the anchors and a span of the targets, both numbered from 0.
+
+        Rows that several views share stay shared: no lens is needed for the rows multiplied.
+        """
+        chosen = self.chosen[chunk]
+        index, begins = self.anchors.row_index(chosen)
+        there = self.targets.row_span(span)
+        lefts, rights = _Once(lambda rows: rows.at(index)), _Once(lambda rows: rows.span(there))
+        views = [
+            View(
+                Items(lefts(view.anchors.rows)),
+                Items(rights(view.targets.rows)),
+                [consumer.part(chunk, span) for consumer in view.consumers],
+                view.product,
+                view.best,
             )
-            # Tiles of the same anchors follow one another: none starts before the one that
-            # came len(tiles) earlier has ended.
-            ahead = min(len(tiles) - 1, 2 * backend.cores())
-            for _ in backend.in_parallel(lambda p: _serve(*p, views, own), pairs, ahead):
-                pass
+            for view in self.views
+        ]
+        starts = None if begins is None else np.append(begins, len(index))
+        anchors = Items(lefts(self.anchors.rows), starts)
+        starts = self.targets.starts
+        if starts is not None:
+            starts = starts[span.start : span.stop + 1] - there.start
+        targets = Items(rights(self.targets.rows), starts)
+        own = None if self.own is None else self.own[chunk] - span.start
+        return _Sweep(anchors, np.arange(len(chosen)), targets, views, own)
+
+    def merge(self, chunk: slice, span: slice, found: Sequence[Sequence[Any]]) -> None:
+        """Give what the consumers of a part found to those of the whole."""
+        for view, own in zip(self.views, found, strict=True):
+            for consumer, state in zip(view.consumers, own, strict=True):
+                consumer.merge(chunk, span, state)
+
+
+class _Once:
+    """A function of rows, computed once for each."""
+
+    def __init__(self, make: Callable[[Rows], Rows]) -> None:
+        self._make = make
+        self._made: dict[int, Rows] = {}
+
+    def __call__(self, rows: Rows) -> Rows:
+        if id(rows) not in self._made:
+            self._made[id(rows)] = self._make(rows)
+        return self._made[id(rows)]
+
+
+def _sweep_there(
+    remote: Engine, whole: _Sweep, chunks: list[slice], spans: list[slice], step: int
+) -> None:
+    """Give a sweep to workers piece by piece, and merge what they find in order."""
+    every = [view_rows for v in whole.views for view_rows in (v.anchors.rows, v.targets.rows)]
+    backend.check_sent(whole.anchors.rows, whole.targets.rows, *every)
+    pieces = [(chunk, span) for chunk in chunks for span in spans]
+    # What the tile of a chunk is does not depend on where it is: the sizes go with the piece.
+    tasks = (
+        (whole.part(chunk, span), _tile(whole.anchors, chunk.stop - chunk.start), step)
+        for chunk, span in pieces
+    )
+    for piece, found in zip(pieces, remote.run(_swept, tasks), strict=True):
+        whole.merge(*piece, found)
+
+
+def _swept(task: tuple[_Sweep, int, int]) -> list[list[Any]]:
+    """What the consumers of one piece find, on a worker."""
+    piece, tile, step = task
+    left, right = _two_sides(piece.anchors, piece.chosen, piece.targets, piece.views)
+    with backend.alone():
+        held = left.block(0, len(piece.chosen))
+        tiles = list(held.tiles(tile))
+        for block in right.blocks(step):
+            for one in tiles:
+                _serve(one, block, piece.views, piece.own, {len(piece.targets)})
+    return [[consumer.found() for consumer in view.consumers] for view in piece.views]
 
 
 def _tile(anchors: Items, n: int) -> int:
@@ -291,9 +414,13 @@ def _tile(anchors: Items, n: int) -> int:
 
 
 def _serve(
-    anchors: _Block, targets: _Block, views: Sequence[View], own: np.ndarray | None
+    anchors: _Block,
+    targets: _Block,
+    views: Sequence[View],
+    own: np.ndarray | None,
+    ends: Container[int],
 ) -> None:
-    """Hand one tile to the consumers of every view."""
+    """Hand one tile to the consumers of every view; `ends` are those of the spans."""
     products = backend.matmul(anchors.vectors, targets.vectors)
     for number, view in enumerate(views):
         if not view.consumers:
@@ -307,6 +434,8 @@ def _serve(
             _mask(scores, own[anchors.items] - targets.items.start)
         for consumer in view.consumers:
             consumer.update(anchors.items, targets.items.start, scores)
+            if targets.items.stop in ends:
+                consumer.settle(anchors.items)
 
 
 def _seen(products: np.ndarray, anchors: _Lens, targets: _Lens) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -29,6 +30,16 @@ class ShardedRows:
         self.dtype: np.dtype[Any] = self.shards[0].dtype
         self.shape = (int(self._starts[-1]), int(self.shards[0].shape[1]))
 
+    @property
+    def bases(self) -> tuple[Any, ...]:
+        """What the rows are read from."""
+        return tuple(self.shards)
+
+    def window(self, start: int, stop: int) -> ShardedRows:
+        """The rows from `start` to `stop`, with the shards that hold any of them."""
+        parts = self._parts(start, stop)
+        return ShardedRows(parts or [self.shards[0][:0]])
+
     def __len__(self) -> int:
         return self.shape[0]
 
@@ -55,14 +66,17 @@ class ShardedRows:
     def _slice(self, start: int, stop: int, step: int) -> np.ndarray:
         if step != 1:
             return self._take(np.arange(start, stop, step))
-        parts = [
+        parts = self._parts(start, stop)
+        if len(parts) == 1:
+            return parts[0]
+        return np.concatenate(parts) if parts else self.shards[0][:0]
+
+    def _parts(self, start: int, stop: int) -> list[np.ndarray]:
+        return [
             shard[max(start - first, 0) : max(stop - first, 0)]
             for first, shard in zip(self._starts, self.shards, strict=False)
             if first < stop and first + len(shard) > start
         ]
-        if len(parts) == 1:
-            return parts[0]
-        return np.concatenate(parts) if parts else self.shards[0][:0]
 
     def _take(self, index: np.ndarray) -> np.ndarray:
         index = np.where(index < 0, index + len(self), index).astype(np.int64)
@@ -81,6 +95,20 @@ def as_rows(shards: Sequence[np.ndarray]) -> np.ndarray | ShardedRows:
     return shards[0] if len(shards) == 1 else ShardedRows(shards)
 
 
+def window(rows: Any, start: int, stop: int) -> Any:
+    """The rows from `start` to `stop` of an array or of rows of this module, none copied."""
+    own = getattr(rows, "window", None)
+    return rows[start:stop] if own is None else own(start, stop)
+
+
+def arrays_of(rows: Any) -> Iterator[np.ndarray]:
+    """The arrays that rows are read from in the end."""
+    for base in getattr(rows, "bases", ()):
+        yield from arrays_of(base)
+    if not hasattr(rows, "bases"):
+        yield rows
+
+
 class LazyRows:
     """Base of read-only rows that are computed when they are asked for.
 
@@ -93,6 +121,18 @@ class LazyRows:
         self.base = base
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.shape = (rows, int(base.shape[1]))
+
+    @property
+    def bases(self) -> tuple[Any, ...]:
+        """What the rows are computed from."""
+        return (self.base,)
+
+    def window(self, start: int, stop: int) -> LazyRows:
+        """The rows from `start` to `stop`, none computed; one of `base` stands for each."""
+        part = copy.copy(self)
+        part.base = window(self.base, start, stop)
+        part.shape = (len(part.base), self.shape[1])
+        return part
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -140,6 +180,10 @@ class ReorderedRows(LazyRows):
     def __init__(self, base: Any, order: np.ndarray) -> None:
         super().__init__(base, len(order), base.dtype)
         self._order = order
+
+    def window(self, start: int, stop: int) -> ReorderedRows:
+        """The rows from `start` to `stop`, with their part of the order."""
+        return ReorderedRows(self.base, self._order[start:stop])
 
     def _take(self, index: np.ndarray) -> np.ndarray:
         taken: np.ndarray = np.asarray(self.base[self._order[index]])

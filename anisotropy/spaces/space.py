@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from anisotropy import engine
 from anisotropy.errors import EmbeddingsError, UsageError, one_of
-from anisotropy.spaces.rows import LazyRows, ShardedRows
+from anisotropy.spaces.rows import LazyRows, ReorderedRows, ShardedRows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 Qrels = dict[str, dict[str, int]]
 SIMILARITIES = ("cosine", "dot", "euclidean")
-_CHECK_ROWS = 65_536
 
 
 class EmbeddingSpace:
@@ -186,7 +186,7 @@ class EmbeddingSpace:
         }
         pool = self.training
         return EmbeddingSpace(
-            self.queries[chosen],
+            _at(self.queries, chosen),
             documents,
             query_ids=query_ids,
             qrels=_kept_judgments(self.qrels, query_ids, doc_ids),
@@ -209,14 +209,14 @@ class EmbeddingSpace:
         """Rows, owner and padding of some documents, in their order."""
         chosen = _places(doc_ids, self.doc_ids)
         if self.document_of_row is None:
-            return self.documents[chosen], None, None
+            return _at(self.documents, chosen), None, None
         new = np.full(len(self.doc_ids), -1)
         new[chosen] = np.arange(len(chosen))
         owner = new[self.document_of_row]
         rows = np.flatnonzero(owner >= 0)
         rows = rows[np.argsort(owner[rows], kind="stable")]
         padding = self.padding[rows] if self.padding is not None else None
-        return self.documents[rows], owner[rows], padding
+        return _at(self.documents, rows), owner[rows], padding
 
     def measure(self, measures: Sequence[str] | None = None) -> pd.DataFrame:
         """Measure this space; see :func:`anisotropy.measure`."""
@@ -298,6 +298,11 @@ class EmbeddingSpace:
         save_space(self, folder)
 
 
+def _at(rows: Any, index: np.ndarray) -> Any:
+    """Some rows, copied; where a cluster is to read them they stay where they lie."""
+    return rows[index] if engine.current() is None else ReorderedRows(rows, index)
+
+
 def _rows(array: Any, side: str, label: str) -> Any:
     """`array` as rows of finite floating-point numbers, not copied where it is already that."""
     if not isinstance(array, ShardedRows | LazyRows):
@@ -324,18 +329,22 @@ def _as_array(array: Any, side: str, label: str) -> np.ndarray:
 
 
 def _finite(array: Any, side: str, label: str) -> None:
-    for start in range(0, len(array), _CHECK_ROWS):
-        block = array[start : start + _CHECK_ROWS]
-        # A sum is finite only if every term is, and costs no temporary of the block's size.
-        with np.errstate(over="ignore", invalid="ignore"):
-            sums = block.sum(axis=1, dtype=np.float64)
-        bad = np.flatnonzero(~np.isfinite(sums))
-        if bad.size:
-            more = f" (and {bad.size - 1} more near it)" if bad.size > 1 else ""
-            raise EmbeddingsError(
-                f"{label}: {side} row {start + int(bad[0])} has NaN or infinite values{more}; "
-                "remove or re-encode them"
-            )
+    from anisotropy.backend import Rows, check_in_files
+
+    check_in_files(array, f"{label}: {side}")
+    bad = np.flatnonzero(~np.isfinite(Rows(array).each(_sums)))
+    if bad.size:
+        more = f" (and {bad.size - 1} more)" if bad.size > 1 else ""
+        raise EmbeddingsError(
+            f"{label}: {side} row {int(bad[0])} has NaN or infinite values{more}; "
+            "remove or re-encode them"
+        )
+
+
+def _sums(block: np.ndarray) -> np.ndarray:
+    """A sum is finite only if every term is, and costs no temporary of the block's size."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(block.sum(axis=1, dtype=np.float64))
 
 
 def _same_dimension(queries: Any, documents: Any, label: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from anisotropy.backend import Rows
+from anisotropy.backend import Rows, added
 from anisotropy.errors import EmbeddingsError, UsageError
 from anisotropy.measures.moments import Moments
 from anisotropy.transforms.identity import Step, Transform
@@ -149,9 +149,12 @@ def _fit_step(step: Step, source: Rows, before: list[Map]) -> Map:
 
 def _standard_factors(step: Step, moments: Moments, rounding: float) -> np.ndarray:
     """One over the standard deviation of each dimension."""
-    squares = np.zeros(moments.rows.dim)
-    for _, block in moments.rows.blocks():
-        squares += ((block.astype(np.float64) - moments.mean) ** 2).sum(axis=0)
+    mean = moments.mean
+    squares = moments.rows.fold(
+        lambda block: ((block.astype(np.float64) - mean) ** 2).sum(axis=0),
+        added,
+        np.zeros(len(mean)),
+    )
     variance = squares / (moments.n - 1)
     still = np.flatnonzero(variance <= rounding * (variance + moments.mean**2))
     if still.size:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import tempfile
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from anisotropy import engine
 from anisotropy.backend import Rows
 from anisotropy.files import cache_directory
+from anisotropy.spaces.rows import window
 
 #: Results of at most this size are kept in memory; larger ones in a temporary file.
 MEMORY_BYTES = 64 << 20
@@ -87,6 +91,15 @@ class MappedRows:
     def __len__(self) -> int:
         return self.shape[0]
 
+    @property
+    def bases(self) -> tuple[Any, ...]:
+        """What the rows are computed from."""
+        return (self.data,)
+
+    def window(self, start: int, stop: int) -> MappedRows:
+        """The rows from `start` to `stop`, none computed."""
+        return MappedRows(window(self.data, start, stop), self.maps)
+
     def __getitem__(self, key: slice | np.ndarray) -> np.ndarray:
         block = np.asarray(self.data[key])
         if self.maps:
@@ -99,7 +112,8 @@ class MappedRows:
         """The whole as an array: float32, or float64 for float64 rows.
 
         Up to :data:`MEMORY_BYTES` in memory; above, written block by block to a temporary file
-        in the cache folder, which goes when the array does, and memory-mapped.
+        in the cache folder, which goes when the array does, and memory-mapped. It has a name
+        only where the workers of a cluster are to read it.
         """
         rows = Rows(self)  # type: ignore[arg-type]
         if len(self) * self.shape[1] * self.dtype.itemsize <= MEMORY_BYTES:
@@ -109,8 +123,16 @@ class MappedRows:
             return whole
         folder = cache_directory()
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
+        named = engine.current() is not None
+        with (
+            tempfile.NamedTemporaryFile(dir=folder, delete=False)
+            if named
+            else (tempfile.TemporaryFile(dir=folder)) as file
+        ):
             for _, block in rows.blocks():
                 file.write(block.data)
             file.flush()
-            return np.memmap(file, dtype=self.dtype, mode="r", shape=self.shape)
+            written = np.memmap(file, dtype=self.dtype, mode="r", shape=self.shape)
+        if named:
+            weakref.finalize(written, Path(file.name).unlink, missing_ok=True)
+        return written

@@ -11,7 +11,7 @@ from anisotropy.errors import UsageError, one_of
 from anisotropy.workflow.gathering import add_compared, gather
 from anisotropy.workflow.job import Job, Say, list_parts
 from anisotropy.workflow.maps import add_maps, draw_maps, mapped_together
-from anisotropy.workflow.measuring import check_labels, measure_one, with_anchors
+from anisotropy.workflow.measuring import check_files, check_labels, measure_one, with_anchors
 from anisotropy.workflow.options import AnalysisOptions
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def analyze(
 
     options = options or AnalysisOptions()
     check_labels(spaces)
+    check_files(spaces)
     pairs = baselines([space.label for space in spaces], baseline)
     if pairs:
         spaces = align_all(spaces, options.on_mismatch)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from anisotropy import engine
 from anisotropy.backend import one_thread_each
 from anisotropy.workflow.gathering import add_compared, gather
 from anisotropy.workflow.job import Job, Say, list_parts
 from anisotropy.workflow.maps import add_maps, draw_maps
-from anisotropy.workflow.measuring import check_labels, measure_one, with_anchors
+from anisotropy.workflow.measuring import check_files, check_labels, measure_one, with_anchors
 from anisotropy.workflow.options import AnalysisOptions
 
 if TYPE_CHECKING:
@@ -64,6 +66,7 @@ def compare(
     check_seeds(len(sides[0]), len(sides[1]))
     check_labels([*sides[0], *sides[1]])
     check_twice(sides)
+    check_files([*sides[0], *sides[1]])
     names = names or side_names([[space.label for space in side] for side in sides])
     spaces = align_all([*sides[0], *sides[1]], options.on_mismatch)
     options = with_anchors(spaces, options, say)
@@ -75,7 +78,17 @@ def compare(
     # share their threads, what is between the passes of one space fills the waiting of another.
     with ThreadPoolExecutor(3) as pool, one_thread_each:
         maps = pool.submit(draw_maps, pair, options, job)
-        measured = list(pool.map(lambda one: measure_one(one, options, job, between=True), spaces))
+        # Threads begin with a context of their own: the measures take that of here along, which
+        # says what cluster is at work, and the maps are drawn in this process.
+        begun = [
+            pool.submit(contextvars.copy_context().run, measure_one, one, options, job, True)
+            for one in spaces
+        ]
+        try:
+            measured = [one.result() for one in begun]
+        except BaseException:
+            engine.stop()
+            raise
     results = gather(spaces, measured, options, collection, config, job)
     for place, about in enumerate(results.spaces):
         about["side"] = "a" if place < count else "b"

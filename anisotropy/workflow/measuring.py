@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
+from anisotropy import engine
+from anisotropy.backend import check_in_files
 from anisotropy.errors import NotComparable
 from anisotropy.progress import notebook_job
 from anisotropy.results import Results
@@ -24,6 +26,7 @@ def measure(
     measures: Sequence[str] | None = None,
     *,
     seed: int = 0,
+    scheduler: Any = None,
     **settings: Unpack[Settings],
 ) -> pd.DataFrame:
     """Measure one space.
@@ -36,6 +39,9 @@ def measure(
         Text identities such as ``"uniformity(t=2)"``; None for the default set.
     seed
         Of every random choice.
+    scheduler
+        Address of a Dask scheduler, or a connected ``distributed.Client``, whose workers then read
+        the vectors and compute (extra ``cluster``); None computes in this process.
     **settings
         ``sample``, ``exact``, ``relative_error``, ``relevance_level``: fields of
         :class:`AnalysisOptions`.
@@ -58,7 +64,8 @@ def measure(
     """
     chosen = tuple(measures) if measures is not None else None
     options = AnalysisOptions(measures=chosen, projections=(), seed=seed, **settings)
-    with notebook_job(measuring_text(space)) as share:
+    with engine.on(scheduler), notebook_job(measuring_text(space)) as share:
+        check_files([space])
         options = with_anchors([space], options, None)
         rows = measure_one(space, options, Job(None, share, [measuring_text(space)])).rows
     return Results([], rows=rows).measurements
@@ -98,6 +105,13 @@ def with_anchors(
     )
     tell(say, f"{sample} anchors for a relative error of {options.relative_error:g}")
     return replace(options, sample=sample, relative_error=None)
+
+
+def check_files(spaces: Sequence[EmbeddingSpace]) -> None:
+    """Refuse vectors that the workers of a cluster cannot read, where one is at work."""
+    for space in spaces:
+        for name in ("queries", "documents"):
+            check_in_files(getattr(space, name), f"{space.label}: {name}")
 
 
 def check_labels(spaces: Sequence[EmbeddingSpace]) -> None:

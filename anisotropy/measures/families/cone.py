@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from anisotropy.backend import added
 from anisotropy.measures.base import Definition, Family, Measure, Parameter
 from anisotropy.measures.basis import SIDES, count, need_rows, over_queries, query_influence
 from anisotropy.measures.facts import Facts
@@ -162,12 +163,16 @@ def _moved(
     dim = len(values)
     place, sign = signed % dim, 1.0 if signed < dim else -1.0
     leading = vectors[:, place]
+
+    def weighted(block: np.ndarray) -> np.ndarray:
+        weights = np.exp(sign * (block.astype(np.float64) @ leading) - log)
+        return np.asarray(weights @ block)
+
     slope = np.zeros(dim)
     for side in sides:
         every = facts.rows(side, on)
-        for _, block in every.blocks():
-            weights = np.exp(sign * (block.astype(np.float64) @ leading) - log)
-            slope += sign * (weights @ block) / (len(every) * len(sides))
+        total = every.fold(weighted, added, np.zeros(dim))
+        slope += sign * total / (len(every) * len(sides))
     gaps = values[place] - values
     gaps[place] = np.inf
     rows = facts.rows("queries", on)

@@ -79,18 +79,21 @@ def _changes(
     a, b = _coefficients(found.n, kind, offset is not None)
     across = np.zeros(len(values)) if offset is None else offset @ vectors
     fixed = across**2 @ resolvent
-    out = np.empty((found.n, 2))
-    for part, block in found.rows.blocks():
+    mean = None if kind == "second" else found.mean
+
+    def changes(block: np.ndarray) -> np.ndarray:
         rows = block.astype(np.float64)
-        if kind != "second":
-            rows -= found.mean
+        if mean is not None:
+            rows -= mean
         along = rows @ vectors
         own, mixed = along**2 @ resolvent, 0.0
         if b:
             mixed = b * ((along * across) @ resolvent)
         change = a * own + 2 * mixed + mixed**2 - b**2 * own * fixed
         # A row that alone has some direction takes it along: exactly -1 up to rounding.
-        out[part] = np.log1p(np.maximum(change, 1e-15 - 1)) @ weights
+        return np.asarray(np.log1p(np.maximum(change, 1e-15 - 1)) @ weights)
+
+    out = found.rows.each(changes)
     return out[:, 0], out[:, 1]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -98,6 +99,29 @@ class _BestOther:
         better = top > self.score[anchors]
         self.index[anchors] = np.where(better, best + first, self.index[anchors])
         self.score[anchors] = np.where(better, top, self.score[anchors])
+
+    def settle(self, anchors: slice) -> None:
+        """Nothing to do: the first of the best is the same in any spans."""
+
+    def part(self, anchors: slice, targets: slice) -> _BestOther:
+        """One that found nothing yet, of some anchors."""
+        own = (self.row >= anchors.start) & (self.row < anchors.stop)
+        part = copy.copy(self)
+        part.row, part.column = self.row[own] - anchors.start, self.column[own] - targets.start
+        part.index = np.full(anchors.stop - anchors.start, -1)
+        part.score = np.full(len(part.index), -np.inf)
+        return part
+
+    def found(self) -> tuple[np.ndarray, np.ndarray]:
+        """The best of the span, and their scores."""
+        return self.index, self.score
+
+    def merge(self, anchors: slice, targets: slice, found: tuple[np.ndarray, np.ndarray]) -> None:
+        """Keep what is better than before."""
+        index, score = found
+        better = score > self.score[anchors]
+        self.index[anchors] = np.where(better, index + targets.start, self.index[anchors])
+        self.score[anchors] = np.where(better, score, self.score[anchors])
 
 
 def best_others(facts: Facts) -> np.ndarray:

@@ -76,9 +76,7 @@ def _changes(facts: Facts, side: str, leading: np.ndarray, share: float) -> np.n
     weights = np.full(rows.dim, -share)
     weights[leading] += 1
     along = rows.dot(weights * found.mean) * found.n
-    squares = np.empty(len(rows))
-    for part, block in rows.blocks():
-        squares[part] = block.astype(np.float64) ** 2 @ weights
+    squares = rows.each(lambda block: block.astype(np.float64) ** 2 @ weights)
     values = 2 * (along - squares) / (found.n - 1)
     if side == "joint":
         other = facts.moments("documents", "unit").mean

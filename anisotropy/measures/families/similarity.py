@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from anisotropy.backend import Rows
+from anisotropy.backend import Rows, each, fold
 from anisotropy.measures.base import Definition, Family, Impossible, Measure, Parameter
 from anisotropy.measures.facts import Facts
 from anisotropy.measures.jackknife import Displaced, neighbor_influence
@@ -60,31 +61,46 @@ class Products:
 
 def products(x: Rows, y: Rows) -> Products:
     """Stream two matrices, centered, for :meth:`Products.hsic`."""
-    mean_x, mean_y = x.mean(), y.mean()
-    cross = np.zeros((x.dim, y.dim))
-    sum_x, sum_y = np.zeros(x.dim), np.zeros(y.dim)
-    for left, right in _centered(x, y, mean_x, mean_y):
-        cross += left.T @ right
-        sum_x += left.sum(axis=0)
-        sum_y += right.sum(axis=0)
-    corner = diagonal = total_a = total_b = 0.0
-    for left, right in _centered(x, y, mean_x, mean_y):
+    centered = _Centered(x.mean(), y.mean())
+
+    def sums(left: np.ndarray, right: np.ndarray) -> _Parts:
+        left, right = centered(left, right)
+        return _Parts([left.T @ right, left.sum(axis=0), right.sum(axis=0)])
+
+    nothing = _Parts([np.zeros((x.dim, y.dim)), np.zeros(x.dim), np.zeros(y.dim)])
+    cross, sum_x, sum_y = fold([x, y], sums, _Parts.add, nothing).values
+
+    def squares(left: np.ndarray, right: np.ndarray) -> _Parts:
+        left, right = centered(left, right)
         a, b = np.einsum("ij,ij->i", left, left), np.einsum("ij,ij->i", right, right)
-        diagonal += float(a @ b)
-        corner += float((left @ sum_x - a) @ (right @ sum_y - b))
-        total_a += float(a.sum())
-        total_b += float(b.sum())
+        corner = (left @ sum_x - a) @ (right @ sum_y - b)
+        return _Parts([a @ b, corner, a.sum(), b.sum()])
+
+    found = fold([x, y], squares, _Parts.add, _Parts([0.0] * 4)).values
+    diagonal, corner, total_a, total_b = map(float, found)
     totals = (float(sum_x @ sum_x) - total_a, float(sum_y @ sum_y) - total_b)
     return Products(len(x), cross, diagonal, corner, totals)
 
 
-def _centered(
-    x: Rows, y: Rows, mean_x: np.ndarray, mean_y: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    step = max(1, (16 << 20) // (8 * max(x.dim, y.dim)))
-    for start in range(0, len(x), step):
-        part = slice(start, min(start + step, len(x)))
-        yield x.take(part).astype(float) - mean_x, y.take(part).astype(float) - mean_y
+@dataclass(frozen=True)
+class _Centered:
+    """Blocks of two matrices in float64, less their means."""
+
+    left: np.ndarray
+    right: np.ndarray
+
+    def __call__(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return x.astype(float) - self.left, y.astype(float) - self.right
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Sums that are taken together."""
+
+    values: list[Any]
+
+    def add(self, other: _Parts) -> _Parts:
+        return _Parts([x + y for x, y in zip(self.values, other.values, strict=True)])
 
 
 def unbiased_cka(x: Rows, y: Rows) -> float:
@@ -93,7 +109,7 @@ def unbiased_cka(x: Rows, y: Rows) -> float:
 
 
 def _cka(found: Sequence[Products]) -> float:
-    xy, xx, yy = (each.hsic() for each in found)
+    xy, xx, yy = (one.hsic() for one in found)
     if min(xx, yy) <= _ROUNDING:
         raise Impossible("the rows of one space do not differ enough for CKA")
     return xy / math.sqrt(xx * yy)
@@ -110,7 +126,7 @@ def cka(a: Facts, b: Facts, measure: Measure, side: str) -> Similarity:
     value = _cka(found)
     low = high = math.nan
     if side == "queries":
-        xy, xx, yy = (_hsic_change(*pair, each) for pair, each in zip(pairs, found, strict=True))
+        xy, xx, yy = (_hsic_change(*pair, one) for pair, one in zip(pairs, found, strict=True))
         length = math.sqrt(found[1].hsic() * found[2].hsic())
         change = xy / length - value / 2 * (xx / found[1].hsic() + yy / found[2].hsic())
         low, high = reach(value, Influence(a.space.query_ids, change))
@@ -121,14 +137,14 @@ def cka(a: Facts, b: Facts, measure: Measure, side: str) -> Similarity:
 
 def _hsic_change(x: Rows, y: Rows, found: Products) -> np.ndarray:
     """Influence of each row on the HSIC: twice its mean product with the others, shape (n,)."""
-    each = [
-        (
-            np.einsum("ij,ij->i", left @ found.cross, right),
-            np.einsum("ij,ij->i", left, left) * np.einsum("ij,ij->i", right, right),
-        )
-        for left, right in _centered(x, y, x.mean(), y.mean())
-    ]
-    along, own = (np.concatenate(parts) for parts in zip(*each, strict=True))
+    centered, cross = _Centered(x.mean(), y.mean()), found.cross
+
+    def of_rows(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        left, right = centered(left, right)
+        own = np.einsum("ij,ij->i", left, left) * np.einsum("ij,ij->i", right, right)
+        return np.stack([np.einsum("ij,ij->i", left @ cross, right), own], axis=1)
+
+    along, own = each([x, y], of_rows).T
     change = 2 * (along - own) / (found.n - 1)
     return np.asarray(change - change.mean())
 
