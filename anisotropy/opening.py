@@ -420,7 +420,9 @@ def _shared(options: EncoderOptions) -> tuple[EncoderOptions, Processes]:
     if not are_several():
         return options, Processes()
     team = SeveralProcesses(options.device, "encoding", _PATIENCE)
-    return dataclasses.replace(options, device=str(team.device)), team
+    # Not "cpu:0": weights would be copied to where sums may come out otherwise in the last digit.
+    name = "cpu" if team.device.type == "cpu" else str(team.device)
+    return dataclasses.replace(options, device=name), team
 
 
 def _tell_precision(encoder: Encoder, tell: Callable[[str], None] | None) -> None:

@@ -145,7 +145,7 @@ class Encoder(ABC):
         TOKENIZERS_PARALLELISM is set, the tokenizer library does as it likes.
         """
         name, cores = "TOKENIZERS_PARALLELISM", os.cpu_count() or 1
-        if name in os.environ or self.device != "cpu" or cores > _MANY_CORES:
+        if name in os.environ or not self.device.startswith("cpu") or cores > _MANY_CORES:
             yield
             return
         os.environ[name] = "false"
