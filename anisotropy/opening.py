@@ -10,6 +10,7 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,13 @@ from anisotropy.spaces.store import check_target, is_store, is_whole, open_store
 if TYPE_CHECKING:
     from anisotropy.collection import Collection
     from anisotropy.encoders import Encoder
+    from anisotropy.encoders.processes import Processes
     from anisotropy.encoders.recipe import Recipe
     from anisotropy.spaces import EmbeddingSpace
     from anisotropy.spaces.encoding import EncodeOptions
+
+#: How long a process waits for the slowest one to write its shard.
+_PATIENCE = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -314,6 +319,7 @@ def _open_checkpoint(
             if tell is not None:
                 tell(f"{source}: waiting for another process that encodes the same into {folder}")
 
+        _tell_precision(encoder, tell)
         encode_to_cache(
             encoder, collection, folders, encode_options, progress, waiting=waiting, verify=verify
         )
@@ -373,8 +379,12 @@ def encode_to_store(
     encoder: EncoderOptions | None = None,
     encode: EncodeOptions | None = None,
     progress: ProgressFactory | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Path:
     """Encode a checkpoint into a store of the user's choice; an interrupted one is continued.
+
+    Of several processes that ``torchrun`` or ``accelerate launch`` started each encodes its
+    share, on the device that the launcher gives it; the folder must be one that all of them see.
 
     Returns
     -------
@@ -390,11 +400,37 @@ def encode_to_store(
     """
     from anisotropy.spaces.encoding import encode_collection
 
-    check_target(Path(folder))
-    opened = (encoder or EncoderOptions()).open(source)
+    chosen, team = _shared(encoder or EncoderOptions())
+    if team.is_main:
+        check_target(Path(folder))
+    opened = chosen.open(source)
     if len(opened.readings) > 1:
         names = " or ".join(f"--recipe {reading.name}" for reading in opened.readings)
         raise UsageError(f"{source}: {opened.recipe.doubts[0]}; a store has one recipe: {names}")
-    callback = progress(default_label(source)) if progress else None
-    encode_collection(opened, collection, [Path(folder)], encode, callback)
+    callback = progress(default_label(source)) if progress and team.is_main else None
+    _tell_precision(opened, tell if team.is_main else None)
+    encode_collection(opened, collection, [Path(folder)], encode, callback, team)
     return Path(folder)
+
+
+def _shared(options: EncoderOptions) -> tuple[EncoderOptions, Processes]:
+    """The processes that share the work, and what to encode on in this one."""
+    from anisotropy.encoders.processes import Processes, SeveralProcesses, are_several
+
+    if not are_several():
+        return options, Processes()
+    team = SeveralProcesses(options.device, "encoding", _PATIENCE)
+    # Not "cpu:0": weights would be copied to where sums may come out otherwise in the last digit.
+    name = "cpu" if team.device.type == "cpu" else str(team.device)
+    return dataclasses.replace(options, device=name), team
+
+
+def _tell_precision(encoder: Encoder, tell: Callable[[str], None] | None) -> None:
+    """Say where the precision that was asked for costs time instead of saving it."""
+    if tell is None or encoder.recipe.dtype != "bfloat16":
+        return
+    from anisotropy.encoders.devices import checked_device
+    from anisotropy.encoders.precision import bfloat16_notice
+
+    if (line := bfloat16_notice(checked_device(encoder.device))) is not None:
+        tell(line)

@@ -41,8 +41,10 @@ def run(given: dict[str, Any]) -> int:
     if not options["checkpoint"] or not options["out"]:
         raise UsageError("encode needs a checkpoint and --out STORE")
     from anisotropy.cli import jobs
+    from anisotropy.encoders.processes import is_main
     from anisotropy.opening import encode_to_store
 
+    options["quiet"] = options["quiet"] or not is_main()
     options["data"] = options["data"] or "docstrings"
     collection = jobs.open_data(options, [options["checkpoint"]])
     assert collection is not None, "named above"  # noqa: S101
@@ -53,6 +55,8 @@ def run(given: dict[str, Any]) -> int:
         encoder=jobs.encoder_options(options),
         encode=jobs.encode_options(options),
         progress=jobs.progress_bars(options["quiet"]),
+        tell=jobs.teller(options["quiet"]),
     )
-    print(folder)
+    if is_main():
+        print(folder)
     return 0

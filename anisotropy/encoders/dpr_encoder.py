@@ -80,9 +80,10 @@ class DprEncoder(Encoder):
             self.device = checked_device(self.device)
             _, model = self.whole()
             if self.recipe.dtype == "bfloat16":
-                import torch
+                from anisotropy.encoders.precision import run_in_bfloat16
 
-                model.to(torch.bfloat16)
+                run_in_bfloat16(model.question_model)
+                run_in_bfloat16(model.ctx_model)
             self._model = model.to(self.device)
         return self._model
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 Side = Literal["queries", "documents"]
 Tokens = Sequence[Sequence[int]]
+#: Tokens take about a hundredth of the time of a small encoder on one core.
+_MANY_CORES = 16
 
 
 class Encoder(ABC):
@@ -133,6 +137,23 @@ class Encoder(ABC):
             items, chunks ascending within an item.
         """
 
+    @contextmanager
+    def beside_encoding(self) -> Iterator[None]:
+        """Tokenize in the calling thread alone within the block, where the cores encode.
+
+        Elsewhere (another device encodes, or so many cores that one could not keep up), and where
+        TOKENIZERS_PARALLELISM is set, the tokenizer library does as it likes.
+        """
+        name, cores = "TOKENIZERS_PARALLELISM", os.cpu_count() or 1
+        if name in os.environ or not self.device.startswith("cpu") or cores > _MANY_CORES:
+            yield
+            return
+        os.environ[name] = "false"
+        try:
+            yield
+        finally:
+            os.environ.pop(name, None)
+
     def vectors_per_document(self) -> int:
         """1, or the number of MaxP chunks."""
         return self.recipe.chunks
@@ -193,9 +214,9 @@ class UpstreamEncoder(Encoder):
             self.device = checked_device(self.device)
             _, model = self.whole()
             if self.recipe.dtype == "bfloat16":
-                import torch
+                from anisotropy.encoders.precision import products_to_bfloat16
 
-                model.roberta.to(torch.bfloat16)
+                products_to_bfloat16(model.roberta)
             self._model = model.requires_grad_(False).eval().to(self.device)
         return self._model
 
@@ -255,14 +276,18 @@ class UpstreamEncoder(Encoder):
 
         model = self._loaded()
         check_ids(ids, model.max_tokens, model.config["vocab_size"])
+        placed = torch.from_numpy(ids).to(self.device), torch.from_numpy(lengths).to(self.device)
         with torch.inference_mode():
-            head = model(
-                torch.from_numpy(ids).to(self.device),
-                torch.from_numpy(lengths).to(self.device),
-                self.recipe,
-            ).float()
+            with self._precision():
+                state = model.pooled(*placed, self.recipe, whole=False).float()
+            head = state if self.recipe.head == "none" else model.embeddingHead(state)
             outputs = [_output(model, side, head, reading) for reading in self.readings]
         return [vectors.cpu().numpy() for vectors in outputs]
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        from anisotropy.encoders.precision import bfloat16_products
+
+        return bfloat16_products(self.device) if self.recipe.dtype == "bfloat16" else nullcontext()
 
 
 def padded(tokens: Tokens, pad: int) -> np.ndarray:

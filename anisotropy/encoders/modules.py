@@ -276,17 +276,20 @@ def _set_pooling(pooling: Any, mode: str) -> None:
 
 
 def _to_bfloat16(model: Any) -> None:
-    import torch
-
-    def widen(module: Any, inputs: Any, output: dict[str, Any]) -> dict[str, Any]:
-        states = output.get("token_embeddings")
-        if states is not None:
-            output["token_embeddings"] = states.float()
-        return output
+    from anisotropy.encoders.precision import run_in_bfloat16
 
     for module in _backbones(model):
-        module.auto_model.to(torch.bfloat16)
-        module.register_forward_hook(widen)
+        run_in_bfloat16(module.auto_model)
+        module.register_forward_hook(_widen)
+
+
+def _widen(module: Any, inputs: Any, output: dict[str, Any]) -> dict[str, Any]:
+    """Pooling sums in float32 whatever the last layer gives."""
+    del module, inputs
+    states = output.get("token_embeddings")
+    if states is not None:
+        output["token_embeddings"] = states.float()
+    return output
 
 
 def _backbones(model: Any) -> list[Any]:

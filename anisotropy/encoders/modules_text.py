@@ -81,8 +81,9 @@ class ModulesText:
             ends = [*features["offsets"].tolist()[1:], len(ids)]
             starts = features["offsets"].tolist()
             return [ids[a:b].tolist() for a, b in zip(starts, ends, strict=True)]
-        mask = features["attention_mask"].bool()
-        return [row[real].tolist() for row, real in zip(ids, mask, strict=True)]
+        # In NumPy: torch would start threads for it, beside those that encode.
+        mask = features["attention_mask"].numpy().astype(bool)
+        return [row[real].tolist() for row, real in zip(ids.numpy(), mask, strict=True)]
 
     def features(
         self, side: str, tokens: Sequence[Sequence[int]], device: str | torch.device

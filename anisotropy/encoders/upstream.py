@@ -25,6 +25,7 @@ from anisotropy.encoders.keys import (
     infer_shapes,
     needed_shapes,
 )
+from anisotropy.encoders.last_layer import first_slot_of
 from anisotropy.encoders.layouts import UPSTREAM_LAYOUTS, CheckpointFiles
 from anisotropy.encoders.recipe import Recipe
 from anisotropy.encoders.weights import State, check_finite, read_state_dict
@@ -92,10 +93,26 @@ class UpstreamModel(nn.Module):
         output: Tensor = self.embeddingHead(state.to(self.embeddingHead.weight.dtype))
         return output
 
-    def pooled(self, input_ids: Tensor, lengths: Tensor, recipe: Recipe | None = None) -> Tensor:
-        """(B, hidden) state that the head gets: slot 0, or the mean of the real tokens."""
+    def pooled(
+        self,
+        input_ids: Tensor,
+        lengths: Tensor,
+        recipe: Recipe | None = None,
+        *,
+        whole: bool = True,
+    ) -> Tensor:
+        """(B, hidden) state that the head gets: slot 0, or the mean of the real tokens.
+
+        Not `whole` leaves out what no vector passes: the last layer of slots that nobody reads.
+        """
         recipe = recipe or Recipe()
         real = _real_tokens(input_ids, lengths)
+        if (
+            not whole
+            and recipe.pooling == "cls"
+            and "model" not in (recipe.positions, recipe.mask)
+        ):
+            return self._first_slot(input_ids, real)
         hidden = self._hidden(input_ids, real, recipe)
         if recipe.pooling == "cls":
             return hidden[:, 0]
@@ -116,6 +133,15 @@ class UpstreamModel(nn.Module):
             output = self.roberta.encoder(self._embedded(input_ids), attention_mask=mask)
         hidden: Tensor = output.last_hidden_state
         return hidden
+
+    def _first_slot(self, input_ids: Tensor, real: Tensor) -> Tensor:
+        mask = self._mask(real, "upstream")
+        hidden = self._embedded(input_ids)
+        *layers, last = self.roberta.encoder.layer
+        for layer in layers:
+            output = layer(hidden, mask)
+            hidden = output[0] if isinstance(output, tuple) else output
+        return first_slot_of(last, hidden, None if mask is None else mask[:, :, :1])
 
     def _embedded(self, input_ids: Tensor) -> Tensor:
         """Sum in the order of transformers 2.3.0.

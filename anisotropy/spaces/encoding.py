@@ -1,28 +1,38 @@
-"""Encoder + collection -> store: length-sorted batches under a token budget, resumable."""
+"""Encoder + collection -> store: length-sorted batches under a token budget, resumable.
+
+One thread makes the tokens of the shard to come, one writes the shard before, while the present
+one is encoded. Of several processes each encodes every so many-th shard, and the main one records
+and finishes what all of them wrote.
+"""
 
 from __future__ import annotations
 
 import heapq
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from anisotropy.errors import CollectionError, UsageError, check_seed
+from anisotropy.encoders.processes import Processes, passed_on
+from anisotropy.errors import AnisotropyError, CollectionError, UsageError, check_seed
 from anisotropy.files import fingerprint, hash_ids
 from anisotropy.progress import Progress
+from anisotropy.spaces.pipeline import Ahead, Behind
 from anisotropy.spaces.store import (
     SHARD_ITEMS,
+    ShardSaver,
     StoreHeader,
     StoreWriter,
     UnfinishedMark,
     check_ids,
     is_whole,
 )
+from anisotropy.spaces.store.manifest import shard_name
 
 if TYPE_CHECKING:
     from anisotropy.collection import Collection, Document, Query
@@ -32,6 +42,8 @@ Side = Literal["queries", "documents"]
 
 #: Tokens a batch, padding included. On two cores the rate is flat from 2,000 to 16,000.
 BATCH_TOKENS = 4096
+#: Texts tokenized at a time.
+_SLICE = 512
 STORE_DTYPES = ("float32", "float16")
 
 
@@ -77,6 +89,7 @@ def encode_collection(
     folders: Sequence[Path],
     options: EncodeOptions | None = None,
     progress: Progress | None = None,
+    processes: Processes | None = None,
 ) -> None:
     """Encode a collection into one store a reading of the encoder's recipe.
 
@@ -92,6 +105,8 @@ def encode_collection(
         Precision of the store, batch size and choice of documents.
     progress
         Called with a side, the number of items done and the number there are.
+    processes
+        Those that share the work, each of which calls this; None = this one alone.
 
     Raises
     ------
@@ -104,18 +119,20 @@ def encode_collection(
     """
     options = options or EncodeOptions()
     _check_not_empty(collection)
+    team = processes or Processes()
+    headers = [_header(encoder, number, collection, options) for number in range(len(folders))]
+    writers: dict[int, StoreWriter] = {}
     with ExitStack() as stack:
-        writers = {
-            number: stack.enter_context(
-                StoreWriter(
-                    folder,
-                    _header(encoder, number, collection, options),
-                    shard_items=options.shard_items,
-                )
-            )
-            for number, folder in enumerate(folders)
-        }
-        _encode(encoder, collection, writers, options, progress)
+
+        def begin() -> None:
+            for number, (folder, header) in enumerate(zip(folders, headers, strict=True)):
+                writer = StoreWriter(folder, header, shard_items=options.shard_items)
+                writers[number] = stack.enter_context(writer)
+
+        team.main(begin)
+        others = {n: ShardSaver(folder, headers[n]) for n, folder in enumerate(folders)}
+        savers: Mapping[int, ShardSaver] = writers if team.is_main else others
+        _encode(encoder, collection, savers, options, progress, team)
 
 
 def encode_to_cache(
@@ -162,7 +179,7 @@ def encode_to_cache(
             if not is_whole(folder, verify=verify)
         }
         if writers:
-            _encode(encoder, collection, writers, options, progress)
+            _encode(encoder, collection, writers, options, progress, Processes())
 
 
 def _check_not_empty(collection: Collection) -> None:
@@ -177,27 +194,47 @@ def _check_not_empty(collection: Collection) -> None:
 def _encode(
     encoder: Encoder,
     collection: Collection,
-    writers: Mapping[int, StoreWriter],
+    savers: Mapping[int, ShardSaver],
     options: EncodeOptions,
     progress: Progress | None,
+    team: Processes,
 ) -> None:
     encoder.check_collection(collection)
     kept = _kept_documents(collection, options)
-    job = _Job(encoder, writers, options, progress or (lambda *_: None))
-    judged = collection.queries()
-    job.encode_side("queries", "queries", judged, len(judged))
+    job = _Job(encoder, savers, options, progress or (lambda *_: None), team)
+    job.encode(_parts(collection, kept))
     train = collection.training_split
-    if train is not None:
-        pool = collection.queries(train)
-        job.encode_side("training-queries", "queries", pool, len(pool))
+
+    def finish() -> None:
+        for writer in job.writers.values():
+            job.finish_sides(writer)
+            writer.finish(
+                _restrict(collection.qrels(), kept),
+                _restrict(collection.qrels(train), kept) if train is not None else None,
+            )
+
+    team.main(finish)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What goes into one folder of the store."""
+
+    folder: str
+    side: Side
+    items: Iterable[Query] | Iterable[Document]
+    total: int
+
+
+def _parts(collection: Collection, kept: set[str] | None) -> list[_Part]:
+    judged = collection.queries()
+    parts = [_Part("queries", "queries", judged, len(judged))]
+    if collection.training_split is not None:
+        pool = collection.queries(collection.training_split)
+        parts.append(_Part("training-queries", "queries", pool, len(pool)))
     documents = (d for d in collection.documents() if kept is None or d.doc_id in kept)
-    n_documents = collection.n_documents if kept is None else len(kept)
-    job.encode_side("documents", "documents", documents, n_documents)
-    for writer in writers.values():
-        writer.finish(
-            _restrict(collection.qrels(), kept),
-            _restrict(collection.qrels(train), kept) if train is not None else None,
-        )
+    total = collection.n_documents if kept is None else len(kept)
+    return [*parts, _Part("documents", "documents", documents, total)]
 
 
 def store_identity(
@@ -273,82 +310,207 @@ def _blocks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
         yield block
 
 
+@dataclass(frozen=True)
+class _Shard:
+    """The items of one shard; without tokens where this process is not to encode them."""
+
+    part: _Part
+    number: int
+    names: list[str]
+    is_open: bool
+    tokens: list[list[int]] | None
+    padding: np.ndarray | None
+
+
+@dataclass
+class _Folder:
+    """What belongs to the rows of a folder."""
+
+    names: list[str] = field(default_factory=list)
+    padding: list[np.ndarray] = field(default_factory=list)
+    shards: int = 0
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A shard on the disk, and its entry in each store."""
+
+    folder: str
+    number: int
+    entries: dict[int, dict[str, Any]]
+
+
 class _Job:
     """One pass over one collection with one encoder."""
 
     def __init__(
         self,
         encoder: Encoder,
-        writers: Mapping[int, StoreWriter],
+        savers: Mapping[int, ShardSaver],
         options: EncodeOptions,
         progress: Progress,
+        team: Processes,
     ) -> None:
         self._encoder = encoder
-        self._writers = writers
+        self._savers = savers
+        self.writers = {n: s for n, s in savers.items() if isinstance(s, StoreWriter)}
         self._options = options
         self._progress = progress
+        self._team = team
+        self._folders: dict[str, _Folder] = {}
+        self._whole = team.main(self._whole_shards)
 
-    def encode_side(
-        self, folder: str, side: Side, items: Iterable[Query] | Iterable[Document], total: int
-    ) -> None:
+    def _whole_shards(self) -> set[tuple[str, int]]:
+        return set.intersection(*(writer.whole_shards() for writer in self.writers.values()))
+
+    def encode(self, parts: Sequence[_Part]) -> None:
         """Encode the items shard by shard, leaving out the shards that are whole already."""
-        per_item = self._encoder.vectors_per_document() if side == "documents" else 1
-        ids: list[str] = []
-        padding: list[np.ndarray] = []
-        shards = 0
-        for block in _blocks(items, self._options.shard_items):
-            names = [item.query_id if side == "queries" else item.doc_id for item in block]
-            check_ids(names, folder)
-            tokens = self._tokens_unless_done(folder, side, shards, block, per_item)
-            if tokens is not None:
-                self._write(folder, side, shards, tokens, per_item, (len(ids), total))
-            if per_item > 1:
-                tokens = tokens or self._encoder.tokenize(side, block)
-                padding.append(self._encoder.padding_chunks(tokens))
-            ids += names
-            shards += 1
-            self._progress(folder, len(ids), total)
-        self._finish_side(folder, ids, shards, per_item, padding)
+        with (
+            self._encoder.beside_encoding(),
+            Behind[list[_Written]]() as writing,
+            Ahead(lambda over: self._shards(parts, over)) as shards,
+        ):
+            for written in _telling_errors(self._team, self._encoded(shards, writing)):
+                self._record_all(written)
 
-    def _finish_side(
-        self, folder: str, ids: list[str], shards: int, per_item: int, padding: list[np.ndarray]
-    ) -> None:
-        chunks = marks = None
-        if per_item > 1:
-            chunks = np.tile(np.arange(per_item, dtype=np.int32), len(ids))
-            marks = np.concatenate(padding)
-            ids = list(chain.from_iterable([name] * per_item for name in ids))
-        for writer in self._writers.values():
-            writer.finish_side(folder, ids, shards, chunks, marks)
+    def finish_sides(self, writer: StoreWriter) -> None:
+        """Write what belongs to the rows of each folder."""
+        for name, folder in self._folders.items():
+            ids, chunks, marks = folder.names, None, None
+            if folder.padding:
+                per_item = self._encoder.vectors_per_document()
+                chunks = np.tile(np.arange(per_item, dtype=np.int32), len(ids))
+                marks = np.concatenate(folder.padding)
+                ids = list(chain.from_iterable([one] * per_item for one in ids))
+            writer.finish_side(name, ids, folder.shards, chunks, marks)
 
-    def _tokens_unless_done(
-        self, folder: str, side: Side, shard: int, block: list[Any], per_item: int
-    ) -> list[list[int]] | None:
-        rows = len(block) * per_item
-        if all(writer.has_shard(folder, shard, rows) for writer in self._writers.values()):
-            return None
-        return self._encoder.tokenize(side, block)
+    def _encoded(
+        self, shards: Iterable[_Shard], writing: Behind[list[_Written]]
+    ) -> Iterator[list[_Written]]:
+        """Encode what is this process's; what it wrote, whenever all have had a shard to encode.
 
-    def _write(
+        A process that is alone waits for its writes at the end only, and records them itself.
+        """
+        opened, ranks = 0, self._team.ranks
+        for shard in shards:
+            folder = self._folders.setdefault(shard.part.folder, _Folder())
+            if shard.tokens is not None:
+                self._encode_shard(shard, shard.tokens, len(folder.names), writing)
+            folder.names += shard.names
+            folder.padding += [] if shard.padding is None else [shard.padding]
+            folder.shards += 1
+            self._progress(shard.part.folder, len(folder.names), shard.part.total)
+            opened += shard.is_open
+            if ranks > 1 and shard.is_open and opened % ranks == 0:
+                yield writing.wait() or []
+        yield writing.wait() or []
+
+    def _record_all(self, written: list[_Written]) -> None:
+        """Record what this process and the others wrote.
+
+        Raises
+        ------
+        AnisotropyError
+            If any of them failed.
+        """
+        told: list[Any] = self._team.told(written)
+        for one in told:
+            if isinstance(one, AnisotropyError):
+                raise one
+
+        def record() -> None:
+            for shard in chain.from_iterable(told):
+                self._record(shard)
+
+        self._team.main(record)
+
+    def _record(self, written: _Written) -> None:
+        for number, writer in self.writers.items():
+            writer.record_shard(written.folder, written.number, written.entries[number])
+
+    def _shards(self, parts: Sequence[_Part], over: threading.Event) -> Iterator[_Shard]:
+        """Shards in order, tokenized where this process is to encode them."""
+        opened = 0
+        for part in parts:
+            for number, block in enumerate(_blocks(part.items, self._options.shard_items)):
+                rows = len(block) * self._per_item(part.side)
+                is_open = (f"{part.folder}/{shard_name(number)}", rows) not in self._whole
+                mine = is_open and opened % self._team.ranks == self._team.rank
+                opened += is_open
+                yield self._shard(part, number, block, over, is_open=is_open, mine=mine)
+                del block  # or its texts would be in memory while the next ones are read
+
+    def _per_item(self, side: Side) -> int:
+        return self._encoder.vectors_per_document() if side == "documents" else 1
+
+    def _shard(
         self,
-        folder: str,
-        side: Side,
-        shard: int,
+        part: _Part,
+        number: int,
+        block: list[Any],
+        over: threading.Event,
+        *,
+        is_open: bool,
+        mine: bool,
+    ) -> _Shard:
+        names = [item.query_id if part.side == "queries" else item.doc_id for item in block]
+        check_ids(names, part.folder)
+        marked = self._per_item(part.side) > 1 and self._team.is_main
+        tokens = self._tokens(part.side, block, over) if mine or marked else None
+        padding = self._encoder.padding_chunks(tokens) if marked and tokens is not None else None
+        return _Shard(part, number, names, is_open, tokens if mine else None, padding)
+
+    def _tokens(self, side: Side, block: list[Any], over: threading.Event) -> list[list[int]]:
+        """Tokens of a block, a slice at a time: who interrupts does not wait for all of them."""
+        found: list[list[int]] = []
+        for start in range(0, len(block), _SLICE):
+            if over.is_set():  # nobody looks at what was found
+                break
+            found += self._encoder.tokenize(side, block[start : start + _SLICE])
+        return found
+
+    def _encode_shard(
+        self,
+        shard: _Shard,
         tokens: list[list[int]],
-        per_item: int,
-        position: tuple[int, int],
+        done: int,
+        writing: Behind[list[_Written]],
     ) -> None:
-        shape = (len(tokens), per_item, self._encoder.dim)
-        out = {number: np.empty(shape, dtype=np.float32) for number in self._writers}
-        done, total = position
+        folder, side, total = shard.part.folder, shard.part.side, shard.part.total
+        number = shard.number
+        per_item, dim = self._per_item(side), self._encoder.dim
+        shape = (len(tokens), per_item, dim)
+        out = {reading: np.empty(shape, dtype=np.float32) for reading in self._savers}
         for batch in token_batches(tokens, self._options.batch_tokens):
             arrays = self._encoder.encode_tokens(side, [tokens[i] for i in batch])
-            for number, store in out.items():
-                store[batch] = arrays[number].reshape(len(batch), per_item, -1)
+            for reading, store in out.items():
+                store[batch] = arrays[reading].reshape(len(batch), per_item, -1)
             done += len(batch)
             self._progress(folder, done, total)
-        for number, writer in self._writers.items():
-            writer.write_shard(folder, shard, out[number].reshape(-1, self._encoder.dim))
+            writing.check()
+        rows = {reading: store.reshape(-1, dim) for reading, store in out.items()}
+        writing.do(lambda: self._write(folder, number, rows))
+
+    def _write(self, folder: str, shard: int, rows: Mapping[int, np.ndarray]) -> list[_Written]:
+        """Save a shard; a process that is alone records it at once, and has nothing to tell."""
+        entries = {
+            number: saver.save_shard(folder, shard, rows[number])
+            for number, saver in self._savers.items()
+        }
+        written = _Written(folder, shard, entries)
+        if self._team.ranks > 1:
+            return [written]
+        self._record(written)
+        return []
+
+
+def _telling_errors(team: Processes, work: Iterator[list[_Written]]) -> Iterator[list[_Written]]:
+    """Tell the other processes, which wait for what this one wrote, if it failed."""
+    try:
+        yield from work
+    except Exception as error:
+        team.told(passed_on(error, f"process {team.rank}"))
+        raise
 
 
 def token_batches(tokens: Sequence[Sequence[int]], budget: int) -> Iterator[np.ndarray]:

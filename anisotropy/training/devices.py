@@ -6,25 +6,22 @@ each step. The main process alone searches negatives, evaluates and writes.
 
 from __future__ import annotations
 
-import os
-import pickle
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from anisotropy.encoders.devices import checked_device
-from anisotropy.errors import AnisotropyError, MissingExtra, UsageError
+from anisotropy.encoders.processes import Processes, SeveralProcesses, are_several
 
-Value = TypeVar("Value")
 BUCKET = 25_000_000  # numbers averaged in one message
 
 
-class Devices:
+class Devices(Processes):
     """One device in one process.
 
     Attributes
@@ -35,25 +32,14 @@ class Devices:
         Number of this process, and how many there are.
     """
 
-    rank, ranks = 0, 1
-
     def __init__(self, device: str = "auto") -> None:
         self.device = torch.device(checked_device(device))
-
-    @property
-    def is_main(self) -> bool:
-        """Whether this process writes."""
-        return self.rank == 0
 
     def autocast(self, dtype: str) -> AbstractContextManager[Any]:
         """Context of a forward pass in ``float32`` or ``bfloat16``."""
         if dtype == "float32":
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
-
-    def main(self, action: Callable[[], Value]) -> Value:
-        """Let the main process act; all get its value, or its error."""
-        return action()
 
     def share(self, count: int) -> np.ndarray:
         """Row numbers that this process encodes, of `count`."""
@@ -71,7 +57,7 @@ class Devices:
         """Replace every gradient by its mean over the processes."""
 
 
-class SeveralDevices(Devices):
+class SeveralDevices(SeveralProcesses, Devices):
     """One of several processes, started by ``accelerate launch`` or ``torchrun``.
 
     Raises
@@ -81,38 +67,6 @@ class SeveralDevices(Devices):
     UsageError
         If `device` is another one than ``auto`` or ``cpu``: the launcher gives each its own.
     """
-
-    def __init__(self, device: str = "auto") -> None:
-        try:
-            from accelerate import PartialState
-        except ImportError:
-            raise MissingExtra("training in several processes", "train") from None
-        if device not in ("auto", "cpu"):
-            raise UsageError(
-                f"device: got {device!r} in one of several processes; allowed: auto, or cpu"
-            )
-        self._state = PartialState(cpu=device == "cpu" or not torch.cuda.is_available())
-        self.device = self._state.device
-        self.rank, self.ranks = self._state.process_index, self._state.num_processes
-
-    def main(self, action: Callable[[], Value]) -> Value:
-        """Let the main process act; all get its value, or its error.
-
-        Whatever it is, the error is passed on: the others would wait for a value forever.
-        """
-        from accelerate.utils import broadcast_object_list
-
-        box: list[Any] = [None, None]
-        if self.is_main:
-            try:
-                box = [action(), None]
-            except Exception as error:
-                broadcast_object_list([None, told(error)])
-                raise
-        value, problem = broadcast_object_list(box)
-        if problem is not None:
-            raise problem
-        return value  # type: ignore[no-any-return]
 
     def share(self, count: int) -> np.ndarray:
         """Row numbers of this process: equally many in each, the last row repeated if need be."""
@@ -154,24 +108,6 @@ class SeveralDevices(Devices):
             gradient.copy_(part.view_as(gradient))
 
 
-def told(error: Exception) -> AnisotropyError:
-    """Return what the other processes raise when the main one failed: one line.
-
-    Parameters
-    ----------
-    error
-        Of the main process. An error of ours stays what it is.
-    """
-    if isinstance(error, AnisotropyError):
-        try:
-            pickle.loads(pickle.dumps(error))
-            return error
-        except TypeError:  # its arguments are not those of its class
-            pass
-    line = next(iter(str(error).splitlines()), "")
-    return AnisotropyError(f"the main process failed: {type(error).__name__}: {line}")
-
-
 def find_devices(device: str = "auto") -> Devices:
     """Return the devices of this process: several where a launcher started several processes.
 
@@ -180,6 +116,6 @@ def find_devices(device: str = "auto") -> Devices:
     device
         ``auto``, or a name of torch's.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if are_several():
         return SeveralDevices(device)
     return Devices(device)

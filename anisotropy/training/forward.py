@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from anisotropy.encoders import Recipe, UpstreamModel
+from anisotropy.encoders.last_layer import first_slot_of
 from anisotropy.encoders.upstream import FIRST_POSITION, MASKED
 
 Side = Literal["queries", "documents"]
@@ -106,28 +106,8 @@ def first_slot(model: UpstreamModel, ids: Tensor, lengths: Tensor) -> Tensor:
     for layer in layers:
         output = layer(hidden, full)
         hidden = output[0] if isinstance(output, tuple) else output
-    head: Tensor = model.embeddingHead(_last_layer(last, hidden, mask))
+    head: Tensor = model.embeddingHead(first_slot_of(last, hidden, mask))
     return head
-
-
-def _last_layer(layer: Any, hidden: Tensor, mask: Tensor | None) -> Tensor:
-    """Apply a layer whose attention is asked from slot 0 only; (B, hidden)."""
-    own, first = layer.attention.self, hidden[:, :1]
-    context = functional.scaled_dot_product_attention(
-        _heads(own.query(first), own.num_attention_heads),
-        _heads(own.key(hidden), own.num_attention_heads),
-        _heads(own.value(hidden), own.num_attention_heads),
-        attn_mask=mask,
-        dropout_p=own.dropout.p if layer.training else 0.0,
-    )
-    attended = layer.attention.output(context.transpose(1, 2).flatten(2), first)
-    state: Tensor = layer.output(layer.intermediate(attended), attended)
-    return state[:, 0]
-
-
-def _heads(states: Tensor, heads: int) -> Tensor:
-    batch, length, width = states.shape
-    return states.view(batch, length, heads, width // heads).transpose(1, 2)
 
 
 def set_dropout(model: nn.Module, rate: float) -> None:

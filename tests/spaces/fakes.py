@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,6 +81,9 @@ class FakeEncoder:
 
     def check_collection(self, collection: Any) -> None:
         """Encodes anything."""
+
+    def beside_encoding(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def vectors_per_document(self) -> int:
         return self.chunks

@@ -15,10 +15,11 @@ from anisotropy.spaces.store.opening import is_store, is_whole, open_store
 from anisotropy.spaces.store.saving import save_space
 from anisotropy.spaces.store.targets import check_target
 from anisotropy.spaces.store.texts import check_ids
-from anisotropy.spaces.store.writing import SHARD_ITEMS, StoreWriter
+from anisotropy.spaces.store.writing import SHARD_ITEMS, ShardSaver, StoreWriter
 
 __all__ = [
     "SHARD_ITEMS",
+    "ShardSaver",
     "StoreHeader",
     "StoreWriter",
     "UnfinishedMark",

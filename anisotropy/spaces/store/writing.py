@@ -35,7 +35,65 @@ SHARD_ITEMS = 8192
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-class StoreWriter:
+class ShardSaver:
+    """Saves shards into the folder of a store that another process writes.
+
+    Parameters
+    ----------
+    folder, header
+        As of the store's own `StoreWriter`, which records the shards that were saved.
+    """
+
+    def __init__(self, folder: Path, header: StoreHeader) -> None:
+        if header.dtype not in DTYPES:
+            raise StoreError(f"{folder}: rows of dtype {one_of(header.dtype, DTYPES)}")
+        self.folder = folder
+        self.header = header
+
+    def save_shard(self, side: str, number: int, rows: np.ndarray) -> dict[str, Any]:
+        """Write the file of one shard, whole or not at all; its entry for the record."""
+        if not np.isfinite(rows).all():
+            raise StoreError(
+                f"{self.folder}: encoding gave NaN or infinite values in {side} shard {number}; "
+                "check the weights, or encode with --dtype float32"
+            )
+        with np.errstate(over="ignore"):  # refused below
+            stored = rows.astype(self.header.dtype)
+        if not np.isfinite(stored).all():
+            raise StoreError(
+                f"{self.folder}: {side} shard {number} does not fit into {self.header.dtype}; "
+                "store float32"
+            )
+        entry = self._save_array(self.folder / side / shard_name(number), stored)
+        return {**entry, "rows": len(stored)}
+
+    def _save_array(self, path: Path, array: np.ndarray) -> dict[str, Any]:
+        with (
+            self._writing(path),
+            replacing(path, durable=True) as temporary,
+            temporary.open("wb") as file,
+        ):
+            hashed = _Hashed(file)
+            np.lib.format.write_array(hashed, np.ascontiguousarray(array), allow_pickle=False)
+        return {"file": path.name, "bytes": hashed.size, "sha256": hashed.digest.hexdigest()}
+
+    def _kept(self) -> str:
+        return "all"
+
+    @contextlib.contextmanager
+    def _writing(self, path: Path) -> Iterator[None]:
+        """Say which file could not be written, why, and that what is whole is kept."""
+        try:
+            yield
+        except OSError as error:
+            remedy = "make room" if error.errno in _NO_ROOM else "mend that"
+            raise StoreError(
+                f"{path}: cannot be written ({error.strerror or error}); {self._kept()} finished "
+                f"shards are kept: {remedy}, then run the same again to go on"
+            ) from None
+
+
+class StoreWriter(ShardSaver):
     """Writes one store shard by shard; a context manager that lets others in at its end.
 
     Parameters
@@ -67,10 +125,7 @@ class StoreWriter:
         shard_items: int = SHARD_ITEMS,
         mark: UnfinishedMark | None = None,
     ) -> None:
-        if header.dtype not in DTYPES:
-            raise StoreError(f"{folder}: rows of dtype {one_of(header.dtype, DTYPES)}")
-        self.folder = folder
-        self.header = header
+        super().__init__(folder, header)
         self._sides: dict[str, dict[str, Any]] = {}
         self._mark = mark or claimed(folder)
         try:
@@ -120,21 +175,17 @@ class StoreWriter:
 
     def write_shard(self, side: str, number: int, rows: np.ndarray) -> None:
         """Write one shard; it appears under its name only when it is whole on disk."""
-        if not np.isfinite(rows).all():
-            raise StoreError(
-                f"{self.folder}: encoding gave NaN or infinite values in {side} shard {number}; "
-                "check the weights, or encode with --dtype float32"
-            )
-        with np.errstate(over="ignore"):  # refused below
-            stored = rows.astype(self.header.dtype)
-        if not np.isfinite(stored).all():
-            raise StoreError(
-                f"{self.folder}: {side} shard {number} does not fit into {self.header.dtype}; "
-                "store float32"
-            )
-        entry = self._save_array(self.folder / side / shard_name(number), stored)
+        self.record_shard(side, number, self.save_shard(side, number, rows))
+
+    def record_shard(self, side: str, number: int, entry: Mapping[str, Any]) -> None:
+        """Put down that a shard is whole, with the entry that `save_shard` gave."""
         with self._writing(self._mark.path):
-            self._mark.record(f"{side}/{shard_name(number)}", {**entry, "rows": len(stored)})
+            self._mark.record(f"{side}/{shard_name(number)}", entry)
+
+    def whole_shards(self) -> set[tuple[str, int]]:
+        """File (``documents/embeddings-00000.npy``) and rows of each shard that `has_shard`."""
+        recorded = {(name, int(entry["rows"])) for name, entry in self._mark.shards.items()}
+        return {shard for shard in recorded if self._mark.has(*shard)}
 
     def finish_side(
         self,
@@ -189,35 +240,15 @@ class StoreWriter:
             with contextlib.suppress(OSError):  # not there, or not empty
                 (self.folder / side).rmdir()
 
+    def _kept(self) -> str:
+        return str(len(self._mark.shards))
+
     def _save_text(self, path: Path, text: str) -> dict[str, Any]:
         with self._writing(path):
             write_text(path, text, durable=True)
         content = text.encode()
         digest = hashlib.sha256(content).hexdigest()
         return {"file": path.name, "bytes": len(content), "sha256": digest}
-
-    def _save_array(self, path: Path, array: np.ndarray) -> dict[str, Any]:
-        with (
-            self._writing(path),
-            replacing(path, durable=True) as temporary,
-            temporary.open("wb") as file,
-        ):
-            hashed = _Hashed(file)
-            np.lib.format.write_array(hashed, np.ascontiguousarray(array), allow_pickle=False)
-        return {"file": path.name, "bytes": hashed.size, "sha256": hashed.digest.hexdigest()}
-
-    @contextlib.contextmanager
-    def _writing(self, path: Path) -> Iterator[None]:
-        """Say which file could not be written, why, and that what is whole is kept."""
-        try:
-            yield
-        except OSError as error:
-            remedy = "make room" if error.errno in _NO_ROOM else "mend that"
-            raise StoreError(
-                f"{path}: cannot be written ({error.strerror or error}); "
-                f"{len(self._mark.shards)} finished shards are kept: {remedy}, then run the same "
-                "again to go on"
-            ) from None
 
 
 class _Hashed:
