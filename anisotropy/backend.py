@@ -10,7 +10,6 @@ workers of a cluster (:mod:`anisotropy.engine`) give the same bits.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
 import os
@@ -385,15 +384,23 @@ def as_bfloat16(block: np.ndarray) -> Any:
     return torch.from_numpy(block).to(torch.bfloat16)
 
 
-@contextlib.contextmanager
+@contextmanager
 def torch_in_workers() -> Iterator[None]:
     """While inside, torch leaves the threads to :func:`in_parallel`."""
     import torch
 
+    with torch_alone():  # each thread asks for itself
+        list(in_parallel(lambda _: torch.set_num_threads(1), range(4 * cores())))
+        yield
+
+
+@contextmanager
+def torch_alone() -> Iterator[None]:
+    """While inside, torch works in the thread that calls it."""
+    import torch
+
     before = torch.get_num_threads()
-    # for the thread that asks and for those it will start; those of the pool ask themselves
     torch.set_num_threads(1)
-    list(in_parallel(lambda _: torch.set_num_threads(1), range(4 * cores())))
     try:
         yield
     finally:

@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.made import Made
 
 from anisotropy.backend import Rows, cores
 from anisotropy.measures.counts import STATISTICS, occurrences
@@ -40,6 +39,7 @@ from anisotropy.neighbors import FaissIndex, NeighborIndex, Neighbors, recall
 from anisotropy.spaces import EmbeddingSpace
 from anisotropy.spaces.store import open_store
 from anisotropy.statistics import interval
+from benchmarks.made import Made
 
 NEGATIVES_K, HUBS_K, KEPT, BLOCKS, TURNS = 200, 10, 20, 20, 3
 #: Shares of the lists searched, candidates kept.

@@ -31,6 +31,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.memory import resident
+
 from benchmarks.made import Made
 
 if TYPE_CHECKING:

@@ -27,7 +27,6 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-from benchmarks.made import Made, make_store
 
 from anisotropy import backend
 from anisotropy.backend import Rows
@@ -35,6 +34,8 @@ from anisotropy.measures import measure_space, passes, run
 from anisotropy.neighbors import Items, KernelSums, TopK, View, sweep_views, sweeping
 from anisotropy.spaces import EmbeddingSpace
 from benchmarks import approximate
+from benchmarks.made import Sizes, make_store
+from benchmarks.processes import program
 
 ROOT = Path(__file__).parent.parent
 JSON, PAGE = ROOT / "docs" / "planning.json", ROOT / "docs" / "planning.md"
@@ -263,12 +264,13 @@ def held(sizes: tuple[int, int]) -> dict[str, float]:
     for n in sizes:
         with tempfile.TemporaryDirectory() as scratch:
             store = Path(scratch) / "made"
-            make_store(store, Made(200, n, 8), "cosine")
-            found.append(analyze(store, "--sample", "200", "--projection", "none"))
+            make_store(store, Sizes(200, n, 8), similarity="cosine")
+            words = ("--sample", "200", "--projection", "none", "--quiet")
+            found.append(program("analyze", str(store), *words, "--out", f"{scratch}/results"))
     step = sizes[1] - sizes[0]
     return {
-        "bytes_a_row": (found[1]["peak_mib"] - found[0]["peak_mib"]) * MIB / step,
-        "cpu_s_a_row": (found[1]["cpu_s"] - found[0]["cpu_s"]) / step,
+        "bytes_a_row": (found[1].peak - found[0].peak) * 1e6 / step,
+        "cpu_s_a_row": (found[1].cpu - found[0].cpu) / step,
         "sizes": list(sizes),  # type: ignore[dict-item]
         "dim": 8,
     }

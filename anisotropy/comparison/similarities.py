@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from anisotropy.backend import one_thread_each
 from anisotropy.measures import Definition, Measure, MeasuredSpace, definition_of
 from anisotropy.measures.base import Impossible
 from anisotropy.measures.registry import similarity_measures
@@ -54,7 +55,9 @@ def _similarity(
 ) -> Similarity:
     between = definition.between
     assert between is not None, "a similarity of two spaces"  # noqa: S101
-    rows = [between(x.facts, y.facts, measure, side) for x, y in zip(a, b, strict=False)]
+    # Small decompositions are slower in several threads than in one.
+    with one_thread_each:
+        rows = [between(x.facts, y.facts, measure, side) for x, y in zip(a, b, strict=False)]
     if len(rows) == 1:
         return rows[0]
     value = float(np.mean([row.value for row in rows]))

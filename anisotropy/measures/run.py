@@ -86,7 +86,8 @@ class MeasuredSpace:
     @cached_property
     def curves(self) -> list[Curve]:
         """Arrays behind the figures, computed when first asked for."""
-        found = curves(self.facts, self.estimates)
+        with one_thread_each:
+            found = curves(self.facts, self.estimates)
         return [*found, self.by_query] if self.by_query is not None else found
 
     @cached_property

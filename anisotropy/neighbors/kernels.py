@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from anisotropy import backend
+from anisotropy import backend, engine
 from anisotropy.backend import Rows
 from anisotropy.neighbors.sweeping import Items, Product, _Block, _Lens, _mask, _seen, _Side
 
@@ -58,34 +59,62 @@ class PairKernels:
         self._targets = _Side(Items(base), np.arange(self._n), items, (base, views), False)
         work = 2.0 * len(chosen) * self._n * base.dim
         self.bfloat16 = not self._all and work > BFLOAT16_FROM and backend.multiplies_bfloat16()
-        fits = len(chosen) * base.dim * base.dtype.itemsize <= HELD_BYTES
-        self._held = list(self._tiles()) if fits else None
+        self._fits = len(chosen) * base.dim * base.dtype.itemsize <= HELD_BYTES
+        self._step = int(np.clip(self._n // 32 // TILE * TILE, LEAST_BLOCK, BLOCK))
+        self._sources = (base, *views)
 
     def means(self) -> np.ndarray:
         """The means, shape (views, anchors, ts), float64."""
-        step = int(np.clip(self._n // 32 // TILE * TILE, LEAST_BLOCK, BLOCK))
-        work, sums = self._mirrored if self._all else self._sampled, np.zeros(self._shape)
-        alone = backend.torch_in_workers() if self.bfloat16 else contextlib.nullcontext()
-        with alone:
-            # the largest first, so that no thread waits long for the last
-            starts = range(0, self._n, step)[::-1]
-            for part in backend.in_parallel(lambda start: work(start, step), starts):
-                sums[:, : part.shape[1]] += part
+        # the largest first, so that nobody waits long for the last
+        starts, sums = range(0, self._n, self._step)[::-1], np.zeros(self._shape)
+        for part in self._parts(starts):
+            sums[:, : part.shape[1]] += part
         return sums / (self._n - 1)
+
+    def _parts(self, starts: Iterable[int]) -> Iterator[np.ndarray]:
+        """What each block adds, from threads here or from the workers of a cluster."""
+        remote = engine.current()
+        if remote is not None:
+            backend.check_sent(*self._sources)
+            yield from remote.run(self._alone, starts)
+            return
+        several = backend.torch_in_workers() if self.bfloat16 else contextlib.nullcontext()
+        with several:
+            yield from backend.in_parallel(self._sums, starts)
+
+    def _alone(self, start: int) -> np.ndarray:
+        """What a block adds, on a worker."""
+        one_torch_thread = backend.torch_alone() if self.bfloat16 else contextlib.nullcontext()
+        with backend.alone(), one_torch_thread:
+            return self._sums(start)
+
+    def _sums(self, start: int) -> np.ndarray:
+        block = self._targets.block(start, self._step)
+        return self._mirrored(block) if self._all else self._sampled(block)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the vectors held: whoever gets it reads them where they lie."""
+        return {name: value for name, value in self.__dict__.items() if name != "_held"}
+
+    @cached_property
+    def _held(self) -> list[tuple[_Block, Any]] | None:
+        return list(self._read()) if self._fits else None
 
     def _tiles(self) -> Iterable[tuple[_Block, Any]]:
         """Tiles of anchors, and their vectors as they are multiplied."""
+        return self._held or self._read()
+
+    def _read(self) -> Iterator[tuple[_Block, Any]]:
         return ((tile, self._factor(tile.vectors)) for tile in self._anchors.blocks(TILE))
 
     def _factor(self, vectors: np.ndarray) -> Any:
         return backend.as_bfloat16(vectors) if self.bfloat16 else vectors
 
-    def _sampled(self, start: int, step: int) -> np.ndarray:
+    def _sampled(self, block: _Block) -> np.ndarray:
         """Sums over a block of targets for every anchor."""
-        block, sums = self._targets.block(start, step), np.zeros(self._shape)
-        factor = self._factor(block.vectors)
-        for tile, vectors in self._held or self._tiles():
-            own = self._chosen[tile.items] - start
+        sums, factor = np.zeros(self._shape), self._factor(block.vectors)
+        for tile, vectors in self._tiles():
+            own = self._chosen[tile.items] - block.items.start
             products = backend.matmul(vectors, factor)
             for number, scores in self._scores(products, tile.lenses, block.lenses):
                 _mask(scores, own)
@@ -93,12 +122,11 @@ class PairKernels:
                     sums[number, tile.items, column] += kernel.sum(axis=1)
         return sums
 
-    def _mirrored(self, start: int, step: int) -> np.ndarray:
+    def _mirrored(self, block: _Block) -> np.ndarray:
         """Sums over the pairs of a block's rows with themselves and the rows before, both ways."""
-        block = self._targets.block(start, step)
-        stop = block.items.stop
+        start, stop = block.items.start, block.items.stop
         sums = np.zeros((len(self._views), stop, len(self._ts)))
-        for tile, vectors in self._held or self._tiles():
+        for tile, vectors in self._tiles():
             if tile.items.start >= stop:
                 break
             inside = max(tile.items.start - start, 0)
