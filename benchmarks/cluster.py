@@ -179,10 +179,11 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=DIM)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--no-kill", action="store_true", help="leave the killed run out")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         store = make(Path(scratch) / "made", given.documents, given.queries, given.dim)
-        found = measure(store, given.rounds, given.workers)
+        found = measure(store, given.rounds, given.workers, kill=not given.no_kill)
     print(
         f"{given.queries:,} x {given.documents:,} x {given.dim}, float16, {os.cpu_count()} cores"
     )

@@ -88,7 +88,7 @@ class Cluster:
 
     def room(self) -> int:
         """How many tasks are under way at once: two for each thread, and two more."""
-        if time.monotonic() - self._looked > _LOOK:
+        if self._stopped or time.monotonic() - self._looked > _LOOK:
             self.look()
         return 2 * max(sum(self._workers.values()), 1) + 2
 

@@ -25,14 +25,17 @@ _COMPUTING = ("anisotropy", "numpy", "scipy")
 def connected(scheduler: Any, say: Callable[[str], None] | None) -> Iterator[Cluster]:
     """The cluster behind an address or a client, checked; a client made here is closed again."""
     try:
+        import dask.config
         from distributed import Client
     except ImportError:
         raise MissingExtra("a Dask scheduler", "cluster") from None
+    large = {"distributed.admin.large-graph-warning-threshold": "1 GiB"}
     if isinstance(scheduler, str):
-        with _quiet(), _client(scheduler) as client:
+        with dask.config.set(large), _quiet(), _client(scheduler) as client:
             yield _checked(client, say)
     elif isinstance(scheduler, Client) and not scheduler.asynchronous:
-        yield _checked(scheduler, say)
+        with dask.config.set(large):
+            yield _checked(scheduler, say)
     else:
         raise UsageError(
             f"scheduler: got {shown(scheduler)}; allowed: an address such as tcp://host:8786, or "

@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -84,9 +85,14 @@ class TopK:
 
     def __init__(self, n: int, k: int, ties: np.ndarray) -> None:
         self._best = backend.Best(ties)
-        self._kept = np.full((n, k), backend.Best.NOTHING)
+        self._shape = (n, k)
         self._floor = np.full(n, -np.inf, dtype=np.float32)
         self._waiting: dict[tuple[int, int], list[tuple[np.ndarray, np.ndarray]]] = {}
+
+    @cached_property
+    def _kept(self) -> np.ndarray:
+        """The lists; not there before they are needed, so that an empty one is sent as nothing."""
+        return np.full(self._shape, backend.Best.NOTHING)
 
     def update(self, anchors: slice, first: int, scores: np.ndarray) -> None:
         """Take in the candidates of a tile."""
@@ -94,11 +100,11 @@ class TopK:
         row, column = self._candidates(block, self._floor[anchors])
         waiting = self._waiting.setdefault((anchors.start, anchors.stop), [])
         waiting.append((row, self._best.keys(block[row, column], column + first)))
-        if sum(len(row) for row, _ in waiting) >= len(block) * self._kept.shape[1]:
+        if sum(len(row) for row, _ in waiting) >= len(block) * self._shape[1]:
             self._merge(anchors, waiting)
 
     def _candidates(self, block: np.ndarray, floor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        k = self._kept.shape[1]
+        k = self._shape[1]
         place = backend.candidates(block, floor)
         if len(place[0]) <= self.CROWDED * k * len(block):
             return place
@@ -127,11 +133,9 @@ class TopK:
 
     def part(self, anchors: slice, targets: slice) -> TopK:
         """An empty one; what does not reach the lists so far is left out."""
-        part = copy.copy(self)
+        part = TopK(anchors.stop - anchors.start, self._shape[1], self._best.ties[:0])
         part._best = self._best.span(targets)
-        part._kept = np.full_like(self._kept[anchors], backend.Best.NOTHING)
         part._floor = self._floor[anchors].copy()
-        part._waiting = {}
         return part
 
     def found(self) -> tuple[np.ndarray, np.ndarray]:

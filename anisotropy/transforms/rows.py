@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from anisotropy import engine
-from anisotropy.backend import Rows
+from anisotropy.backend import MOST_SENT, Rows
 from anisotropy.files import cache_directory
 from anisotropy.spaces.rows import window
 
@@ -116,18 +116,19 @@ class MappedRows:
         only where the workers of a cluster are to read it.
         """
         rows = Rows(self)  # type: ignore[arg-type]
-        if len(self) * self.shape[1] * self.dtype.itemsize <= MEMORY_BYTES:
+        named = engine.current() is not None
+        size = len(self) * self.shape[1] * self.dtype.itemsize
+        if size <= (MOST_SENT if named else MEMORY_BYTES):
             whole = np.empty(self.shape, dtype=self.dtype)
             for part, block in rows.blocks():
                 whole[part] = block
             return whole
         folder = cache_directory()
         folder.mkdir(parents=True, exist_ok=True)
-        named = engine.current() is not None
         with (
             tempfile.NamedTemporaryFile(dir=folder, delete=False)
             if named
-            else (tempfile.TemporaryFile(dir=folder)) as file
+            else tempfile.TemporaryFile(dir=folder) as file
         ):
             for _, block in rows.blocks():
                 file.write(block.data)

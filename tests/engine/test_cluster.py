@@ -259,7 +259,7 @@ def test_few_tasks_are_under_way(client: Client) -> None:
 def test_a_transformed_space_is_read_by_workers(
     client: Client, stored: EmbeddingSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("anisotropy.transforms.rows.MEMORY_BYTES", 0)
+    monkeypatch.setattr("anisotropy.transforms.rows.MOST_SENT", 0)
     monkeypatch.setattr(backend, "MOST_SENT", 0)
     found = []
     for scheduler in (None, client):

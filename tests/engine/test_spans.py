@@ -87,6 +87,14 @@ def test_lists(given: tuple, seed: int, k: int) -> None:
     assert whole[0] == order.tolist()
 
 
+def test_what_is_sent_for_lists_is_small() -> None:
+    import pickle
+
+    whole = TopK(4000, 200, np.arange(100_000))
+    part = whole.part(slice(0, 4000), slice(1000, 2000))
+    assert len(pickle.dumps(part)) < 4000 * 4 + 1000 * 8 + 2000
+
+
 @settings(max_examples=40, deadline=None)
 @given(cuts(), st.integers(0, 99))
 def test_counts(given: tuple, seed: int) -> None:
