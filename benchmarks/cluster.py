@@ -30,9 +30,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from benchmarks.memory import resident
-
 from benchmarks.made import Made
+from benchmarks.processes import resident
 
 if TYPE_CHECKING:
     from distributed import Client
