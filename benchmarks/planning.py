@@ -124,18 +124,16 @@ class Seen:
             self.purpose = before
 
 
+#: Functions through which all that reads rows goes.
+_DOORS = ("squares", "dot", "each", "fold", "<lambda>")
+
+
 def _purpose() -> str:
     """Which function of the measures asked for a pass."""
     frame = sys._getframe(2)
     while frame is not None:
         name, where = frame.f_code.co_name, frame.f_globals.get("__name__", "")
-        if where.startswith("anisotropy.measures") and name not in (
-            "squares",
-            "dot",
-            "each",
-            "fold",
-            "<lambda>",
-        ):
+        if where.startswith("anisotropy.measures") and name not in _DOORS:
             return frame.f_code.co_qualname.replace(".<locals>.<dictcomp>.<lambda>", "")
         frame = frame.f_back  # type: ignore[assignment]
     return "?"
