@@ -15,9 +15,9 @@ import itertools
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -58,7 +58,8 @@ class _OneThreadEach:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Reentrant: a generator that leaves may be collected while its thread is in here.
+        self._lock = threading.RLock()
         self._inside = 0
         self._limit: Any = None
 
@@ -109,7 +110,7 @@ def _workers(process: int) -> ThreadPoolExecutor:
 
 def in_parallel(
     work: Callable[[T], R], tasks: Iterable[T], ahead: int | None = None
-) -> Iterator[R]:
+) -> Generator[R, None, None]:
     """Results of `work` on each task, in the order of the tasks, a core a task.
 
     Every product inside runs in one thread, so that a result depends neither on the number of
@@ -327,9 +328,10 @@ def _states(sources: Sequence[Rows], one: _Fold) -> Iterator[Any]:
         yield from remote.run(one, ([rows.span(span) for rows in sources] for span in cuts))
         return
     results = in_parallel(functools.partial(one.block, sources), cut(n, one.step))
-    for span in cuts:
-        blocks = -(-(span.stop - span.start) // one.step)
-        yield functools.reduce(one.add, itertools.islice(results, blocks))
+    with closing(results):
+        for span in cuts:
+            blocks = -(-(span.stop - span.start) // one.step)
+            yield functools.reduce(one.add, itertools.islice(results, blocks))
 
 
 def check_sent(*sources: Rows) -> None:
