@@ -174,6 +174,13 @@ def test_training_queries_alone_are_queries(tmp_path: Path) -> None:
     assert (found.query_ids, found.training) == (["t0", "tα"], None)
 
 
+def test_documents_alone_say_how_queries_are_added(tmp_path: Path) -> None:
+    convert_space(make(), "parquet", tmp_path / "out")
+    alone = open_space(tmp_path / "out/documents.parquet")
+    assert [line for line in alone.warnings if "--queries FILE adds queries" in line]
+    assert not [line for line in open_space(tmp_path / "out").warnings if "--queries" in line]
+
+
 FOREIGN = (
     *("", "[]", "{", "[" * 10_000, '{"recipe": []}', '{"recipe": {"similarity": "maybe"}}'),
     '{"recipe": {"similarity": ["dot"]}}',
