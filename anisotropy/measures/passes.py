@@ -2,12 +2,14 @@
 
 A pass multiplies once and serves every transform that is a view of the same vectors (see
 :class:`anisotropy.neighbors.View`). What is multiplied are the centered rows, to which a center
-can be put back without loss; only where scores of the recipe rank the documents are the rows of
-the recipe themselves multiplied.
+can be put back without loss. Where scores of the recipe rank the documents they have to be those
+of the rows as they are, to the last digit: these are multiplied, and serve centered rows as well
+where taking the center off costs no more than two bits.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
     from anisotropy.measures.facts import Facts
 
 TIE_TOLERANCE = 1e-6
+#: How much larger the rounding of a product may be than that of centered rows: two bits.
+MOST_LOST = 4.0
+_ZERO = np.finfo(float).tiny
 #: Transform of the rows, or ``recipe``, and the center that is subtracted.
 CrossPlace = tuple[str, Center]
 AS_ENCODED: CrossPlace = ("recipe", "none")
@@ -181,17 +186,31 @@ def cross_group(facts: Facts, place: CrossPlace) -> tuple[CrossPlace, ...]:
     """The places that share a pass with a place.
 
     Padding-only chunks count for the recipe and not for the geometry: then nothing is shared.
-    Facts without kernels and local measures are those of a pool for mining.
+    Facts without kernels and local measures are those of a pool for mining. Where only one of
+    both is asked for, so may be one kind of rows.
     """
-    if facts.padded:
+    kernels, near = bool(facts.plan.ts), bool(facts.plan.local_k)
+    if facts.padded or not (kernels or near):
         return (place,)
     encoded = (UNIT,) if facts.recipe_is_unit else (AS_ENCODED, UNIT)
     centered = (JOINT, OWN) if facts.recipe_is_unit else (JOINT, OWN, RECIPE_OWN)
-    mining_only = not (facts.plan.ts or facts.plan.local_k)
-    for group in () if mining_only else (encoded, centered):
-        if place in group:
-            return group
-    return (place,)
+    together = kernels and near and _near_their_centers(facts)
+    groups = ((*encoded, *centered),) if together else (encoded, centered)
+    return next((group for group in groups if place in group), (place,))
+
+
+def _near_their_centers(facts: Facts) -> bool:
+    """Whether centers can be taken off the products of rows as they are.
+
+    The rounding of a product is that of the lengths of its rows. Beside the lengths of centered
+    rows it may be :data:`MOST_LOST` times as large.
+    """
+    lost = 1.0
+    for side in SIDES:
+        raw = facts.moments(side, "raw")
+        centered = raw.trace * (raw.n - 1)
+        lost *= (centered + raw.n * float(raw.mean @ raw.mean)) / max(centered, _ZERO)
+    return math.sqrt(lost) <= MOST_LOST
 
 
 def across(facts: Facts, places: Iterable[CrossPlace]) -> dict[CrossPlace, Cross | Impossible]:
@@ -216,15 +235,14 @@ def across(facts: Facts, places: Iterable[CrossPlace]) -> dict[CrossPlace, Cross
 
 
 def _multiplied(facts: Facts, places: Sequence[CrossPlace]) -> tuple[Items, Items]:
-    """Rows of the recipe themselves where they are among the places, else centered rows."""
-    if places[0] == RECIPE_OWN or places[0][0].startswith("center"):
-        padding = all(on == "recipe" for on, _ in places)
-        return (
-            facts.items("queries", "center"),
-            facts.items("documents", "center", padding=padding),
-        )
-    queries, documents, _ = _items(facts, places[0])
-    return queries, documents
+    """Rows as they are where they are among the places, else centered rows."""
+    centered = [place == RECIPE_OWN or place[0].startswith("center") for place in places]
+    if not any(centered):
+        queries, documents, _ = _items(facts, places[0])
+        return queries, documents
+    padding = all(on == "recipe" for on, _ in places)
+    on = "center" if all(centered) else "raw"
+    return facts.items("queries", on), facts.items("documents", on, padding=padding)
 
 
 class _Across:

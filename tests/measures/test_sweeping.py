@@ -186,11 +186,19 @@ def test_cross_tables_that_share_a_pass_are_those_of_their_own_rows(similarity, 
     np.testing.assert_array_equal(centered.index, again.neighbors(np.arange(40)).index)
 
 
-def test_scores_of_the_recipe_are_products_of_its_own_rows() -> None:
-    made = space(40, 300, 8, similarity="dot", dtype=np.float32)
-    found = Facts(made, Plan((2.0,), 10, 20)).cross("recipe").neighbors
+@pytest.mark.parametrize(("lean", "passes"), [(0.5, 1), (3.0, 2)])
+def test_scores_of_the_recipe_are_products_of_its_own_rows(lean: float, passes: int) -> None:
+    made = space(40, 300, 8, similarity="dot", dtype=np.float32, lean=lean)
+    lines: list[str] = []
+    facts = Facts(made, Plan((2.0,), 10, 20), progress=lines.append)
+    found = facts.cross("recipe").neighbors
     alone = top_neighbors(made.queries, made.documents, 20)
     np.testing.assert_array_equal(found.scores, alone.scores)
+    best, kernel = plain(facts, ("center>unit", "own"))
+    centered = facts.cross("center>unit", "own")
+    np.testing.assert_allclose(centered.kernel[:, 0], kernel, rtol=1e-6)
+    np.testing.assert_allclose(centered.neighbors.scores[:, 0], best.max(axis=1), rtol=2e-6)
+    assert len(lines) == passes
 
 
 # Consumers ----------------------------------------------------------------------------------
