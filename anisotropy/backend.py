@@ -36,6 +36,11 @@ SPAN_BLOCKS, MOST_SPANS = 16, 1024
 #: Bytes of vectors in memory, not in a file, that are sent to the workers of a cluster.
 MOST_SENT = 4 << 20
 
+#: The bits of a widened float16 that come from it, and what its exponent lacks.
+_SIGN_AND_VALUE, _BIAS = np.uint32(0x8FFFE000).view(np.int32), np.float32(2.0**112)
+#: Rows that stay in the cache in float64.
+_CACHED_ROWS = 128
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -180,7 +185,7 @@ class Rows:
     def take(self, index: slice | np.ndarray) -> np.ndarray:
         """Rows `index` as a new array of shape (m, dim) in the computing type."""
         where = index if self.keep is None else self.keep[index]
-        block = np.array(self.data[where], dtype=self.dtype, order="C")
+        block = copied(self.data[where], self.dtype)
         if self.shift is not None:
             block -= self.shift.astype(self.dtype)
         if self.scale is not None:
@@ -221,7 +226,7 @@ class Rows:
 
     def squares(self) -> np.ndarray:
         """Squared length of every row, shape (len(self),), float64."""
-        return self.each(lambda block: np.einsum("ij,ij->i", block, block, dtype=np.float64))
+        return self.each(squared_lengths)
 
     def mean(self) -> np.ndarray:
         """Mean row, shape (dim,), accumulated in float64."""
@@ -232,11 +237,52 @@ class Rows:
 
     def dot(self, vector: np.ndarray) -> np.ndarray:
         """Inner product of every row with `vector`, shape (len(self),), float64."""
-        return self.each(lambda block: block.astype(np.float64) @ vector)
+        return self.each(functools.partial(_dots, vector))
 
     def scaled(self, scale: np.ndarray) -> Rows:
         """The same rows with every row multiplied by its factor in `scale`."""
         return replace(self, scale=scale)
+
+
+def copied(values: np.ndarray, dtype: np.dtype[np.floating]) -> np.ndarray:
+    """A new contiguous array of the given type.
+
+    NumPy widens float16 number by number where the processor is not asked to; by shifting the
+    bits of all of them into place it takes a sixth of the time.
+    """
+    if values.dtype != np.float16 or dtype != np.float32 or _any_not_finite(values):
+        return np.array(values, dtype=dtype, order="C")
+    bits = np.array(values.view(np.int16), dtype=np.int32, order="C")
+    bits <<= 13
+    bits &= _SIGN_AND_VALUE
+    wide = bits.view(np.float32)
+    wide *= _BIAS
+    return wide
+
+
+def _any_not_finite(values: np.ndarray) -> bool:
+    """Whether the exponent of a float16 is the highest: as integers, these are the largest."""
+    if not values.size:
+        return False
+    positive, both = values.view(np.int16).max(), values.view(np.uint16).max()
+    return bool(positive >= 0x7C00 or both >= 0xFC00)
+
+
+def squared_lengths(block: np.ndarray) -> np.ndarray:
+    """Squared length of every row of an array, summed in float64."""
+    return _by_parts(block, lambda wide: np.vecdot(wide, wide))
+
+
+def _dots(vector: np.ndarray, block: np.ndarray) -> np.ndarray:
+    return _by_parts(block, lambda wide: wide @ vector)
+
+
+def _by_parts(block: np.ndarray, work: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """A number for each row, from rows in float64 that stay in the cache."""
+    found = np.empty(len(block))
+    for part in cut(len(block), _CACHED_ROWS):
+        found[part] = work(block[part].astype(np.float64, copy=False))
+    return found
 
 
 def cut(n: int, step: int) -> list[slice]:

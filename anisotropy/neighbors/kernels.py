@@ -24,6 +24,8 @@ TILE, LEAST_BLOCK, BLOCK = 512, 1024, 4096
 HELD_BYTES = 128 << 20
 #: Operations from which products of sampled anchors are worth loading torch for.
 BFLOAT16_FROM = 1e11
+#: Scores that are looked at together: they and their kernels stay in a core's own cache.
+CACHED = 1 << 16
 
 
 class PairKernels:
@@ -116,10 +118,11 @@ class PairKernels:
         for tile, vectors in self._tiles():
             own = self._chosen[tile.items] - block.items.start
             products = backend.matmul(vectors, factor)
-            for number, scores in self._scores(products, tile.lenses, block.lenses):
-                _mask(scores, own)
+            for rows, number, scores in self._scores(products, tile, block.lenses):
+                _mask(scores, own[rows])
+                anchors = _shifted(rows, tile.items.start)
                 for column, kernel in self._kernels(scores):
-                    sums[number, tile.items, column] += kernel.sum(axis=1)
+                    sums[number, anchors, column] += kernel.sum(axis=1)
         return sums
 
     def _mirrored(self, block: _Block) -> np.ndarray:
@@ -134,20 +137,23 @@ class PairKernels:
             lenses = [lens.part(slice(inside, None)) for lens in block.lenses]
             own = np.arange(tile.items.start, tile.items.stop) - start - inside
             once = tile.items.stop - start - inside if own[0] >= 0 else 0
-            for number, scores in self._scores(products, tile.lenses, lenses):
-                _mask(scores, own)
+            for rows, number, scores in self._scores(products, tile, lenses):
+                _mask(scores, own[rows])
+                anchors = _shifted(rows, tile.items.start)
                 for column, kernel in self._kernels(scores):
-                    sums[number, tile.items, column] += kernel.sum(axis=1)
+                    sums[number, anchors, column] += kernel.sum(axis=1)
                     after = kernel[:, once:].sum(axis=0)
                     sums[number, start + inside + once : stop, column] += after
         return sums
 
     def _scores(
-        self, products: np.ndarray, anchors: Sequence[_Lens], targets: Sequence[_Lens]
-    ) -> Iterator[tuple[int, np.ndarray]]:
-        """Cosines of each view, made of the products."""
-        for number in self._views:
-            yield number, _seen(products, anchors[number], targets[number])
+        self, products: np.ndarray, tile: _Block, targets: Sequence[_Lens]
+    ) -> Iterator[tuple[slice, int, np.ndarray]]:
+        """Cosines of each view, made of the products, of so few anchors that they stay cached."""
+        for rows in backend.cut(len(products), max(1, CACHED // products.shape[1])):
+            for number in self._views:
+                anchors = tile.lenses[number].part(rows)
+                yield rows, number, _seen(products[rows], anchors, targets[number])
 
     def _kernels(self, cosines: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         """The kernel of each t, in one array that is used again."""
@@ -156,3 +162,7 @@ class PairKernels:
         for column, t in enumerate(self._ts):
             np.multiply(below_one, 2 * t, out=kernel)
             yield column, np.exp(kernel, out=kernel)
+
+
+def _shifted(rows: slice, start: int) -> slice:
+    return slice(start + rows.start, start + rows.stop)

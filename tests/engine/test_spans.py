@@ -219,3 +219,39 @@ def test_hashes_do_not_depend_on_where_a_row_stands(dtype: Any) -> None:
     np.testing.assert_array_equal(keys[::-1], row_keys(rows[::-1]))
     np.testing.assert_array_equal(keys[5:6], row_keys(rows[5:6]))
     assert len(np.unique(keys)) == 40
+
+
+# Reading ------------------------------------------------------------------------------------
+
+
+def test_every_float16_is_widened_to_what_it_is() -> None:
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    finite = every[np.isfinite(every)]
+    found = Rows(finite[:, None]).take(slice(None))[:, 0]
+    assert np.array_equal(found.view(np.uint32), finite.astype(np.float32).view(np.uint32))
+
+
+@pytest.mark.parametrize("odd", [np.inf, -np.inf, np.nan, -np.nan])
+def test_float16_that_are_not_finite_stay_what_they_are(odd: float) -> None:
+    rows = np.array([[1, odd], [-2, 3]], dtype=np.float16)
+    found = Rows(rows).take(slice(None))
+    np.testing.assert_array_equal(found, rows.astype(np.float32))
+
+
+def test_float16_is_read_in_any_layout() -> None:
+    rows = np.random.default_rng(0).standard_normal((40, 12)).astype(np.float16)
+    for layout in (rows[::3], rows[:, ::2], np.asfortranarray(rows), rows.astype(">f2")):
+        found = Rows(layout).take(slice(None))
+        np.testing.assert_array_equal(found, layout.astype(np.float32))
+        assert found.flags.c_contiguous
+    few = np.array([7, 2, 30])
+    np.testing.assert_array_equal(Rows(rows, few).take(slice(1, 3)), rows[[2, 30]].astype("f4"))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_lengths_and_products_are_summed_in_float64(dtype: type) -> None:
+    rng = np.random.default_rng(1)
+    values = (rng.standard_normal((300, 33)) * 100).astype(dtype)
+    rows, vector = Rows(values), rng.standard_normal(33)
+    np.testing.assert_allclose(rows.squares(), (values.astype(float) ** 2).sum(1), rtol=1e-14)
+    np.testing.assert_allclose(rows.dot(vector), values.astype(float) @ vector, atol=1e-11)
