@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -40,6 +41,7 @@ from anisotropy.plots.summary import (
 )
 from anisotropy.results import Results
 
+_NO_LAYOUT: Any = {"figure.constrained_layout.use": False, "figure.autolayout": False}
 # No time stamps and no program versions: the same results give the same bytes.
 _METADATA = {
     "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
@@ -292,8 +294,9 @@ def save_figure(figure: Figure, path: Path, formats: Sequence[str] = ("pdf", "pn
         paths.append(path.with_name(f"{path.name}.{form}"))
         with replacing(paths[-1]) as temporary:
             temporary.write_bytes(render(figure, form))
-        # Laid out once; the second file is drawn as the first.
-        figure.set_layout_engine("none")
+        # Laid out once; the second file is drawn as the first, and not twice for its layout.
+        with matplotlib.rc_context(_NO_LAYOUT):
+            figure.set_layout_engine(None)
     return paths
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from anisotropy.measures.mining import (
     probabilities,
 )
 from anisotropy.results import Similarity
-from anisotropy.statistics import BLOCKS, Estimate, blocks_of, interval
+from anisotropy.statistics import BLOCKS, Estimate, Influence, blocks_of, interval
 
 ROUNDS = 20
 SHIFT, AGREEMENT = "negative_probability_shift", "negative_probability_agreement"
@@ -43,29 +44,46 @@ def rank_agreement(p: np.ndarray, q: np.ndarray) -> float:
 
 def moved(a: Facts, b: Facts, measure: Measure, side: str) -> Similarity:
     """Compare the laws of mining of two spaces, item by item."""
-    k = measure.whole("k")
+    k, shift = measure.whole("k"), measure.name == SHIFT
+    # Both measures are taken of the same laws: the second finds them done.
+    found = a.once(("moved", b, side, k), lambda: _both(a, b, side, k))
+    place = 0 if shift else 1
+    value, influence = float(found.values[place]), found.influences[place]
+    if np.isnan(value):
+        raise Impossible(f"{side}: every item is drawn equally often in one of the spaces")
+    saturated = k > max(LARGEST_SHARE * found.n, SMALLEST_K)
+    influences = () if saturated else (influence,)
+    limits = interval(Estimate(value, influences, low=0.0 if shift else -1.0, high=1.0))
+    null = found.chance if shift else 0.0
+    return Similarity(side, measure.text, value, limits.low, limits.high, null, found.n)
+
+
+@dataclass(frozen=True, eq=False)
+class _Moved:
+    """Shift and agreement of two laws over `n` items, and the shift that chance gives."""
+
+    values: np.ndarray
+    influences: list[Influence]
+    chance: float
+    n: int
+
+
+def _both(a: Facts, b: Facts, side: str, k: int) -> _Moved:
     laws = [_Mining(facts, side, k) for facts in (a, b)]
     order = _order(laws, side)
-    function = total_variation if measure.name == SHIFT else rank_agreement
 
     def without(out: Sequence[int]) -> np.ndarray:
         p, q = (law.without(out) for law in laws)
         stays = laws[0].stays(out)
-        q = q[order][stays]
-        return np.array([function(p[stays], q)])
+        p, q = p[stays], q[order][stays]
+        return np.array([total_variation(p, q), rank_agreement(p, q)])
 
     whole = without(())
-    if np.isnan(whole[0]):
-        raise Impossible(f"{side}: every item is drawn equally often in one of the spaces")
     values, excess = left_out(whole, without, laws[0].blocks)
-    value, shift = float(whole[0]), measure.name == SHIFT
     # Without targets to leave out the jackknife is right as it is.
-    influence = block_influence(values[:, 0], excess[0] * (side == "queries"))
-    saturated = k > max(LARGEST_SHARE * laws[0].found.n, SMALLEST_K)
-    influences = () if saturated else (influence,)
-    limits = interval(Estimate(value, influences, low=0.0 if shift else -1.0, high=1.0))
-    null = _chance(laws, a.seed) if shift else 0.0
-    return Similarity(side, measure.text, value, limits.low, limits.high, null, laws[0].found.n)
+    excess *= side == "queries"
+    influences = [block_influence(*both) for both in zip(values.T, excess, strict=True)]
+    return _Moved(whole, influences, _chance(laws, a.seed), laws[0].found.n)
 
 
 class _Mining:
