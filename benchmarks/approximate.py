@@ -142,7 +142,7 @@ def hubs_use(facts: Facts) -> Use:
 
     def values(lists: Neighbors) -> dict[str, float]:
         other = _facts(facts.space)
-        one = OneSet(lists.anchors, np.zeros((len(rows), 0)), lists, False)
+        one = OneSet(lists.anchors, np.zeros((len(rows), 0)), False, lists)
         other.once(("within", "documents", ("unit", "center>unit")), lambda: {"unit": one})
         return {name: _estimate(other, name, "documents", "unit").value for name in names}
 

@@ -27,12 +27,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from benchmarks.memory import resident
-
-from benchmarks.made import Made
+from benchmarks.made import Sizes, make_store
+from benchmarks.processes import resident
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -44,19 +41,7 @@ KILLED_AT = 0.4
 
 def make(folder: Path, documents: int, queries: int = QUERIES, dim: int = DIM) -> Path:
     """A store of float16 vectors in `folder`; returns its path."""
-    from anisotropy.spaces.store import StoreHeader, StoreWriter
-
-    made = Made(queries, documents, dim)
-    checkpoint = {"label": "made", "fingerprint": "made"}
-    recipe = {"similarity": "dot", "temperature": 1.0}
-    writer = StoreWriter(folder, StoreHeader(recipe, checkpoint, {}, "all", dim, "float16"))
-    for side, drawn in (("documents", made.document_shards()), ("queries", made.query_shards())):
-        number = 0
-        for number, block in enumerate(drawn):
-            writer.write_shard(side, number, block.astype(np.float16))
-        writer.finish_side(side, [f"{side[0]}{i}" for i in range(made.sizes[side])], number + 1)
-    writer.finish(made.qrels())
-    return folder
+    return make_store(folder, Sizes(queries, documents, dim))
 
 
 @contextmanager

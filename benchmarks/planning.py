@@ -124,12 +124,16 @@ class Seen:
             self.purpose = before
 
 
+#: Functions through which all that reads rows goes.
+_DOORS = ("squares", "dot", "each", "fold", "<lambda>")
+
+
 def _purpose() -> str:
     """Which function of the measures asked for a pass."""
     frame = sys._getframe(2)
     while frame is not None:
         name, where = frame.f_code.co_name, frame.f_globals.get("__name__", "")
-        if where.startswith("anisotropy.measures") and name not in ("squares", "dot", "<lambda>"):
+        if where.startswith("anisotropy.measures") and name not in _DOORS:
             return frame.f_code.co_qualname.replace(".<locals>.<dictcomp>.<lambda>", "")
         frame = frame.f_back  # type: ignore[assignment]
     return "?"
@@ -165,14 +169,14 @@ def counting(documents: Any) -> Iterator[Seen]:
         measure(found, measured, **options)
         seen.measure = "curves"
 
-    def through(name: str) -> Any:
-        original = getattr(Rows, name)
+    def through(owner: Any, name: str) -> Any:
+        original = getattr(owner, name)
 
-        def walk(rows: Rows, *args: Any) -> Iterator[Any]:
+        def walk(*args: Any) -> Iterator[Any]:
             with seen.inside(_purpose()):
-                yield from original(rows, *args)
+                yield from original(*args)
 
-        return mock.patch.object(Rows, name, walk)
+        return mock.patch.object(owner, name, walk)
 
     with (
         mock.patch.object(Rows, "take", counted_take),
@@ -180,8 +184,8 @@ def counting(documents: Any) -> Iterator[Seen]:
         mock.patch.object(sweeping, "sweep_views", counted_sweep),
         mock.patch.object(passes, "sweep_views", counted_sweep),
         mock.patch.object(run, "_measure", counted_measure),
-        through("by_block"),
-        through("blocks"),
+        through(backend, "_states"),
+        through(Rows, "blocks"),
     ):
         yield seen
 

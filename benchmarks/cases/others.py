@@ -82,3 +82,53 @@ def approximate(setting: Setting) -> Numbers:
         numbers[f"{key}_ratio"] = number(one["ratio"], "x", f"{text}: as fast as exact search")
         numbers[f"{key}_moved"] = number(moved, "", f"{text}: largest change in standard errors")
     return numbers
+
+
+def encoding(setting: Setting) -> Numbers:
+    """Encoding against padding everything, and against sentence-transformers."""
+    from benchmarks.encoding import FULL, SMALL, run, targets
+
+    result = run(setting=FULL if setting.full else SMALL)
+    numbers: Numbers = {}
+    for text, row in targets(result).items():
+        key = text.replace(" / ", "_over_").replace(",", "").replace(" ", "_").replace("-", "_")
+        unit = "x" if "/" in text else "share"
+        numbers[key] = number(
+            row["value"],
+            unit,
+            text,
+            at_least=row["at_least"],
+            bound="what padding costs: operations of the padded tokens over those of the others",
+        )
+    return numbers
+
+
+def cluster(setting: Setting) -> Numbers:
+    """Two workers of a thread each against two threads here, and a worker that is killed."""
+    from benchmarks.cluster import make, measure
+
+    documents, queries, dim = setting.pick(
+        (140_000, 50, 8), (140_000, 500, 96), (1_000_000, 5_000, 768)
+    )
+    store = make(setting.folder / "cluster", documents, queries, dim)
+    found = measure(store, rounds=1, kill=True)
+    text = f"{queries:,} x {documents:,} x {dim}"
+    return {
+        "ratio": number(
+            found["ratio"],
+            "x",
+            f"{text}: time with two workers over that with two threads",
+            at_most=1.5,
+            bound="reading by two processes, and states that travel",
+        ),
+        "equal": number(float(found["equal"]), "share", f"{text}: equal results", at_least=1),
+        "killed_equal": number(
+            float(found["killed_equal"] and found["worker_killed"]),
+            "share",
+            f"{text}: equal results after a worker was killed",
+            at_least=1,
+        ),
+        "killed_s": number(found["killed_s"], "s", f"{text}: time when a worker is killed"),
+        "local_s": number(found["local_s"], "s", f"{text}: time with two threads"),
+        "cluster_s": number(found["cluster_s"], "s", f"{text}: time with two workers"),
+    }

@@ -80,10 +80,10 @@ def test_passes_are_counted_by_what_they_are_for() -> None:
 
 
 def test_passes_of_a_side_are_whole() -> None:
-    asked = ["uniformity(t=2)", "partition_isotropy"]
+    asked = ["hubness_skewness(k=10)", "uniformity(t=2)", "partition_isotropy"]
     counted = planning.passes_of("cosine", 8, (1000, 1400), 100, asked)
     by = {(r["measure"], r["purpose"]): r for r in counted["rows"]}
-    sweep = by["uniformity(t=2)", "sweep of within"]
+    sweep = by["hubness_skewness(k=10)", "sweep of within"]
     assert sweep["passes"] == pytest.approx(1)
     assert sweep["products"] == pytest.approx(100)
     assert by["partition_isotropy", "Moments.covariance"]["passes"] == pytest.approx(2)
