@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,8 @@ from anisotropy.errors import GateFailed, NotComparable, StoreError, UsageError
 from anisotropy.gates import check_gates, parse_gates
 from anisotropy.results import Results
 from anisotropy.spaces.store import UnfinishedMark
+from anisotropy.workflow import drawing
+from anisotropy.workflow.writing import write
 from tests.making import make_checkpoint, make_collection
 
 pytestmark = pytest.mark.usefixtures("few_figures")  # but for the first run, in `place`
@@ -80,6 +83,36 @@ def test_results_read_back(here: Path) -> None:
     results.write(here / "again")
     assert (here / "again/results.json").read_bytes() == (here / "out/results.json").read_bytes()
     assert (here / "again/results.csv").read_bytes() == (here / "out/results.csv").read_bytes()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_figures_drawn_by_a_second_process_are_the_same(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    monkeypatch.undo()  # of a few figures
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "numpy.py").write_text("raise SystemExit('not this one')")
+    monkeypatch.setattr("anisotropy.workflow.writing.cores", lambda: 2)
+    asked: list[list[str]] = []
+    start = subprocess.Popen
+
+    def popen(words: list[str], **options: Any) -> Any:
+        asked.append(words)
+        return start([sys.executable, "-c", "raise SystemExit(3)"] if fails else words, **options)
+
+    drawn_here: list[object] = []
+    draw = drawing.draw
+    monkeypatch.setattr(drawing, "draw", lambda *a: (drawn_here.append(a), draw(*a)))
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    written = write(Results.read(here / "out"), tmp_path / "again")
+    drawn = {path.name: path.read_bytes() for path in written}
+    before = {path.name: path.read_bytes() for path in (here / "out" / "figures").iterdir()}
+    assert {"report.html", *before} == set(drawn)
+    assert all(drawn[name] == content for name, content in before.items())
+    names = asked[0][asked[0].index("anisotropy.workflow.drawing") + 2 :]
+    assert len(asked) == 1
+    assert len(drawn_here) == fails
+    assert 0.5 < len(names) * 2 / len(before) < 0.7
 
 
 def test_the_same_run_twice_gives_the_same_numbers(here: Path) -> None:

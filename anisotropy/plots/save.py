@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ from anisotropy.plots.summary import (
 from anisotropy.results import Results
 
 _NO_LAYOUT: Any = {"figure.constrained_layout.use": False, "figure.autolayout": False}
+#: As what figures are saved.
+FORMATS = ("pdf", "png")
 # No time stamps and no program versions: the same results give the same bytes.
 _METADATA = {
     "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
@@ -263,7 +265,9 @@ def render(figure: Figure, form: str, dpi: int = 300) -> bytes:
     return file.getvalue()
 
 
-def save_figures(results: Results, folder: str | Path) -> list[Path]:
+def save_figures(
+    results: Results, folder: str | Path, *, elsewhere: Collection[str] = ()
+) -> list[Path]:
     """Write each figure whose curves are there as PDF and PNG.
 
     Files of the other figures, left in `folder` by an earlier run, are removed.
@@ -274,24 +278,30 @@ def save_figures(results: Results, folder: str | Path) -> list[Path]:
         What to draw; of many spaces the first seed of each method (:func:`drawn`).
     folder
         Made if it does not exist.
+    elsewhere
+        Names of figures that another process writes there: their files are left as they are.
 
     Returns
     -------
     list of Path
-        The files, figure by figure.
+        The files, figure by figure, those from elsewhere too.
     """
     paths = []
     for kind in available(results):
-        paths += save_figure(kind.draw(kind.of(results)), Path(folder) / kind.name)
+        path = Path(folder) / kind.name
+        if kind.name in elsewhere:
+            paths += [_file(path, form) for form in FORMATS]
+        else:
+            paths += save_figure(kind.draw(kind.of(results)), path)
     _remove_others(Path(folder), paths)
     return paths
 
 
-def save_figure(figure: Figure, path: Path, formats: Sequence[str] = ("pdf", "png")) -> list[Path]:
+def save_figure(figure: Figure, path: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
     """Write one figure as `path` with the suffix of each format, and return the files."""
     paths = []
     for form in formats:
-        paths.append(path.with_name(f"{path.name}.{form}"))
+        paths.append(_file(path, form))
         with replacing(paths[-1]) as temporary:
             temporary.write_bytes(render(figure, form))
         # Laid out once; the second file is drawn as the first, and not twice for its layout.
@@ -300,8 +310,12 @@ def save_figure(figure: Figure, path: Path, formats: Sequence[str] = ("pdf", "pn
     return paths
 
 
+def _file(path: Path, form: str) -> Path:
+    return path.with_name(f"{path.name}.{form}")
+
+
 def _remove_others(folder: Path, paths: list[Path]) -> None:
     for name in FIGURES:
-        for path in (folder / f"{name}.pdf", folder / f"{name}.png"):
+        for path in (_file(folder / name, form) for form in FORMATS):
             if path not in paths and path.is_file():
                 path.unlink()
