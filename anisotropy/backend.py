@@ -237,7 +237,11 @@ class Rows:
 
     def dot(self, vector: np.ndarray) -> np.ndarray:
         """Inner product of every row with `vector`, shape (len(self),), float64."""
-        return self.each(functools.partial(_dots, vector))
+        return self.dots(vector)
+
+    def dots(self, columns: np.ndarray) -> np.ndarray:
+        """Inner products of every row with each of the columns, shape (len(self), m), float64."""
+        return self.each(functools.partial(_dots, columns))
 
     def scaled(self, scale: np.ndarray) -> Rows:
         """The same rows with every row multiplied by its factor in `scale`."""
@@ -273,16 +277,14 @@ def squared_lengths(block: np.ndarray) -> np.ndarray:
     return _by_parts(block, lambda wide: np.vecdot(wide, wide))
 
 
-def _dots(vector: np.ndarray, block: np.ndarray) -> np.ndarray:
-    return _by_parts(block, lambda wide: wide @ vector)
+def _dots(columns: np.ndarray, block: np.ndarray) -> np.ndarray:
+    return _by_parts(block, lambda wide: wide @ columns)
 
 
 def _by_parts(block: np.ndarray, work: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """A number for each row, from rows in float64 that stay in the cache."""
-    found = np.empty(len(block))
-    for part in cut(len(block), _CACHED_ROWS):
-        found[part] = work(block[part].astype(np.float64, copy=False))
-    return found
+    """Something of each row, from rows in float64 that stay in the cache."""
+    parts = cut(len(block), _CACHED_ROWS)
+    return np.concatenate([work(block[p].astype(np.float64, copy=False)) for p in parts])
 
 
 def cut(n: int, step: int) -> list[slice]:

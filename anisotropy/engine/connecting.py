@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import logging
 import platform
@@ -45,20 +46,29 @@ def connected(scheduler: Any, say: Callable[[str], None] | None) -> Iterator[Clu
 
 @contextmanager
 def _client(address: str) -> Iterator[Client]:
-    from distributed import Client
-
-    try:
-        client = Client(address, timeout=ANSWER, set_as_default=False)
-    except (OSError, ValueError, TypeError) as error:  # a timeout is an OSError too
-        reason = "" if isinstance(error, OSError) else f" ({one_line(error)})"
+    client = _try(address)
+    if isinstance(client, str):
+        # What is left of a client that could not connect closes itself when it is collected, and
+        # waits for ever where that happens while another one starts: so it is collected now.
+        gc.collect()
         raise UsageError(
-            f"scheduler {shown(address)}: no Dask scheduler answers there{reason}; needed: the "
+            f"scheduler {shown(address)}: no Dask scheduler answers there{client}; needed: the "
             "address that `dask scheduler` prints, such as tcp://host:8786"
-        ) from None
+        )
     try:
         yield client
     finally:
         client.close(timeout=ANSWER)
+
+
+def _try(address: str) -> Client | str:
+    """A client of the scheduler there, or the reason why there is none."""
+    from distributed import Client
+
+    try:
+        return Client(address, timeout=ANSWER, set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:  # a timeout is an OSError too
+        return "" if isinstance(error, OSError) else f" ({one_line(error)})"
 
 
 @contextmanager

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from anisotropy.backend import Rows, added
+from anisotropy.backend import Rows, added, fold
 
 _ZERO = 1e-12
 
@@ -20,9 +21,13 @@ class Moments:
     ----------
     rows
         The rows.
+    sums
+        Gives the sum of the rows and the sum of their squared lengths, where a reading for more
+        than this knows them.
     """
 
     rows: Rows
+    sums: Callable[[], tuple[np.ndarray, float]] | None = None
 
     @property
     def n(self) -> int:
@@ -32,12 +37,12 @@ class Moments:
     @cached_property
     def mean(self) -> np.ndarray:
         """Mean row, shape (dim,)."""
-        return self.rows.mean()
+        return self.rows.mean() if self.sums is None else self.sums()[0] / max(self.n, 1)
 
     @cached_property
     def trace(self) -> float:
         """Total variance, from the lengths of the rows and of their mean."""
-        about_zero = float(self.rows.squares().sum())
+        about_zero = self.sums()[1] if self.sums else float(self.rows.squares().sum())
         about_mean = about_zero - self.n * float(self.mean @ self.mean)
         return max(about_mean, 0.0) / max(self.n - 1, 1)
 
@@ -98,25 +103,44 @@ def centered_squares(rows: Rows, mean: np.ndarray) -> np.ndarray:
     return rows.each(lengths)
 
 
-def log_mean_exp(rows: Rows, directions: np.ndarray) -> np.ndarray:
+def log_mean_exp(sources: Sequence[Rows], directions: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Logarithm of the mean over rows of exp(c.x), for every direction and its negative.
 
     Parameters
     ----------
-    rows
-        The rows x.
+    sources
+        Rows x, as often as there are sets of directions; all are read side by side.
     directions
-        Shape (dim, m), a direction c a column.
+        For each source shape (dim, m), a direction c a column.
 
     Returns
     -------
-    numpy.ndarray of shape (2 m,)
+    list of numpy.ndarray of shape (2 m,)
         First the directions, then their negatives.
     """
-    columns = directions.astype(rows.dtype)
+    of_blocks = _Exponentials(
+        [d.astype(r.dtype) for r, d in zip(sources, directions, strict=True)]
+    )
+    sizes = [2 * d.shape[1] for d in directions]
+    nothing = [(np.full(size, -np.inf), np.zeros(size)) for size in sizes]
+    found = fold(sources, of_blocks, _under_one_peak, nothing)
+    n = max(len(sources[0]), 1)
+    return [peak + np.log(total / n) for peak, total in found]
 
-    def of_block(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        along = block @ columns
+
+Sums = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class _Exponentials:
+    """Peaks of c.x and sums of exp(c.x - peak) over blocks of rows, both signs."""
+
+    directions: list[np.ndarray]
+
+    def __call__(self, *blocks: np.ndarray) -> list[Sums]:
+        return [self._of(b @ d) for b, d in zip(blocks, self.directions, strict=True)]
+
+    def _of(self, along: np.ndarray) -> Sums:
         peak = np.concatenate([along.max(axis=0), -along.min(axis=0)])
         total = np.empty(len(peak))
         total[: along.shape[1]] = _exp(along - peak[: along.shape[1]]).sum(axis=0, dtype=float)
@@ -125,18 +149,14 @@ def log_mean_exp(rows: Rows, directions: np.ndarray) -> np.ndarray:
         total[along.shape[1] :] = _exp(along).sum(axis=0, dtype=float)
         return peak, total
 
-    nothing = np.full(2 * directions.shape[1], -np.inf), np.zeros(2 * directions.shape[1])
-    peak, total = rows.fold(of_block, _under_one_peak, nothing)
-    return peak + np.log(total / max(len(rows), 1))
 
-
-def _under_one_peak(
-    first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
+def _under_one_peak(first: list[Sums], second: list[Sums]) -> list[Sums]:
     """Sums of exponentials less their peaks, less the higher of two peaks."""
-    (peak, total), (other, more) = first, second
-    top = np.maximum(peak, other)
-    return top, total * np.exp(peak - top) + more * np.exp(other - top)
+    found = []
+    for (peak, total), (other, more) in zip(first, second, strict=True):
+        top = np.maximum(peak, other)
+        found.append((top, total * np.exp(peak - top) + more * np.exp(other - top)))
+    return found
 
 
 def _exp(values: np.ndarray) -> np.ndarray:

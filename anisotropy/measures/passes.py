@@ -9,7 +9,6 @@ where taking the center off costs no more than two bits.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 TIE_TOLERANCE = 1e-6
 #: How much larger the rounding of a product may be than that of centered rows: two bits.
 MOST_LOST = 4.0
-_ZERO = np.finfo(float).tiny
 #: Transform of the rows, or ``recipe``, and the center that is subtracted.
 CrossPlace = tuple[str, Center]
 AS_ENCODED: CrossPlace = ("recipe", "none")
@@ -205,12 +203,13 @@ def _near_their_centers(facts: Facts) -> bool:
     The rounding of a product is that of the lengths of its rows. Beside the lengths of centered
     rows it may be :data:`MOST_LOST` times as large.
     """
-    lost = 1.0
+    around_zero = around_center = 1.0
     for side in SIDES:
         raw = facts.moments(side, "raw")
-        centered = raw.trace * (raw.n - 1)
-        lost *= (centered + raw.n * float(raw.mean @ raw.mean)) / max(centered, _ZERO)
-    return math.sqrt(lost) <= MOST_LOST
+        spread = raw.trace * (raw.n - 1)
+        around_zero *= spread + raw.n * float(raw.mean @ raw.mean)
+        around_center *= spread
+    return around_zero <= MOST_LOST**2 * around_center
 
 
 def across(facts: Facts, places: Iterable[CrossPlace]) -> dict[CrossPlace, Cross | Impossible]:

@@ -12,6 +12,7 @@ from anisotropy.backend import Rows
 from anisotropy.errors import EmbeddingsError
 from anisotropy.files import hash_ids
 from anisotropy.measures.base import Impossible
+from anisotropy.measures.looks import Look, looks
 from anisotropy.measures.moments import Moments
 from anisotropy.neighbors import Items, Product
 
@@ -123,15 +124,26 @@ class Sides:
             rows = Rows(rows.data, rows.keep, self._center(side, center))
         if on == "center":
             return rows
-        return rows.scaled(1 / self._lengths(side, rows))
+        if padding:
+            return rows.scaled(1 / self._lengths(side, rows, rows.squares()))
+        squares = self._look(side, center if rows.shift is not None else "none").squares
+        return rows.scaled(1 / self._lengths(side, rows, squares))
+
+    def _look(self, side: str, center: Center) -> Look:
+        """Lengths and sums of rows as they are (``none``) or centered."""
+        if center == "none":
+            return self.once(("look", side), lambda: looks(self.raw(side), [None]))[0]
+        # Whoever asks for one center asks for the other: one reading for both.
+        shifts = [self._center(side, "own"), self._center(side, "joint")]
+        found = self.once(("centered look", side), lambda: looks(self.raw(side), shifts))
+        return found[center == "joint"]
 
     def _center(self, side: str, center: Center) -> np.ndarray:
-        means = {s: self.once(("raw mean", s), lambda s=s: self.raw(s).mean())  # type: ignore[misc]
-                 for s in ("queries", "documents")}  # fmt: skip
+        means = {s: self.moments(s, "raw").mean for s in ("queries", "documents")}
         return means[side] if center == "own" else (means["queries"] + means["documents"]) / 2
 
-    def _lengths(self, side: str, rows: Rows) -> np.ndarray:
-        lengths: np.ndarray = np.sqrt(rows.squares())
+    def _lengths(self, side: str, rows: Rows, squares: np.ndarray) -> np.ndarray:
+        lengths: np.ndarray = np.sqrt(squares)
         zero = np.flatnonzero(lengths == 0)
         if not len(zero):
             return lengths
@@ -157,7 +169,7 @@ class Sides:
 
     def lengths(self, side: str) -> np.ndarray:
         """Length of every raw row."""
-        return self.once(("lengths", side), lambda: np.sqrt(self.raw(side).squares()))
+        return self.once(("lengths", side), lambda: np.sqrt(self._look(side, "none").squares))
 
     @cached_property
     def normalized(self) -> bool:
@@ -191,7 +203,42 @@ class Sides:
     def moments(self, side: str, on: str, center: Center = "own") -> Moments:
         """Mean and covariance of a side under a transform."""
         key = ("moments", side, on, center if on.startswith("center") else "none")
-        return self.once(key, lambda: Moments(self.rows(side, on, center)))
+        return self.once(key, lambda: self._moments(side, on, center))
+
+    def _moments(self, side: str, on: str, center: Center) -> Moments:
+        rows = self.rows(side, on, center)
+
+        def sums() -> tuple[np.ndarray, float]:
+            look = self._look(side, center if on.startswith("center") else "none")
+            if rows.scale is not None:
+                return look.unit_total, float(len(rows))
+            return look.total, float(look.squares.sum())
+
+        return Moments(rows, sums)
+
+    def squares(self, side: str, on: str) -> np.ndarray:
+        """Squared length of every row, raw or of unit length."""
+        look = self._look(side, "none")
+        return look.squares if on == "raw" else np.ones(len(look.squares))
+
+    def along_means(self, side: str, on: str) -> tuple[np.ndarray, np.ndarray]:
+        """Inner products of the rows, raw or unit, with the mean of their side and the other's.
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            Each of shape (rows,).
+        """
+        found = self.once(("along means", side), lambda: self._along_means(side))
+        if on == "raw":
+            return found[:, 0], found[:, 1]
+        scale = 1 / self.lengths(side)
+        return found[:, 2] * scale, found[:, 3] * scale
+
+    def _along_means(self, side: str) -> np.ndarray:
+        other = "documents" if side == "queries" else "queries"
+        means = [self.moments(s, on).mean for on in ("raw", "unit") for s in (side, other)]
+        return self.raw(side).dots(np.column_stack(means))
 
     def ties(self, side: str, rows: bool = False) -> np.ndarray:
         """Order that breaks equal scores of neighbors: a hash of the id, not the position."""

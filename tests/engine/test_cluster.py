@@ -86,7 +86,7 @@ def test_rows_of_every_kind_are_read_where_they_lie(client: Client, mapped: Call
             with engine.on(scheduler):
                 moments = Moments(rows)
                 found.append((rows.dot(vector), moments.mean, moments.covariance,
-                              log_mean_exp(rows, np.eye(24)[:, :5])))  # fmt: skip
+                              *log_mean_exp([rows], [np.eye(24)[:, :5]])))  # fmt: skip
         for here, there in zip(*found, strict=True):
             np.testing.assert_array_equal(here, there)
         np.testing.assert_allclose(found[0][0], rows.take(slice(None)).astype(float) @ vector)
@@ -293,6 +293,26 @@ def test_nobody_at_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_address(wrong: Any) -> None:
     with pytest.raises(UsageError, match="scheduler"), engine.on(wrong):
         pass
+
+
+@pytest.mark.parametrize("wrong", ["tcp://", "tcp://127.0.0.1:9"])
+def test_a_client_that_failed_is_not_left_to_the_collector(
+    monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    from distributed import Client
+
+    def clients() -> int:
+        return sum(isinstance(one, Client) for one in gc.get_objects())
+
+    monkeypatch.setattr(connecting, "ANSWER", 0.5)
+    before = clients()
+    gc.disable()
+    try:
+        with pytest.raises(UsageError, match="no Dask scheduler"), engine.on(wrong):
+            pass
+        assert clients() == before
+    finally:
+        gc.enable()
 
 
 def test_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,14 +105,13 @@ def mean_norm(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
 def partition_isotropy(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
     """Smallest over largest partition function over both signs of all eigenvectors."""
     need_rows(facts, side)
-    sides = [s for s in ("queries", "documents") if side in (s, "joint")]
-    eigenvalues, directions = _second_moment_directions(facts, sides, on)
-    each = [log_mean_exp(facts.rows(s, on), directions) for s in sides]
+    sides = _sides_of(side)
+    each = [_partitions(facts, s)[side, on] for s in sides]
     logs = np.logaddexp.reduce(each) - math.log(len(each))
     value = math.exp(float(logs.min() - logs.max()))
     influences: tuple[Influence, ...] = ()
     if side != "documents":
-        influences = _extremes(facts, sides, on, (eigenvalues, directions), logs)
+        influences = _extremes(facts, sides, on, _directions(facts, side, on), logs)
     return Estimate(
         value,
         influences,
@@ -121,6 +120,34 @@ def partition_isotropy(facts: Facts, measure: Measure, side: str, on: str) -> Es
         low=0.0,
         high=1.0,
         **over_queries(side),
+    )
+
+
+def _sides_of(side: str) -> list[str]:
+    return [s for s in ("queries", "documents") if side in (s, "joint")]
+
+
+def _partitions(facts: Facts, side: str) -> dict[tuple[str, str], np.ndarray]:
+    """Partition functions of the rows of a side, by whose directions and on which rows.
+
+    One reading for all of them; the other side may have no rows, then there is no joint one.
+    """
+    both = all(len(facts.raw(s)) > 1 for s in _sides_of("joint"))
+    places = [(of, on) for of in ([side, "joint"] if both else [side]) for on in ("raw", "unit")]
+
+    def make() -> dict[tuple[str, str], np.ndarray]:
+        rows = [facts.rows(side, on) for _, on in places]
+        columns = [_directions(facts, of, on)[1] for of, on in places]
+        return dict(zip(places, log_mean_exp(rows, columns), strict=True))
+
+    return facts.once(("partition functions", side), make)
+
+
+def _directions(facts: Facts, side: str, on: str) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues and eigenvectors of the second moment of a side, or of both."""
+    sides = _sides_of(side)
+    return facts.once(
+        ("second moment", side, on), lambda: _second_moment_directions(facts, sides, on)
     )
 
 
@@ -147,7 +174,8 @@ def _extremes(
     ):
         if lead < CLEAR * float(np.std(extreme - other)) / math.sqrt(len(rows)):
             return ()
-    moved = [_moved(facts, sides, on, spectrum, (c, logs[c])) for c in order[[0, -1]]]
+    ends = order[[0, -1]]
+    moved = _moved(facts, sides, on, spectrum, ends, logs[ends])
     return query_influence(facts, (low - high + moved[0] - moved[1]) / len(sides))
 
 
@@ -156,29 +184,33 @@ def _moved(
     sides: list[str],
     on: str,
     spectrum: tuple[np.ndarray, np.ndarray],
-    extreme: tuple[int, float],
-) -> np.ndarray:
-    """Change of log Z through the direction itself, an eigenvector that moves with the rows."""
-    (values, vectors), (signed, log) = spectrum, extreme
+    signed: np.ndarray,
+    logs: np.ndarray,
+) -> list[np.ndarray]:
+    """Change of log Z through a direction itself, an eigenvector that moves with the rows.
+
+    `signed` are the directions, those from dim on the negative ones, `logs` their log Z.
+    """
+    values, vectors = spectrum
     dim = len(values)
-    place, sign = signed % dim, 1.0 if signed < dim else -1.0
-    leading = vectors[:, place]
+    places, signs = signed % dim, np.where(signed < dim, 1.0, -1.0)
+    leading = vectors[:, places]
 
     def weighted(block: np.ndarray) -> np.ndarray:
-        weights = np.exp(sign * (block.astype(np.float64) @ leading) - log)
-        return np.asarray(weights @ block)
+        weights = np.exp(signs * (block.astype(np.float64) @ leading) - logs)
+        return np.asarray(weights.T @ block)
 
-    slope = np.zeros(dim)
+    slopes = np.zeros((len(signed), dim))
     for side in sides:
         every = facts.rows(side, on)
-        total = every.fold(weighted, added, np.zeros(dim))
-        slope += sign * total / (len(every) * len(sides))
-    gaps = values[place] - values
-    gaps[place] = np.inf
+        total = every.fold(weighted, added, np.zeros_like(slopes))
+        slopes += signs[:, None] * total / (len(every) * len(sides))
+    gaps = values[places, None] - values
+    gaps[np.arange(len(places)), places] = np.inf
+    toward = vectors @ ((vectors.T @ slopes.T) / gaps.T)
     rows = facts.rows("queries", on)
-    toward = vectors @ ((vectors.T @ slope) / gaps)
-    change = rows.dot(leading) * rows.dot(toward)
-    return np.asarray(change - change.mean())
+    changes = (rows.dots(leading) * rows.dots(toward)).T
+    return [change - change.mean() for change in changes]
 
 
 def _second_moment_directions(

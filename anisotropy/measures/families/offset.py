@@ -11,7 +11,6 @@ from anisotropy.measures.base import Definition, Impossible, Measure, Parameter
 from anisotropy.measures.basis import need_rows
 from anisotropy.measures.facts import Facts
 from anisotropy.measures.families.query_document import label_null, offset_terms, pair_slack
-from anisotropy.measures.moments import centered_squares
 from anisotropy.statistics import Estimate, Influence, upper_p
 
 SIDES = ("queries", "documents")
@@ -61,7 +60,7 @@ def relative_gap(facts: Facts, measure: Measure, side: str, on: str) -> Estimate
     mean, sd = label_null(found["queries"], found["documents"], corrected)
     return Estimate(
         math.sqrt(max(ratio, 0.0)),
-        _ratio_influences(facts, on, offset, ratio, within) if corrected else (),
+        _ratio_influences(facts, on, ratio, within) if corrected else (),
         n=found["queries"].n,
         unit="query",
         population="both",
@@ -76,15 +75,13 @@ def relative_gap(facts: Facts, measure: Measure, side: str, on: str) -> Estimate
     )
 
 
-def _ratio_influences(
-    facts: Facts, on: str, offset: np.ndarray, ratio: float, within: float
-) -> tuple[Influence, ...]:
+def _ratio_influences(facts: Facts, on: str, ratio: float, within: float) -> tuple[Influence, ...]:
     """Influence on the squared gap less `ratio` times that on the mean within-side square."""
     parts = []
-    for side, sign in (("queries", 1), ("documents", -1)):
-        rows, mean = facts.rows(side, on), facts.moments(side, on).mean
-        spread = by_unit(facts, side, centered_squares(rows, mean))
-        terms = offset_terms(facts, side, on, sign * offset) - ratio * spread / 2
+    for side in SIDES:
+        mean, (own, _) = facts.moments(side, on).mean, facts.along_means(side, on)
+        spread = by_unit(facts, side, facts.squares(side, on) - 2 * own + mean @ mean)
+        terms = offset_terms(facts, side, on) - ratio * spread / 2
         parts.append(Influence(facts.ids(side), terms / within))
     return tuple(parts)
 
@@ -118,8 +115,8 @@ class Center:
 
 
 def _center(facts: Facts, side: str, on: str, corrected: bool) -> Center:
-    found, rows = facts.moments(side, on), facts.rows(side, on)
-    with_others = (found.n * rows.dot(found.mean) - rows.squares()) / (found.n - 1)
+    found, (own, _) = facts.moments(side, on), facts.along_means(side, on)
+    with_others = (found.n * own - facts.squares(side, on)) / (found.n - 1)
     terms = by_unit(facts, side, 2 * with_others)
     square = found.mean_square if corrected else float(found.mean @ found.mean)
     return Center(found.mean, square, terms, 2 * found.frobenius / found.n**2)
@@ -137,8 +134,8 @@ def centroid_cosine(facts: Facts, measure: Measure, side: str, on: str) -> Estim
     inner = float(centers["queries"].mean @ centers["documents"].mean)
     cosine = inner / length
     influences = []
-    for one, other in (SIDES, SIDES[::-1]):
-        along = by_unit(facts, one, facts.rows(one, on).dot(centers[other].mean)) / length
+    for one in SIDES:
+        along = by_unit(facts, one, facts.along_means(one, on)[1]) / length
         own = centers[one].terms / centers[one].square
         influences.append(Influence(facts.ids(one), along - cosine / 2 * own))
     return Estimate(

@@ -33,8 +33,8 @@ def gap(facts: Facts, measure: Measure, side: str, on: str) -> Estimate:
         square -= queries.trace / queries.n + documents.trace / documents.n
     mean, sd = label_null(queries, documents, corrected)
     influences = (
-        Influence(facts.space.query_ids, offset_terms(facts, "queries", on, offset)),
-        Influence(facts.space.doc_ids, offset_terms(facts, "documents", on, -offset)),
+        Influence(facts.space.query_ids, offset_terms(facts, "queries", on)),
+        Influence(facts.space.doc_ids, offset_terms(facts, "documents", on)),
     )
     return Estimate(
         math.sqrt(max(square, 0.0)),
@@ -70,16 +70,14 @@ def pair_slack(facts: Facts, on: str) -> float:
     return max(2 * total / (len(facts.raw("queries")) * len(facts.raw("documents"))), 0.0)
 
 
-def offset_terms(facts: Facts, side: str, on: str, offset: np.ndarray) -> np.ndarray:
+def offset_terms(facts: Facts, side: str, on: str) -> np.ndarray:
     """Influence of each query or document on the squared gap, its own square apart.
 
     Of row u in the side of mean m: 2 (mean of the other products - m.m') with
     mean of the other products = (n u.m - |u|^2)/(n - 1) and m' the other center.
     """
-    rows, found = facts.rows(side, on), facts.moments(side, on)
-    other = found.mean - offset
-    within = (found.n * rows.dot(found.mean) - rows.squares()) / (found.n - 1)
-    values = 2 * (within - rows.dot(other))
+    found, (own, other) = facts.moments(side, on), facts.along_means(side, on)
+    values = 2 * ((found.n * own - facts.squares(side, on)) / (found.n - 1) - other)
     values -= values.mean()
     units = facts.units(side)
     if units is None:

@@ -1,0 +1,70 @@
+"""What one reading of the rows of a side gives to every measure: lengths and sums."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from anisotropy.backend import Rows, fold, squared_lengths
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """Rows less a vector, and the same scaled to length 1.
+
+    Attributes
+    ----------
+    squares
+        Shape (rows,): squared length of each row.
+    total, unit_total
+        Shape (dim,): sum of the rows, and of the rows of length 1; rows of zeros add nothing.
+    """
+
+    squares: np.ndarray
+    total: np.ndarray
+    unit_total: np.ndarray
+
+
+def looks(rows: Rows, shifts: Sequence[np.ndarray | None]) -> list[Look]:
+    """Read the rows once, less each of the vectors (None: as they are)."""
+    work = _Looking([None if one is None else one.astype(rows.dtype) for one in shifts])
+    nothing = [_Part([], np.zeros(rows.dim), np.zeros(rows.dim)) for _ in shifts]
+    found = fold([rows], work, _added, nothing)
+    return [Look(_joined(one.squares), one.total, one.unit_total) for one in found]
+
+
+@dataclass(eq=False)
+class _Part:
+    """A look at some blocks, whose squares are not yet put together."""
+
+    squares: list[np.ndarray]
+    total: np.ndarray
+    unit_total: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class _Looking:
+    shifts: list[np.ndarray | None]
+
+    def __call__(self, block: np.ndarray) -> list[_Part]:
+        return [self._look(block if one is None else block - one) for one in self.shifts]
+
+    def _look(self, block: np.ndarray) -> _Part:
+        squares = squared_lengths(block)
+        scale = np.divide(1, np.sqrt(squares), out=np.zeros_like(squares), where=squares > 0)
+        unit = block * scale.astype(block.dtype)[:, None]
+        return _Part([squares], *(each.sum(axis=0, dtype=np.float64) for each in (block, unit)))
+
+
+def _added(first: list[_Part], second: list[_Part]) -> list[_Part]:
+    for whole, part in zip(first, second, strict=True):
+        whole.squares += part.squares
+        whole.total += part.total
+        whole.unit_total += part.unit_total
+    return first
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate(parts) if parts else np.zeros(0)
