@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from anisotropy import engine
 from anisotropy.backend import Rows, added
 
 _ZERO = 1e-12
@@ -44,15 +45,7 @@ class Moments:
     @cached_property
     def covariance(self) -> np.ndarray:
         """Shape (dim, dim), divisor n - 1, from rows centered beforehand."""
-        mean = self.mean
-
-        def scatter(block: np.ndarray) -> np.ndarray:
-            centered = block.astype(np.float64)
-            centered -= mean
-            return np.asarray(centered.T @ centered)
-
-        products = self.rows.fold(scatter, added, np.zeros((self.rows.dim, self.rows.dim)))
-        return products / max(self.n - 1, 1)
+        return scatter(self.rows, self.mean) / max(self.n - 1, 1)
 
     @cached_property
     def frobenius(self) -> float:
@@ -78,8 +71,29 @@ def spectrum(matrix: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
     return values[kept], vectors[:, kept]
 
 
+def scatter(rows: Rows, mean: np.ndarray) -> np.ndarray:
+    """Sum of y y' over the centered rows y, shape (dim, dim)."""
+    where = engine.device(2.0 * len(rows) * rows.dim**2)
+    if where is not None:
+        from anisotropy import device
+
+        return device.cross(where, (rows, mean), (rows, mean))[0]
+
+    def products(block: np.ndarray) -> np.ndarray:
+        centered = block.astype(np.float64)
+        centered -= mean
+        return np.asarray(centered.T @ centered)
+
+    return rows.fold(products, added, np.zeros((rows.dim, rows.dim)))
+
+
 def quadratic(rows: Rows, mean: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """The form y' M y of every centered row y, shape (n,)."""
+    where = engine.device(2.0 * len(rows) * rows.dim**2)
+    if where is not None:
+        from anisotropy import device
+
+        return device.forms(where, (rows, mean), (rows, mean), matrix)
 
     def forms(block: np.ndarray) -> np.ndarray:
         centered = block.astype(np.float64) - mean
@@ -113,6 +127,17 @@ def log_mean_exp(rows: Rows, directions: np.ndarray) -> np.ndarray:
     numpy.ndarray of shape (2 m,)
         First the directions, then their negatives.
     """
+    peak, total = _sums_of_exponentials(rows, directions)
+    return peak + np.log(total / max(len(rows), 1))
+
+
+def _sums_of_exponentials(rows: Rows, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Peaks, and sums of exponentials less their peaks."""
+    where = engine.device(2.0 * len(rows) * directions.size)
+    if where is not None:
+        from anisotropy import device
+
+        return device.sums_of_exponentials(where, rows, directions)
     columns = directions.astype(rows.dtype)
 
     def of_block(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -126,8 +151,7 @@ def log_mean_exp(rows: Rows, directions: np.ndarray) -> np.ndarray:
         return peak, total
 
     nothing = np.full(2 * directions.shape[1], -np.inf), np.zeros(2 * directions.shape[1])
-    peak, total = rows.fold(of_block, _under_one_peak, nothing)
-    return peak + np.log(total / max(len(rows), 1))
+    return rows.fold(of_block, _under_one_peak, nothing)
 
 
 def _under_one_peak(
