@@ -1,4 +1,4 @@
-"""Work on a device gives what it gives here: torch on the CPU stands for the device."""
+"""Work on a device gives what it gives here: on a CUDA one if there is one, else torch's CPU."""
 
 from __future__ import annotations
 
@@ -42,19 +42,15 @@ from anisotropy.spaces.rows import ShardedRows
 from anisotropy.spaces.store import save_space
 from tests.measures.making import cone, space
 
+HERE = "cuda:0" if torch.cuda.is_available() else "cpu"
 OPTIONS = ["--projection", "none", "--measures", "mean_cosine,uniformity(t=2),nDCG@10"]
-#: A device where there is none, to be put where torch would find one.
 WITHOUT = "/no/such/driver"
 
 
-class Places(list[str]):
-    """Where sweeps went."""
-
-
 @pytest.fixture
-def went(monkeypatch: pytest.MonkeyPatch) -> Places:
+def went(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the devices that sweeps and sums were given to."""
-    found = Places()
+    found: list[str] = []
 
     class Noted(device.Device):
         def __init__(self, name: str) -> None:
@@ -67,28 +63,24 @@ def went(monkeypatch: pytest.MonkeyPatch) -> Places:
 
 @pytest.fixture
 def forced(monkeypatch: pytest.MonkeyPatch) -> Callable[[], AbstractContextManager[None]]:
-    """Gives a context in which all work goes to torch on the CPU, in small pieces."""
+    """Gives a context in which all work goes to the device, in small pieces."""
     monkeypatch.setattr(devices, "WORTH", 0.0)
-    monkeypatch.setattr(devices, "usable", lambda name, say: "cpu")
-    small(monkeypatch)
-    return lambda: engine.on_device("auto")
-
-
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "usable", lambda name, say: HERE)
     monkeypatch.setattr(backend, "BLOCK_BYTES", 1 << 13)
     monkeypatch.setattr(on_device, "TARGETS", 150)
     monkeypatch.setattr(on_device, "TILE_BYTES", 150 * 4 * 37)
     monkeypatch.setattr(on_device, "ANCHORS_HELD", 100)
     monkeypatch.setattr(on_device, "PAIRS", 5)
+    return lambda: engine.on_device("auto")
 
 
-def both(forced: Callable, went: Places, work: Callable[[], Any]) -> tuple[Any, Any]:
+def both(forced: Callable, went: list[str], work: Callable[[], Any]) -> tuple[Any, Any]:
     """What some work gives here and on the device, where it has to have gone."""
     here = work()
     assert not went
     with forced():
         there = work()
-    assert went == ["cpu"] * len(went) != []
+    assert went == [HERE] * len(went) != []
     return here, there
 
 
@@ -99,7 +91,7 @@ def both(forced: Callable, went: Places, work: Callable[[], Any]) -> tuple[Any, 
 @pytest.mark.parametrize("similarity", ["dot", "euclidean"])
 @pytest.mark.parametrize("others", [False, True])
 def test_lists_are_equal_with_many_ties(
-    k: int, similarity: str, others: bool, forced: Callable, went: Places
+    k: int, similarity: str, others: bool, forced: Callable, went: list[str]
 ) -> None:
     rng = np.random.default_rng(k)
     targets = rng.integers(-2, 3, (700, 5)).astype(np.float16)
@@ -165,7 +157,7 @@ def several(n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 @pytest.mark.parametrize("sides", ["targets", "anchors", "both"])
-def test_items_of_several_vectors(sides: str, forced: Callable, went: Places) -> None:
+def test_items_of_several_vectors(sides: str, forced: Callable, went: list[str]) -> None:
     rng = np.random.default_rng(3)
     left, right = several(160, rng), several(300, rng)
     a = rng.integers(-3, 4, (left[-1], 6)).astype(np.float32)
@@ -202,7 +194,7 @@ def sharded(rows: np.ndarray) -> ShardedRows:
 @pytest.mark.parametrize("data", [np.asarray, sharded, lambda rows: rows.astype(">f4")])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_views_with_centers_and_scales(
-    data: Callable, dtype: Any, forced: Callable, went: Places
+    data: Callable, dtype: Any, forced: Callable, went: list[str]
 ) -> None:
     base, made = views(cone(420, 12, 1.5, 0).astype(dtype), data)
     chosen, ts = np.arange(0, 420, 2), (2.0, 5.0)
@@ -223,7 +215,7 @@ def test_views_with_centers_and_scales(
         np.testing.assert_allclose(there, here, rtol=2e-5, atol=1e-6)
 
 
-def test_one_side_wider_than_the_other(forced: Callable, went: Places) -> None:
+def test_one_side_wider_than_the_other(forced: Callable, went: list[str]) -> None:
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((90, 6)), rng.standard_normal((200, 6)).astype(np.float32)
     here, there = both(forced, went, lambda: top_neighbors(a, b, 5))
@@ -235,7 +227,7 @@ def test_one_side_wider_than_the_other(forced: Callable, went: Places) -> None:
 
 
 @pytest.mark.parametrize("tolerance", [0.0, 1e-6, 0.5])
-def test_counts_are_equal(tolerance: float, forced: Callable, went: Places) -> None:
+def test_counts_are_equal(tolerance: float, forced: Callable, went: list[str]) -> None:
     rng = np.random.default_rng(1)
     a, b = (rng.integers(-2, 3, (n, 5)).astype(np.float32) for n in (210, 640))
     anchor, target = np.sort(rng.integers(0, 210, 900)), rng.integers(0, 640, 900)
@@ -254,7 +246,7 @@ def test_counts_are_equal(tolerance: float, forced: Callable, went: Places) -> N
 
 @pytest.mark.parametrize("share", [1, 3])
 @pytest.mark.parametrize("dtype", [np.float16, np.float64])
-def test_mean_kernels(share: int, dtype: Any, forced: Callable, went: Places) -> None:
+def test_mean_kernels(share: int, dtype: Any, forced: Callable, went: list[str]) -> None:
     base, made = views(cone(500, 16, 1.0, 5).astype(dtype), np.asarray)
     chosen = np.arange(0, 500, share)
     work = lambda: PairKernels(base, made, chosen, (2.0, 5.0)).means()  # noqa: E731
@@ -264,7 +256,7 @@ def test_mean_kernels(share: int, dtype: Any, forced: Callable, went: Places) ->
 
 
 def test_a_consumer_without_a_twin_gets_the_scores(
-    forced: Callable, went: Places, monkeypatch: pytest.MonkeyPatch
+    forced: Callable, went: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = space(80, 300, 6, dtype=np.float32, positives=3)
     monkeypatch.setattr(nearest.np, "isin", lambda left, right: np.ones_like(left, dtype=bool))
@@ -282,7 +274,7 @@ def test_a_consumer_without_a_twin_gets_the_scores(
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_moments(dtype: Any, forced: Callable, went: Places) -> None:
+def test_moments(dtype: Any, forced: Callable, went: list[str]) -> None:
     _, made = views(cone(900, 12, 1.0, 2).astype(dtype), sharded)
     directions = np.random.default_rng(0).standard_normal((12, 7))
 
@@ -300,7 +292,7 @@ def test_moments(dtype: Any, forced: Callable, went: Places) -> None:
     np.testing.assert_allclose(there, here, rtol=1e-6)
 
 
-def test_similarity(forced: Callable, went: Places) -> None:
+def test_similarity(forced: Callable, went: list[str]) -> None:
     x, y = (Rows(cone(700, dim, 1.0, dim).astype(np.float32)) for dim in (9, 14))
     here, there = both(forced, went, lambda: products(x, y))
     np.testing.assert_allclose(there.cross, here.cross, rtol=0, atol=1e-12 * abs(here.cross).max())
@@ -332,7 +324,9 @@ def made_up(similarity: str, chunks: bool) -> EmbeddingSpace:
 
 @pytest.mark.parametrize("similarity", ["dot", "cosine", "euclidean"])
 @pytest.mark.parametrize("chunks", [False, True])
-def test_every_measurement(similarity: str, chunks: bool, forced: Callable, went: Places) -> None:
+def test_every_measurement(
+    similarity: str, chunks: bool, forced: Callable, went: list[str]
+) -> None:
     made = made_up(similarity, chunks)
 
     def work() -> Any:
@@ -350,7 +344,7 @@ def test_every_measurement(similarity: str, chunks: bool, forced: Callable, went
 
 
 @pytest.mark.usefixtures("forced")
-def test_compare_in_python(went: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compare_in_python(went: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "driver", lambda: True)
     a, b = (space(60, 200, 8, seed=0, noise=noise, label=str(noise)) for noise in (0.5, 0.9))
     asked = {"measures": ["uniformity(t=2)", "nDCG@10", "cka"], "projections": ()}
@@ -361,7 +355,7 @@ def test_compare_in_python(went: Places, monkeypatch: pytest.MonkeyPatch) -> Non
     there = an.compare(a, b, **asked)
     assert went
     assert "device" not in here.config
-    assert there.config["device"] == "cpu"
+    assert there.config["device"] == devices.described(HERE)
     for frame in ("measurements", "differences", "similarities"):
         one, other = getattr(here, frame), getattr(there, frame)
         np.testing.assert_allclose(
@@ -389,7 +383,7 @@ def result(folder: Path) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("few_figures")
 def test_the_command_says_where_it_ran(
-    store: str, tmp_path: Path, forced: Callable, went: Places, monkeypatch: pytest.MonkeyPatch
+    store: str, tmp_path: Path, forced: Callable, went: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(devices, "driver", lambda: True)
     words = ["analyze", store, *OPTIONS, "--quiet", "--out"]
@@ -402,7 +396,8 @@ def test_the_command_says_where_it_ran(
         row["measure"] for row in there["measurements"]
     ]
     assert len(here["measurements"]) > 5
-    assert here["config"]["device"] == there["config"]["device"] == "cpu"
+    assert here["config"]["device"] == "cpu"
+    assert there["config"]["device"] == devices.described(HERE)
     monkeypatch.setattr(devices, "described", lambda name: "cuda:0 (some make)")
     assert main([*words, str(tmp_path / "there")]) == 0
     assert result(tmp_path / "there")["config"]["device"] == "cuda:0 (some make)"
@@ -454,8 +449,8 @@ def test_small_work_stays_here(forced: Callable, monkeypatch: pytest.MonkeyPatch
     with forced():
         assert engine.device(99.0) is None
         assert engine.device_used() is None
-        assert engine.device(100.0) == "cpu"
-        assert engine.device_used() == "cpu"
+        assert engine.device(100.0) == HERE
+        assert engine.device_used() == devices.described(HERE)
         with engine.on_device("cpu"):
             assert engine.device(1e12) is None
     assert engine.device_used() is None
@@ -512,7 +507,8 @@ def test_memory_that_does_not_do(
     assert main([*words, "--quiet", "--out", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "device cpu: out of memory; too little for scores of 60 x 60; free some of it" in error
+    assert f"device {HERE}: " in error
+    assert "; too little for scores of 60 x 60; free some of it, or compute on the CPU" in error
     assert "--device cpu" in error
     monkeypatch.setattr(on_device, "_seen", lambda *args: 1 // 0)
     with forced(), pytest.raises(ZeroDivisionError):
