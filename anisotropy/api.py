@@ -210,6 +210,7 @@ def compare(
     seed: int = 0,
     on_mismatch: Literal["error", "intersect"] = "error",
     scheduler: Any = None,
+    device: str = "auto",
     **settings: Unpack[Settings],
 ) -> Results:
     """Measure two sides of one collection and test their differences, b minus a.
@@ -233,6 +234,10 @@ def compare(
         Address of a Dask scheduler such as ``tcp://host:8786``, or a connected
         ``distributed.Client``: its workers read the vectors and compute (extra ``cluster``). The
         results are the same.
+    device
+        Where checkpoints are encoded and, of CUDA devices, where large products are made:
+        ``auto`` (a CUDA device where there is one), ``cpu``, ``cuda:1``, ``mps``. Neighbors follow
+        the same rules everywhere; sums have other last digits.
     **settings
         ``sample``, ``exact``, ``relative_error``, ``relevance_level``, ``perplexity``: fields of
         :class:`anisotropy.workflow.AnalysisOptions`.
@@ -246,8 +251,8 @@ def compare(
     """
     sides = [_sources(side) for side in (a, b)]
     options = _options(measures, projections, seed, on_mismatch, settings)
-    with engine.on(scheduler):
-        spaces = _distinct([_opened(source, data) for side in sides for source in side])
+    with engine.on(scheduler), engine.on_device(device, notebook_lines() or warnings.warn):
+        spaces = _distinct([_opened(source, data, device) for side in sides for source in side])
         first, second = spaces[: len(sides[0])], spaces[len(sides[0]) :]
         with notebook_job(f"comparing {_named(spaces)}") as share:
             return workflow.compare(
@@ -270,6 +275,7 @@ def analyze(
     baseline: str | None = None,
     on_mismatch: Literal["error", "intersect"] = "error",
     scheduler: Any = None,
+    device: str = "auto",
     **settings: Unpack[Settings],
 ) -> Results:
     """Measure one or many spaces, and test each against the one labeled `baseline`, if any.
@@ -277,8 +283,8 @@ def analyze(
     The other parameters are those of :func:`compare`.
     """
     options = _options(measures, projections, seed, on_mismatch, settings)
-    with engine.on(scheduler):
-        opened = _distinct([_opened(source, data) for source in spaces])
+    with engine.on(scheduler), engine.on_device(device, notebook_lines() or warnings.warn):
+        opened = _distinct([_opened(source, data, device) for source in spaces])
         with notebook_job(f"measuring {_named(opened)}") as share:
             return workflow.analyze(
                 opened,
@@ -551,8 +557,8 @@ def _sources(side: Source | Sequence[Source]) -> list[Source]:
     return [side] if isinstance(side, str | Path | EmbeddingSpace) else list(side)
 
 
-def _opened(source: Source, data: str | Path | None) -> EmbeddingSpace:
-    return source if isinstance(source, EmbeddingSpace) else open(source, data)
+def _opened(source: Source, data: str | Path | None, device: str = "auto") -> EmbeddingSpace:
+    return source if isinstance(source, EmbeddingSpace) else open(source, data, device=device)
 
 
 def _distinct(spaces: list[EmbeddingSpace]) -> list[EmbeddingSpace]:

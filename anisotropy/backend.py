@@ -192,6 +192,10 @@ class Rows:
             block *= self.scale[index].astype(self.dtype)[:, None]
         return block
 
+    def stored(self, index: slice | np.ndarray) -> np.ndarray:
+        """Rows `index` as they lie there, neither shifted nor scaled, not always a copy."""
+        return np.asarray(self.data[index if self.keep is None else self.keep[index]])
+
     @property
     def step(self) -> int:
         """Rows of a block of about 8 MB."""
@@ -528,10 +532,18 @@ class Best:
 
     def keys(self, scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Keys of float32 scores of the given targets."""
+        keys = (self._descending(scores) << np.uint64(self.bits)) | self.ties[targets]
+        return np.asarray(keys)
+
+    def _descending(self, scores: np.ndarray) -> np.ndarray:
         bits = (scores + np.float32(0)).view(np.uint32)
         descending = np.where(bits >> 31, bits, ~(bits | np.uint32(1 << 31)))
-        keys = (descending.astype(np.uint64) << np.uint64(self.bits)) | self.ties[targets]
-        return np.asarray(keys)
+        return descending.astype(np.uint64)
+
+    def beyond(self, floor: np.ndarray) -> np.ndarray:
+        """For each float32 floor the least key of no finite score that reaches it."""
+        least = np.maximum(floor, np.finfo(np.float32).min)
+        return np.asarray((self._descending(least) + np.uint64(1)) << np.uint64(self.bits))
 
     def read(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Targets and scores of keys; -1 and minus infinity for NOTHING."""
@@ -546,6 +558,10 @@ class Best:
         bits = np.where(descending >> 31, descending, ~descending & np.uint32(0x7FFF_FFFF))
         scores = np.ascontiguousarray(bits).view(np.float32)
         return np.where(there, scores, np.float32(-np.inf))
+
+    def fill(self, kept: np.ndarray, counts: np.ndarray, keys: np.ndarray) -> None:
+        """Put sorted candidates, so many a row and no more than fit, into empty lists."""
+        kept[np.arange(kept.shape[1]) < counts[:, None]] = keys
 
     def merge(self, kept: np.ndarray, row: np.ndarray, keys: np.ndarray) -> None:
         """Put candidates into sorted lists, in place.

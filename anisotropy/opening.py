@@ -429,8 +429,8 @@ def _tell_precision(encoder: Encoder, tell: Callable[[str], None] | None) -> Non
     """Say where the precision that was asked for costs time instead of saving it."""
     if tell is None or encoder.recipe.dtype != "bfloat16":
         return
-    from anisotropy.encoders.devices import checked_device
     from anisotropy.encoders.precision import bfloat16_notice
+    from anisotropy.engine.devices import checked_device
 
     if (line := bfloat16_notice(checked_device(encoder.device))) is not None:
         tell(line)

@@ -68,7 +68,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_cluster_options(parser)
     add_data_options(parser)
     add_store_options(parser)
-    add_encoder_options(parser)
+    add_encoder_options(parser, analysis=True)
     add_dump_options(parser)
     add_run_options(parser)
     parser.add_argument(
@@ -135,7 +135,7 @@ def _spaces(options: dict[str, Any]) -> int:
     _check_negatives(options, len(sources))
     folder = Path(options["out"] or f"anisotropy-results/{_name(labels)}")
     jobs.prepare_out(folder)
-    with engine.on(options["scheduler"], say):
+    with engine.on(options["scheduler"], say), engine.on_device(options["device"], say):
         collection = jobs.open_data(options, sources)
         opened = [
             jobs.open_side(options, source, None, label, collection, encode)

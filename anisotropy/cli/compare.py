@@ -69,7 +69,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_cluster_options(parser)
     add_data_options(parser)
     add_store_options(parser)
-    add_encoder_options(parser, sides=True)
+    add_encoder_options(parser, sides=True, analysis=True)
     add_dump_options(parser, sides=True)
     add_run_options(parser)
     add_measure_options(parser)
@@ -128,7 +128,7 @@ def _spaces(options: dict[str, Any], sources: dict[str, list[str]]) -> int:
     folder = Path(options["out"] or f"anisotropy-results/{jobs.slug(names)}")
     jobs.prepare_out(folder)
     say = jobs.teller(options["quiet"])
-    with engine.on(options["scheduler"], say):
+    with engine.on(options["scheduler"], say), engine.on_device(options["device"], say):
         collection = jobs.open_data(options, [*sources["a"], *sources["b"]])
         spaces = {
             side: [

@@ -121,11 +121,15 @@ def add_recipe_options(parser: argparse.ArgumentParser, sides: bool = False) -> 
     group.add_argument("--max-document-length", type=int, metavar="N", help="tokens a document")
 
 
-def add_encoder_options(parser: argparse.ArgumentParser, sides: bool = False) -> None:
-    """How a checkpoint is read, and how it is encoded."""
+def add_encoder_options(
+    parser: argparse.ArgumentParser, sides: bool = False, analysis: bool = False
+) -> None:
+    """How a checkpoint is read, how it is encoded, and with `analysis` where that runs too."""
     add_recipe_options(parser, sides)
     group = parser.add_argument_group("encoding")
-    group.add_argument("--device", metavar="NAME", help="auto (default), cpu, cuda, cuda:1, mps")
+    what = "auto (default: a CUDA device where there is one), cpu, cuda, cuda:1, mps"
+    where = "; large products of the analysis go there too, but for mps" if analysis else ""
+    group.add_argument("--device", metavar="NAME", help=what + where)
     group.add_argument("--batch-size", type=int, metavar="N", help="tokens a batch")
     group.add_argument(
         "--shard-size", metavar="N", type=int, help="texts a shard, what a kill loses (8192)"

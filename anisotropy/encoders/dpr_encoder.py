@@ -75,7 +75,7 @@ class DprEncoder(Encoder):
 
     def _loaded(self) -> DprModel:
         if self._model is None:
-            from anisotropy.encoders.devices import checked_device
+            from anisotropy.engine.devices import checked_device
 
             self.device = checked_device(self.device)
             _, model = self.whole()

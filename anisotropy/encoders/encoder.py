@@ -209,7 +209,7 @@ class UpstreamEncoder(Encoder):
 
     def _loaded(self) -> UpstreamModel:
         if self._model is None:
-            from anisotropy.encoders.devices import checked_device
+            from anisotropy.engine.devices import checked_device
 
             self.device = checked_device(self.device)
             _, model = self.whole()

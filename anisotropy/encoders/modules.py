@@ -81,7 +81,7 @@ class ModulesEncoder(Encoder):
 
     def _loaded(self) -> tuple[Any, ModulesText]:
         if self._ready is None:
-            from anisotropy.encoders.devices import checked_device
+            from anisotropy.engine.devices import checked_device
 
             self.device = checked_device(self.device)
             model = load_modules(self.files, self.recipe)

@@ -8,9 +8,12 @@ from functools import cached_property
 
 import numpy as np
 
+from anisotropy import engine
 from anisotropy.backend import Rows, added, fold
 
 _ZERO = 1e-12
+#: Peaks of some directions, and sums of exponentials less their peaks.
+Sums = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,15 +52,7 @@ class Moments:
     @cached_property
     def covariance(self) -> np.ndarray:
         """Shape (dim, dim), divisor n - 1, from rows centered beforehand."""
-        mean = self.mean
-
-        def scatter(block: np.ndarray) -> np.ndarray:
-            centered = block.astype(np.float64)
-            centered -= mean
-            return np.asarray(centered.T @ centered)
-
-        products = self.rows.fold(scatter, added, np.zeros((self.rows.dim, self.rows.dim)))
-        return products / max(self.n - 1, 1)
+        return scatter(self.rows, self.mean) / max(self.n - 1, 1)
 
     @cached_property
     def frobenius(self) -> float:
@@ -83,8 +78,29 @@ def spectrum(matrix: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
     return values[kept], vectors[:, kept]
 
 
+def scatter(rows: Rows, mean: np.ndarray) -> np.ndarray:
+    """Sum of y y' over the centered rows y, shape (dim, dim)."""
+    where = engine.device(2.0 * len(rows) * rows.dim**2)
+    if where is not None:
+        from anisotropy import device
+
+        return device.cross(where, (rows, mean), (rows, mean))[0]
+
+    def products(block: np.ndarray) -> np.ndarray:
+        centered = block.astype(np.float64)
+        centered -= mean
+        return np.asarray(centered.T @ centered)
+
+    return rows.fold(products, added, np.zeros((rows.dim, rows.dim)))
+
+
 def quadratic(rows: Rows, mean: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """The form y' M y of every centered row y, shape (n,)."""
+    where = engine.device(2.0 * len(rows) * rows.dim**2)
+    if where is not None:
+        from anisotropy import device
+
+        return device.forms(where, (rows, mean), (rows, mean), matrix)
 
     def forms(block: np.ndarray) -> np.ndarray:
         centered = block.astype(np.float64) - mean
@@ -118,17 +134,23 @@ def log_mean_exp(sources: Sequence[Rows], directions: Sequence[np.ndarray]) -> l
     list of numpy.ndarray of shape (2 m,)
         First the directions, then their negatives.
     """
-    of_blocks = _Exponentials(
-        [d.astype(r.dtype) for r, d in zip(sources, directions, strict=True)]
-    )
-    sizes = [2 * d.shape[1] for d in directions]
-    nothing = [(np.full(size, -np.inf), np.zeros(size)) for size in sizes]
-    found = fold(sources, of_blocks, _under_one_peak, nothing)
     n = max(len(sources[0]), 1)
+    found = _sums_of_exponentials(sources, directions)
     return [peak + np.log(total / n) for peak, total in found]
 
 
-Sums = tuple[np.ndarray, np.ndarray]
+def _sums_of_exponentials(sources: Sequence[Rows], directions: Sequence[np.ndarray]) -> list[Sums]:
+    """Peaks, and sums of exponentials less their peaks."""
+    pairs = list(zip(sources, directions, strict=True))
+    where = engine.device(sum(2.0 * len(rows) * columns.size for rows, columns in pairs))
+    if where is not None:
+        from anisotropy import device
+
+        return [device.sums_of_exponentials(where, rows, columns) for rows, columns in pairs]
+    of_blocks = _Exponentials([columns.astype(rows.dtype) for rows, columns in pairs])
+    sizes = [2 * columns.shape[1] for columns in directions]
+    nothing = [(np.full(size, -np.inf), np.zeros(size)) for size in sizes]
+    return fold(sources, of_blocks, _under_one_peak, nothing)
 
 
 @dataclass(frozen=True, eq=False)

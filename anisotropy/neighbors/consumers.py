@@ -84,27 +84,27 @@ class TopK:
     CROWDED = 4
 
     def __init__(self, n: int, k: int, ties: np.ndarray) -> None:
-        self._best = backend.Best(ties)
-        self._shape = (n, k)
-        self._floor = np.full(n, -np.inf, dtype=np.float32)
+        self.best = backend.Best(ties)
+        self.n, self.k = n, k
+        self.floor = np.full(n, -np.inf, dtype=np.float32)
         self._waiting: dict[tuple[int, int], list[tuple[np.ndarray, np.ndarray]]] = {}
 
     @cached_property
     def _kept(self) -> np.ndarray:
         """The lists; not there before they are needed, so that an empty one is sent as nothing."""
-        return np.full(self._shape, backend.Best.NOTHING)
+        return np.full((self.n, self.k), backend.Best.NOTHING)
 
     def update(self, anchors: slice, first: int, scores: np.ndarray) -> None:
         """Take in the candidates of a tile."""
         block = scores.astype(np.float32, copy=False)
-        row, column = self._candidates(block, self._floor[anchors])
+        row, column = self._candidates(block, self.floor[anchors])
         waiting = self._waiting.setdefault((anchors.start, anchors.stop), [])
-        waiting.append((row, self._best.keys(block[row, column], column + first)))
-        if sum(len(row) for row, _ in waiting) >= len(block) * self._shape[1]:
+        waiting.append((row, self.best.keys(block[row, column], column + first)))
+        if sum(len(row) for row, _ in waiting) >= len(block) * self.k:
             self._merge(anchors, waiting)
 
     def _candidates(self, block: np.ndarray, floor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        k = self._shape[1]
+        k = self.k
         place = backend.candidates(block, floor)
         if len(place[0]) <= self.CROWDED * k * len(block):
             return place
@@ -115,13 +115,13 @@ class TopK:
         waiting.clear()
         order = np.argsort(row, kind="stable")
         kept = self._kept[anchors]
-        self._best.merge(kept, row[order], keys[order])
+        self.best.merge(kept, row[order], keys[order])
         self._raise(anchors)
 
     def _raise(self, anchors: slice) -> None:
         """Raise the floor to the last of the lists."""
-        last = self._best.scores(self._kept[anchors, -1])
-        self._floor[anchors] = np.maximum(self._floor[anchors], last)
+        last = self.best.scores(self._kept[anchors, -1])
+        self.floor[anchors] = np.maximum(self.floor[anchors], last)
 
     def _merge_waiting(self) -> None:
         for (start, stop), waiting in self._waiting.items():
@@ -133,9 +133,9 @@ class TopK:
 
     def part(self, anchors: slice, targets: slice) -> TopK:
         """An empty one; what does not reach the lists so far is left out."""
-        part = TopK(anchors.stop - anchors.start, self._shape[1], self._best.ties[:0])
-        part._best = self._best.span(targets)
-        part._floor = self._floor[anchors].copy()
+        part = TopK(anchors.stop - anchors.start, self.k, self.best.ties[:0])
+        part.best = self.best.span(targets)
+        part.floor = self.floor[anchors].copy()
         return part
 
     def found(self) -> tuple[np.ndarray, np.ndarray]:
@@ -149,14 +149,17 @@ class TopK:
         counts, keys = found
         if len(keys):
             kept = self._kept[anchors]
-            self._best.merge(kept, np.repeat(np.arange(len(counts)), counts), keys)
+            if (kept[:, 0] == backend.Best.NOTHING).all():
+                self.best.fill(kept, counts, keys)
+            else:
+                self.best.merge(kept, np.repeat(np.arange(len(counts)), counts), keys)
             self._raise(anchors)
 
     def neighbors(self, anchors: np.ndarray) -> Neighbors:
         """The lists of the given anchors."""
         self._merge_waiting()
-        index, scores = self._best.read(self._kept)
-        return Neighbors(anchors, index, scores, len(self._best.target))
+        index, scores = self.best.read(self._kept)
+        return Neighbors(anchors, index, scores, len(self.best.target))
 
 
 class KernelSums:
@@ -228,12 +231,13 @@ class NearerCounts:
 
     def update(self, anchors: slice, first: int, scores: np.ndarray) -> None:
         """Add a tile of scores."""
-        begin, end = self._pairs(anchors)
+        begin, end = self.pairs(anchors)
         for start in range(begin, end, self.PAIRS):
             part = slice(start, min(start + self.PAIRS, end))
             self._count(part, scores[self.anchor[part] - anchors.start], first)
 
-    def _pairs(self, anchors: slice) -> tuple[int, int]:
+    def pairs(self, anchors: slice) -> tuple[int, int]:
+        """The first of the pairs of some anchors, and the one after the last."""
         begin, end = np.searchsorted(self.anchor, [anchors.start, anchors.stop])
         return int(begin), int(end)
 
@@ -242,7 +246,7 @@ class NearerCounts:
 
     def part(self, anchors: slice, targets: slice) -> NearerCounts:
         """Counts of nothing yet for the pairs of some anchors."""
-        own = slice(*self._pairs(anchors))
+        own = slice(*self.pairs(anchors))
         part = copy.copy(self)
         part.anchor = self.anchor[own] - anchors.start
         part.target = self.target[own] - targets.start
@@ -256,7 +260,7 @@ class NearerCounts:
 
     def merge(self, anchors: slice, targets: slice, found: tuple[np.ndarray, np.ndarray]) -> None:
         """Add both counts."""
-        own = slice(*self._pairs(anchors))
+        own = slice(*self.pairs(anchors))
         self.above[own] += found[0]
         self.tied[own] += found[1]
 

@@ -16,7 +16,18 @@ import numpy as np
 
 from anisotropy import backend, engine
 from anisotropy.backend import Rows
-from anisotropy.neighbors.sweeping import Items, Product, _Block, _Lens, _mask, _seen, _Side
+from anisotropy.neighbors.consumers import KernelSums
+from anisotropy.neighbors.sweeping import (
+    Items,
+    Product,
+    View,
+    _Block,
+    _Lens,
+    _mask,
+    _seen,
+    _Side,
+    sweep_views,
+)
 
 #: Anchors of a tile, a divisor of the number of targets of a block.
 TILE, LEAST_BLOCK, BLOCK = 512, 1024, 4096
@@ -60,18 +71,30 @@ class PairKernels:
         self._anchors = _Side(Items(base), chosen, items, (base, views), True)
         self._targets = _Side(Items(base), np.arange(self._n), items, (base, views), False)
         work = 2.0 * len(chosen) * self._n * base.dim
-        self.bfloat16 = not self._all and work > BFLOAT16_FROM and backend.multiplies_bfloat16()
+        self._device = engine.device(work)
+        worth = not self._all and work > BFLOAT16_FROM and self._device is None
+        self.bfloat16 = worth and backend.multiplies_bfloat16()
         self._fits = len(chosen) * base.dim * base.dtype.itemsize <= HELD_BYTES
         self._step = int(np.clip(self._n // 32 // TILE * TILE, LEAST_BLOCK, BLOCK))
         self._sources = (base, *views)
 
     def means(self) -> np.ndarray:
         """The means, shape (views, anchors, ts), float64."""
+        if self._device is not None:
+            return self._swept() / (self._n - 1)
         # the largest first, so that nobody waits long for the last
         starts, sums = range(0, self._n, self._step)[::-1], np.zeros(self._shape)
         for part in self._parts(starts):
             sums[:, : part.shape[1]] += part
         return sums / (self._n - 1)
+
+    def _swept(self) -> np.ndarray:
+        """Sums from a device, where a product costs less than to spare the half of it."""
+        base, *views = (Items(rows) for rows in self._sources)
+        sums = [KernelSums(len(self._chosen), self._ts) for _ in views]
+        seen = [View(items, items, [own]) for items, own in zip(views, sums, strict=True)]
+        sweep_views(base, self._chosen, base, seen, own=self._chosen)
+        return np.stack([own.sums for own in sums]) if sums else np.zeros(self._shape)
 
     def _parts(self, starts: Iterable[int]) -> Iterator[np.ndarray]:
         """What each block adds, from threads here or from the workers of a cluster."""

@@ -213,13 +213,17 @@ class _Side:
         if move is not None:
             add = vectors @ move.astype(vectors.dtype) + vectors.dtype.type(constant)
         if rows is not base and (rows.scale is not None or base.scale is not None):
-            factor = np.ones(len(index)) if rows.scale is None else rows.scale[index]
-            factor = factor if base.scale is None else factor / base.scale[index]
-            scale = factor.astype(vectors.dtype)
+            scale = _factor(rows, base, index).astype(vectors.dtype)
         if product == "euclidean":
             meant = vectors if rows is base else rows.take(index)
             squares = np.einsum("ij,ij->i", meant, meant)
         return _Lens(add, scale, squares)
+
+
+def _factor(rows: Rows, base: Rows, index: np.ndarray | slice) -> np.ndarray:
+    """What products are multiplied by that are made of other rows; one of both is scaled."""
+    own: Any = 1.0 if rows.scale is None else rows.scale[index]
+    return np.asarray(own if base.scale is None else own / base.scale[index])
 
 
 def _moved(base: Rows, meant: Rows) -> np.ndarray | None:
@@ -281,6 +285,13 @@ def sweep_views(
         What scores are made of the product, and for whom.
     """
     if not len(chosen):
+        return
+    work = 2.0 * len(anchors.rows) * len(chosen) / max(len(anchors), 1)
+    device = engine.device(work * len(targets.rows) * anchors.rows.dim)
+    if device is not None:
+        from anisotropy.neighbors import on_device
+
+        on_device.sweep(device, _Sweep(anchors, chosen, targets, views, own))
         return
     chunks = backend.cut(len(chosen), anchors.step(ANCHORS_HELD))
     step = targets.step(TARGET_TILE)

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from anisotropy.encoders.devices import checked_device
 from anisotropy.encoders.processes import Processes, SeveralProcesses, are_several
+from anisotropy.engine.devices import checked_device
 
 BUCKET = 25_000_000  # numbers averaged in one message
 

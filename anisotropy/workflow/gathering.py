@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from anisotropy import engine
 from anisotropy.results import Curve, Results
 from anisotropy.spaces.store import versions
 from anisotropy.workflow.job import curves_text
@@ -44,12 +45,14 @@ def gather(
     """Put measurements and curves into results, with where they come from."""
     from anisotropy.measures.run import ANCHORS
 
+    used = engine.device_used()
     results = Results(
         spaces=[_provenance(space) for space in spaces],
         collection=_describe(spaces[0], collection),
         config={
             "measures": list(options.measures or ("default",)),
             **(config or {}),
+            **({} if used is None else {"device": used}),
             "anchors": "all" if options.exact else options.sample or ANCHORS,
         },
         versions=versions(_VERSIONED),

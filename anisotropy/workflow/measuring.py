@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from anisotropy import engine
 from anisotropy.backend import check_in_files
 from anisotropy.errors import NotComparable
-from anisotropy.progress import notebook_job
+from anisotropy.progress import notebook_job, notebook_lines
 from anisotropy.results import Results
 from anisotropy.workflow.job import Job, Say, measuring_text, tell
 from anisotropy.workflow.options import AnalysisOptions, Settings
@@ -27,6 +28,7 @@ def measure(
     *,
     seed: int = 0,
     scheduler: Any = None,
+    device: str = "auto",
     **settings: Unpack[Settings],
 ) -> pd.DataFrame:
     """Measure one space.
@@ -42,6 +44,9 @@ def measure(
     scheduler
         Address of a Dask scheduler, or a connected ``distributed.Client``, whose workers then read
         the vectors and compute (extra ``cluster``); None computes in this process.
+    device
+        Where large products are made: ``auto`` (a CUDA device where there is one), ``cpu``,
+        ``cuda:1``.
     **settings
         ``sample``, ``exact``, ``relative_error``, ``relevance_level``: fields of
         :class:`AnalysisOptions`.
@@ -64,7 +69,12 @@ def measure(
     """
     chosen = tuple(measures) if measures is not None else None
     options = AnalysisOptions(measures=chosen, projections=(), seed=seed, **settings)
-    with engine.on(scheduler), notebook_job(measuring_text(space)) as share:
+    say = notebook_lines() or warnings.warn
+    with (
+        engine.on(scheduler),
+        engine.on_device(device, say),
+        notebook_job(measuring_text(space)) as share,
+    ):
         check_files([space])
         options = with_anchors([space], options, None)
         rows = measure_one(space, options, Job(None, share, [measuring_text(space)])).rows

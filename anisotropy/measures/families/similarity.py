@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from anisotropy import engine
 from anisotropy.backend import Rows, each, fold
 from anisotropy.measures.base import Definition, Family, Impossible, Measure, Parameter
 from anisotropy.measures.facts import Facts
@@ -62,13 +63,7 @@ class Products:
 def products(x: Rows, y: Rows) -> Products:
     """Stream two matrices, centered, for :meth:`Products.hsic`."""
     centered = _Centered(x.mean(), y.mean())
-
-    def sums(left: np.ndarray, right: np.ndarray) -> _Parts:
-        left, right = centered(left, right)
-        return _Parts([left.T @ right, left.sum(axis=0), right.sum(axis=0)])
-
-    nothing = _Parts([np.zeros((x.dim, y.dim)), np.zeros(x.dim), np.zeros(y.dim)])
-    cross, sum_x, sum_y = fold([x, y], sums, _Parts.add, nothing).values
+    cross, sum_x, sum_y = _sums(x, y, centered)
 
     def squares(left: np.ndarray, right: np.ndarray) -> _Parts:
         left, right = centered(left, right)
@@ -80,6 +75,22 @@ def products(x: Rows, y: Rows) -> Products:
     diagonal, corner, total_a, total_b = map(float, found)
     totals = (float(sum_x @ sum_x) - total_a, float(sum_y @ sum_y) - total_b)
     return Products(len(x), cross, diagonal, corner, totals)
+
+
+def _sums(x: Rows, y: Rows, centered: _Centered) -> Sequence[np.ndarray]:
+    """X'Y of centered rows, and the sums of the columns of both."""
+    where = engine.device(2.0 * len(x) * x.dim * y.dim)
+    if where is not None:
+        from anisotropy import device
+
+        return device.cross(where, (x, centered.left), (y, centered.right))
+
+    def sums(left: np.ndarray, right: np.ndarray) -> _Parts:
+        left, right = centered(left, right)
+        return _Parts([left.T @ right, left.sum(axis=0), right.sum(axis=0)])
+
+    nothing = _Parts([np.zeros((x.dim, y.dim)), np.zeros(x.dim), np.zeros(y.dim)])
+    return fold([x, y], sums, _Parts.add, nothing).values
 
 
 @dataclass(frozen=True)
