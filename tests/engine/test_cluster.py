@@ -64,7 +64,7 @@ def test_all_measures_are_equal_to_the_bit(client: Client, stored: EmbeddingSpac
         there = everything(stored)
         engine._current.reset(token)
     assert here == there
-    assert counting.tasks > 50
+    assert counting.tasks > 30
 
 
 def test_rows_of_every_kind_are_read_where_they_lie(client: Client, mapped: Callable) -> None:
@@ -302,7 +302,7 @@ def test_a_client_that_failed_is_not_left_to_the_collector(
     from distributed import Client
 
     def clients() -> int:
-        return sum(isinstance(one, Client) for one in gc.get_objects())
+        return sum(type(one) is Client for one in gc.get_objects())
 
     monkeypatch.setattr(connecting, "ANSWER", 0.5)
     before = clients()
