@@ -150,13 +150,13 @@ def dump_options(options: Mapping[str, Any], side: str | None = None) -> DumpOpt
 
 def encode_options(options: Mapping[str, Any]) -> EncodeOptions:
     """How to encode."""
-    from anisotropy.spaces.encoding import BATCH_TOKENS, EncodeOptions
+    from anisotropy.spaces.encoding import EncodeOptions
     from anisotropy.spaces.store import SHARD_ITEMS
 
-    size, items = options["batch_size"], options.get("shard_size")
+    items = options.get("shard_size")
     return EncodeOptions(
         store_dtype=options["store_dtype"],
-        batch_tokens=BATCH_TOKENS if size is None else size,
+        batch_tokens=options["batch_size"],
         documents=_count(options["documents"]),
         seed=options.get("seed", 0),
         shard_items=SHARD_ITEMS if items is None else items,

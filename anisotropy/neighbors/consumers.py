@@ -11,9 +11,9 @@ order of the spans; a sum that is not exact is therefore taken of each span, the
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -63,6 +63,13 @@ class Neighbors:
     n_targets: int
 
 
+_making = threading.Lock()
+
+
+def _no_lists(n: int, k: int) -> np.ndarray:
+    return np.full((n, k), backend.Best.NOTHING)
+
+
 class TopK:
     """Keep the `k` best targets of each anchor under one total order.
 
@@ -88,11 +95,16 @@ class TopK:
         self.n, self.k = n, k
         self.floor = np.full(n, -np.inf, dtype=np.float32)
         self._waiting: dict[tuple[int, int], list[tuple[np.ndarray, np.ndarray]]] = {}
+        self._lists: np.ndarray | None = None
 
-    @cached_property
+    @property
     def _kept(self) -> np.ndarray:
         """The lists; not there before they are needed, so that an empty one is sent as nothing."""
-        return np.full((self.n, self.k), backend.Best.NOTHING)
+        if self._lists is None:
+            with _making:  # for all threads the same
+                if self._lists is None:
+                    self._lists = _no_lists(self.n, self.k)
+        return self._lists
 
     def update(self, anchors: slice, first: int, scores: np.ndarray) -> None:
         """Take in the candidates of a tile."""

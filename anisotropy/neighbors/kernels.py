@@ -105,6 +105,7 @@ class PairKernels:
             return
         several = backend.torch_in_workers() if self.bfloat16 else contextlib.nullcontext()
         with several:
+            self._held  # noqa: B018  # read once, before the threads ask for it
             yield from backend.in_parallel(self._sums, starts)
 
     def _alone(self, start: int) -> np.ndarray:

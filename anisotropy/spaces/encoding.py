@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 
 Side = Literal["queries", "documents"]
 
-#: Tokens a batch, padding included. Larger ones leave the caches, smaller ones wait for threads.
-BATCH_TOKENS = 2048
+#: Tokens a batch, padding included. On a processor larger ones leave the caches, smaller ones wait
+#: for threads; a GPU has to have as much to do at once.
+BATCH_TOKENS, DEVICE_BATCH_TOKENS = 2048, 65_536
 #: Texts tokenized at a time.
 _SLICE = 512
 STORE_DTYPES = ("float32", "float16")
@@ -56,7 +57,7 @@ class EncodeOptions:
     store_dtype
         ``float32`` or ``float16`` rows in the store.
     batch_tokens
-        Tokens a batch, padding included.
+        Tokens a batch, padding included; None: 2,048 on a processor, 65,536 elsewhere.
     documents
         None for all, or how many: all judged ones plus random ones, by a seeded hash of the id.
     seed
@@ -66,7 +67,7 @@ class EncodeOptions:
     """
 
     store_dtype: str = "float32"
-    batch_tokens: int = BATCH_TOKENS
+    batch_tokens: int | None = None
     documents: int | None = None
     seed: int = 0
     shard_items: int = SHARD_ITEMS
@@ -74,13 +75,19 @@ class EncodeOptions:
     def __post_init__(self) -> None:
         if self.store_dtype not in STORE_DTYPES:
             raise UsageError(f"store dtype: got {self.store_dtype!r}; allowed: {STORE_DTYPES}")
-        if self.batch_tokens < 1:
+        if self.batch_tokens is not None and self.batch_tokens < 1:
             raise UsageError(f"batch size: got {self.batch_tokens}; allowed: 1 token or more")
         if self.documents is not None and self.documents < 1:
             raise UsageError(f"documents: got {self.documents}; allowed: 'all', or 1 or more")
         if self.shard_items < 1:
             raise UsageError(f"shard size: got {self.shard_items}; allowed: 1 text or more")
         check_seed(self.seed)
+
+    def tokens_on(self, device: str) -> int:
+        """Tokens a batch on a device."""
+        if self.batch_tokens is not None:
+            return self.batch_tokens
+        return BATCH_TOKENS if device == "cpu" else DEVICE_BATCH_TOKENS
 
 
 def encode_collection(
@@ -481,7 +488,8 @@ class _Job:
         per_item, dim = self._per_item(side), self._encoder.dim
         shape = (len(tokens), per_item, dim)
         out = {reading: np.empty(shape, dtype=np.float32) for reading in self._savers}
-        for batch in token_batches(tokens, self._options.batch_tokens):
+        self._encoder.load()  # from then on it knows its device
+        for batch in token_batches(tokens, self._options.tokens_on(self._encoder.device)):
             arrays = self._encoder.encode_tokens(side, [tokens[i] for i in batch])
             for reading, store in out.items():
                 store[batch] = arrays[reading].reshape(len(batch), per_item, -1)

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from anisotropy.encoders.precision import bfloat16_products
 from anisotropy.encoders.processes import Processes, SeveralProcesses, are_several
 from anisotropy.engine.devices import checked_device
 
@@ -39,7 +40,7 @@ class Devices(Processes):
         """Context of a forward pass in ``float32`` or ``bfloat16``."""
         if dtype == "float32":
             return nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return bfloat16_products(self.device)
 
     def share(self, count: int) -> np.ndarray:
         """Row numbers that this process encodes, of `count`."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from anisotropy.backend import Rows, added
 from anisotropy.measures.facts import Pairs
 from anisotropy.measures.families.nearest import _BestOther
 from anisotropy.measures.repeats import row_keys
-from anisotropy.neighbors import KernelSums, NearerCounts, TopK
+from anisotropy.neighbors import KernelSums, NearerCounts, TopK, consumers
 
 Cuts = tuple[list[slice], list[slice]]
 
@@ -85,6 +87,21 @@ def test_lists(given: tuple, seed: int, k: int) -> None:
     assert whole == here == there
     order = np.lexsort((np.tile(ties, (m, 1)), -scores_of(m, n, seed)))[:, : min(k, n)]
     assert whole[0] == order.tolist()
+
+
+def test_all_threads_fill_the_same_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = consumers._no_lists
+
+    def slowly(n: int, k: int) -> np.ndarray:
+        time.sleep(0.05)  # time for the others to come
+        return made(n, k)
+
+    monkeypatch.setattr(consumers, "_no_lists", slowly)
+    kept = TopK(8, 2, np.arange(3))
+    scores = np.arange(3, dtype=np.float32)[None, :]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda a: kept.update(slice(a, a + 1), 0, scores), range(8)))
+    assert kept.neighbors(np.arange(8)).index.tolist() == [[2, 1]] * 8
 
 
 def test_what_is_sent_for_lists_is_small() -> None:

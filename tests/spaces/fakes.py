@@ -74,6 +74,7 @@ class FakeEncoder:
     batches: list[list[int]] = field(default_factory=list)
     fail_after: int | None = None
     bad_value: float = 0.0
+    device: str = "cpu"
 
     @property
     def recipe(self) -> FakeRecipe:
@@ -81,6 +82,9 @@ class FakeEncoder:
 
     def check_collection(self, collection: Any) -> None:
         """Encodes anything."""
+
+    def load(self) -> None:
+        """There are no weights."""
 
     def beside_encoding(self) -> AbstractContextManager[None]:
         return nullcontext()

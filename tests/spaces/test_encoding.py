@@ -159,3 +159,9 @@ def test_another_label_or_source_continues(tmp_path: Path) -> None:
         encode(tmp_path, FakeEncoder(fail_after=3))
     other = FakeEncoder(label="copy", readings=(FakeRecipe(source="option --recipe"),))
     assert open_store(encode(tmp_path, other), verify=True).label == "copy"
+
+
+def test_a_device_gets_more_tokens_at_once() -> None:
+    assert EncodeOptions().tokens_on("cpu") == 2048
+    assert EncodeOptions().tokens_on("cuda:1") == 65_536
+    assert EncodeOptions(batch_tokens=7).tokens_on("cuda") == 7
