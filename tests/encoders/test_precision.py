@@ -104,3 +104,11 @@ def test_the_command_says_it_once(
     assert capsys.readouterr().err.count("no bfloat16 arithmetic") == 1
     assert main([*words, "--out", str(tmp_path / "quiet"), "--quiet"]) == 0
     assert "bfloat16" not in capsys.readouterr().err
+
+
+def test_attention_on_a_gpu_is_not_planned_by_cudnn() -> None:
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    with precision._attention("cuda"):
+        assert not torch.backends.cuda.cudnn_sdp_enabled()
+        assert torch.backends.cuda.mem_efficient_sdp_enabled()
+    assert torch.backends.cuda.cudnn_sdp_enabled() == before
