@@ -239,24 +239,33 @@ def sweeps(dim: int, sizes: tuple[int, int], anchors: int) -> dict[str, float]:
     """
     rng = np.random.default_rng(0)
     data = rng.standard_normal((sizes[1], dim), dtype=np.float32).astype(np.float16)
-    center, chosen = np.full(dim, 0.1), np.arange(anchors)
     seconds: dict[str, list[float]] = {"within": [], "across": []}
     for n in sizes:
-        rows = Rows(data[:n], shift=center)
-        factor = 1 / np.sqrt(rows.squares())
-        plain = Rows(data[:n]).scaled(1 / np.sqrt(Rows(data[:n]).squares()))
-        for name, k, base in (("within", 20, rows), ("across", 200, plain)):
-            seen = [rows.scaled(factor), plain] if name == "within" else [plain]
+        for name, (base, seen) in _seen(data[:n]).items():
             views = [
-                View(Items(one), Items(one),
-                     [TopK(anchors, k, np.arange(n)), KernelSums(anchors, (2.0, 5.0))])
-                for one in seen
-            ]  # fmt: skip
+                View(
+                    Items(one),
+                    Items(one),
+                    [TopK(anchors, k, np.arange(n)), KernelSums(anchors, ts)],
+                )
+                for one, k, ts in seen
+            ]
             start = time.process_time()
-            sweep_views(Items(base), chosen, Items(base), views)
+            sweep_views(Items(base), np.arange(anchors), Items(base), views)
             seconds[name].append(time.process_time() - start)
     flop = 2.0 * anchors * (sizes[1] - sizes[0]) * dim
     return {f"{name}_flop_s": flop / (many - few) for name, (few, many) in seconds.items()}
+
+
+def _seen(data: np.ndarray) -> dict[str, tuple[Rows, list[tuple[Rows, int, tuple[float, ...]]]]]:
+    """Rows that each sweep multiplies, and its views: rows, neighbors kept, kernels."""
+    raw, ts = Rows(data), (2.0, 5.0)
+    centers = [Rows(data, shift=np.full(data.shape[1], size)) for size in (0.1, 0.05)]
+    unit, own, joint = (rows.scaled(1 / np.sqrt(rows.squares())) for rows in (raw, *centers))
+    return {
+        "within": (centers[0], [(own, 20, ts), (unit, 20, ts)]),
+        "across": (raw, [(raw, 200, ()), (unit, 20, ts), (own, 20, ts), (joint, 20, ts)]),
+    }
 
 
 # What every row holds -----------------------------------------------------------------------

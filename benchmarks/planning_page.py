@@ -17,21 +17,14 @@ COUNTS, WORKERS = (1_000_000, 100_000_000, 1_000_000_000), (2, 64, 512)
 #: Rows and rounds from which the means of lists are learned, see `neighbors.approximate`.
 LEARNED = 64 * 10
 PURPOSES = {
-    "Sides._lengths": "lengths of rows",
-    "Sides.once": "means and lengths of raw rows",
-    "Sides._center": "mean of raw rows",
-    "Moments.mean": "means",
-    "Moments.trace": "total variance",
+    "looks": "lengths, means and total variances",
     "Moments.covariance": "covariance",
     "log_mean_exp": "partition functions",
     "_moved": "slopes at the extreme directions",
     "_first": "repeated rows",
-    "offset_terms": "error of the documents' mean",
-    "centered_squares": "distances to the mean",
-    "_center": "mean and its error",
-    "centroid_cosine": "products with the means",
+    "Sides._along_means": "products with the means",
     "sweep of within": "sweep among documents",
-    "sweep of across": "sweeps of queries",
+    "sweep of across": "sweep of queries",
 }
 Found = dict[str, Any]
 
@@ -113,11 +106,7 @@ def analysis(cost: dict[str, float], n: int, workers: int) -> dict[str, float]:
     return {
         "read": cost["P"] * n * DIM * BYTES / cost["R_read"],
         "rows": n * cost["c"] / workers,
-        "sweeps": 2.0
-        * n
-        * DIM
-        * (ANCHORS / cost["within"] + 2 * QUERIES / cost["across"])
-        / workers,
+        "sweeps": 2.0 * n * DIM * (ANCHORS / cost["within"] + QUERIES / cost["across"]) / workers,
         "ids": n * cost["h"],
     }
 
@@ -148,9 +137,7 @@ def _passes(counted: Found) -> list[str]:
         purpose, anchors = row["purpose"], row["products"]
         products = ""
         if anchors:
-            products = (
-                "A" if purpose == "sweep of within" else f"{anchors / counted['queries']:.0f} Q"
-            )
+            products = "A" if purpose == "sweep of within" else "Q"
         lines.append(_row([
             f"`{row['measure']}`" if "(" in row["measure"] or "_" in row["measure"]
             else row["measure"],

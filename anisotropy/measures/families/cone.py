@@ -133,12 +133,19 @@ def _partitions(facts: Facts, side: str) -> dict[tuple[str, str], np.ndarray]:
     One reading for all of them; the other side may have no rows, then there is no joint one.
     """
     both = all(len(facts.raw(s)) > 1 for s in _sides_of("joint"))
-    places = [(of, on) for of in ([side, "joint"] if both else [side]) for on in ("raw", "unit")]
+    whose, kinds = [side, "joint"] if both else [side], ("raw", "unit")
 
     def make() -> dict[tuple[str, str], np.ndarray]:
-        rows = [facts.rows(side, on) for _, on in places]
-        columns = [_directions(facts, of, on)[1] for of, on in places]
-        return dict(zip(places, log_mean_exp(rows, columns), strict=True))
+        columns = [np.hstack([_directions(facts, of, on)[1] for of in whose]) for on in kinds]
+        found = log_mean_exp([facts.rows(side, on) for on in kinds], columns)
+        signed = {
+            on: logs.reshape(2, len(whose), -1) for on, logs in zip(kinds, found, strict=True)
+        }
+        return {
+            (of, on): signed[on][:, number].ravel()
+            for number, of in enumerate(whose)
+            for on in kinds
+        }
 
     return facts.once(("partition functions", side), make)
 
