@@ -1,9 +1,9 @@
 """``anisotropy analyze STORE`` at growing numbers of documents, against the products it needs.
 
 Time is that of the command a user types: start of the program, maps, report and figures included.
-Beside it stand the same without maps (``--projection none``), the peak of private memory, and the
-time in which the machine makes the matrix products that the default set cannot do without, plus
-one read of the vectors. ``python -m benchmarks.profiling STORE`` says where the rest goes.
+Beside it stand the peak of private memory, and the time in which the machine makes the matrix
+products that the default set cannot do without, plus one read of the vectors. ``python -m
+benchmarks.profiling STORE`` says where the rest goes.
 
 A product of two vectors is counted once, however many measures are made of it and under how many
 transforms: rows of a side with one another from the anchors (distinct pairs), queries with
@@ -30,11 +30,7 @@ ANCHORS = 5_000
 SUBSAMPLES, FOLDS = 5, 5
 #: Wall seconds after which no further turn of a size begins: so a run of all cases stays below
 #: forty minutes on two cores.
-BUDGET = 900.0
-WAYS: dict[str, tuple[str, ...]] = {"typed": (), "no_maps": ("--projection", "none")}
-TEXTS = {"typed": "as typed", "no_maps": "`--projection none`"}
-#: From this number of documents on, maps are a small part of the time, whose turns are long.
-MANY = 500_000
+BUDGET = 240.0
 
 
 def case(setting: Setting) -> Numbers:
@@ -55,49 +51,44 @@ def case(setting: Setting) -> Numbers:
 
 def _size(setting: Setting, sizes: Sizes, largest: bool) -> Numbers:
     store = make_store(setting.folder / "made", sizes)
-    names = list(WAYS) if setting.full and sizes.documents < MANY else ["typed"]
-    ended: dict[str, list[Finished]] = {name: [] for name in names}
+    ended: list[Finished] = []
     rates: list[Limits] = []
 
-    def way(name: str) -> float:
-        if name == "rate":
-            rates.append(product_rates(sizes.dim, rounds=3))
-            return rates[-1].pairs / 1e9
-        ended[name].append(analyze(store, *WAYS[name]))
-        return ended[name][-1].wall
+    def typed() -> float:
+        ended.append(analyze(store))
+        return ended[-1].wall
 
-    ways = {name: lambda name=name: way(name) for name in (*names, "rate")}
-    turns(ways, setting.pick(1, 1, 3), BUDGET)  # type: ignore[arg-type]
+    def rate() -> float:
+        rates.append(product_rates(sizes.dim, rounds=3))
+        return rates[-1].pairs / 1e9
+
+    turns({"typed": typed, "rate": rate}, setting.pick(1, 1, 3), BUDGET)
     shutil.rmtree(store)
     return _numbers(sizes, ended, rates, setting.disk, largest)
 
 
-def analyze(store: Path, *options: str) -> Finished:
+def analyze(store: Path) -> Finished:
     """Run the command."""
     out = store.parent / "results"
-    ended = processes.program("analyze", str(store), *options, "--quiet", "--out", str(out))
+    ended = processes.program("analyze", str(store), "--quiet", "--out", str(out))
     shutil.rmtree(out)
     return ended
 
 
 def _numbers(
-    sizes: Sizes, ended: dict[str, list[Finished]], rates: list[Limits], disk: float, largest: bool
+    sizes: Sizes, ended: list[Finished], rates: list[Limits], disk: float, largest: bool
 ) -> Numbers:
     n, found = sizes.documents, Numbers()
-    read = sizes.bytes() / disk
-    for name, each in ended.items():
-        where = f"{n:,} documents, {TEXTS[name]}"
-        found[f"{name}_{n}_s"] = number([e.wall for e in each], "s", where)
-        found[f"{name}_{n}_cpu_s"] = number([e.cpu for e in each], "s", f"{where}: CPU seconds")
-        found[f"{name}_{n}_mb"] = _memory([e.peak for e in each], where, largest)
-        least = [products_seconds(sizes, rate) + read for rate in rates]
-        share = [e.wall / s for e, s in zip(each, least, strict=True)]
-        found[f"{name}_{n}_over_needed"] = _over(
-            share, f"{where}: time over needed products and one read", largest and name == "typed"
-        )
-    least = [products_seconds(sizes, rate) for rate in rates]
-    found[f"needed_{n}_s"] = number(least, "s", f"{n:,} documents: needed products")
-    found[f"read_{n}_s"] = number(read, "s", f"{n:,} documents: one read of the vectors")
+    read, where = sizes.bytes() / disk, f"{sizes.documents:,} documents"
+    found[f"typed_{n}_s"] = number([e.wall for e in ended], "s", where)
+    found[f"typed_{n}_cpu_s"] = number([e.cpu for e in ended], "s", f"{where}: CPU seconds")
+    found[f"typed_{n}_mb"] = _memory([e.peak for e in ended], where, largest)
+    needed = [products_seconds(sizes, rate) for rate in rates]
+    over = [e.wall / (s + read) for e, s in zip(ended, needed, strict=True)]
+    text = f"{where}: time over needed products and one read"
+    found[f"typed_{n}_over_needed"] = _over(over, text, largest)
+    found[f"needed_{n}_s"] = number(needed, "s", f"{where}: needed products")
+    found[f"read_{n}_s"] = number(read, "s", f"{where}: one read of the vectors")
     return found
 
 
