@@ -35,7 +35,7 @@ notebooks: $(STAMP)
 
 ## The whole test suite.
 test: $(STAMP) check
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=5
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=5
 
 ## Lint, format and types.
 check: $(STAMP)
