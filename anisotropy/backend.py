@@ -180,7 +180,8 @@ class Rows:
     @property
     def dtype(self) -> np.dtype[np.floating]:
         """Type computed in: float64 for float64 data, float32 for everything narrower."""
-        return np.dtype(np.float64 if self.data.dtype == np.float64 else np.float32)
+        wide = self.data.dtype.newbyteorder("=") == np.float64
+        return np.dtype(np.float64 if wide else np.float32)
 
     def take(self, index: slice | np.ndarray) -> np.ndarray:
         """Rows `index` as a new array of shape (m, dim) in the computing type."""
@@ -245,7 +246,7 @@ class Rows:
 
     def dots(self, columns: np.ndarray) -> np.ndarray:
         """Inner products of every row with each of the columns, shape (len(self), m), float64."""
-        return self.each(functools.partial(_dots, columns))
+        return self.each(functools.partial(dots, columns))
 
     def scaled(self, scale: np.ndarray) -> Rows:
         """The same rows with every row multiplied by its factor in `scale`."""
@@ -281,7 +282,8 @@ def squared_lengths(block: np.ndarray) -> np.ndarray:
     return _by_parts(block, lambda wide: np.vecdot(wide, wide))
 
 
-def _dots(columns: np.ndarray, block: np.ndarray) -> np.ndarray:
+def dots(columns: np.ndarray, block: np.ndarray) -> np.ndarray:
+    """Inner products of every row of an array with each of the columns, summed in float64."""
     return _by_parts(block, lambda wide: wide @ columns)
 
 
@@ -597,6 +599,6 @@ class Best:
 
 
 def candidates(scores: np.ndarray, floor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the finite scores that reach the floor of their row, by row."""
+    """Rows and columns of scores that reach the floor of their row and are above -inf, by row."""
     place = np.flatnonzero(scores >= np.maximum(floor, np.finfo(scores.dtype).min)[:, None])
     return np.divmod(place, scores.shape[1])

@@ -18,11 +18,12 @@ COUNTS, WORKERS = (1_000_000, 100_000_000, 1_000_000_000), (2, 64, 512)
 LEARNED = 64 * 10
 PURPOSES = {
     "looks": "lengths, means and total variances",
-    "Moments.covariance": "covariance",
-    "log_mean_exp": "partition functions",
+    "scatter": "covariance",
+    "_sums_of_exponentials": "partition functions",
     "_moved": "slopes at the extreme directions",
     "_first": "repeated rows",
-    "Sides._along_means": "products with the means",
+    "Sides._alongs": "products with the means",
+    "centered_squares": "distances to the mean",
     "sweep of within": "sweep among documents",
     "sweep of across": "sweep of queries",
 }
@@ -52,10 +53,10 @@ def _parts(found: Found) -> dict[str, str]:
         f"used, Python {machine['python']}, numpy {machine['numpy']}, faiss {machine['faiss']}"
         + " (**a small run, of no use for planning**)" * found["small"],
         "signs": "\n".join(_signs(cost)),
-        "sizes": " and ".join(f"{n:,}" for n in cosine["sizes"]),
-        "dim": str(cosine["dim"]),
-        "passes": "\n".join(_passes(cosine)),
-        "dot": f"{sum(r['passes'] for r in dot['rows']):.0f}",
+        "sizes": " and ".join(f"{n:,}" for n in dot["sizes"]),
+        "dim": str(dot["dim"]),
+        "passes": "\n".join(_passes(dot)),
+        "cosine": f"{sum(r['passes'] for r in cosine['rows']):.0f}",
         "times": "\n".join(_times(cost)),
         "covariance": _size(8 * DIM**2),
         "uniformity": " and ".join(
@@ -88,7 +89,7 @@ def _parts(found: Found) -> dict[str, str]:
 
 def costs(found: Found) -> dict[str, float]:
     """Rates and what a document costs, by sign."""
-    rates, rows = found["rates"], found["passes"][0]["rows"]
+    rates, rows = found["rates"], found["passes"][1]["rows"]
     return {
         "P": sum(r["passes"] for r in rows),
         "R_read": rates["read_bytes_s"],

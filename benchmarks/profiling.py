@@ -32,7 +32,7 @@ PHASES = (
     ("anisotropy.measures.families.mixing", "_pooled", "pass of the pooled sides (mixing)"),
     ("anisotropy.measures.moments", "Moments.covariance", "covariance"),
     ("anisotropy.measures.sides", "looks", "lengths, means, variances"),
-    ("anisotropy.measures.sides", "Sides._along_means", "products with the means"),
+    ("anisotropy.measures.sides", "Sides._alongs", "products with the means"),
     ("anisotropy.measures.families.cone", "log_mean_exp", "partition functions"),
     ("anisotropy.measures.families.cone", "_moved", "partition functions: influence"),
     ("anisotropy.measures.families.subsamples", "subsamples", "choose subsamples"),

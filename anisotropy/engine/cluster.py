@@ -180,9 +180,12 @@ class _Stream:
         """Number of a task that is done."""
         while True:
             try:
-                return self._arrived.get(timeout=_LOOK)
+                number = self._arrived.get(timeout=_LOOK)
             except queue.Empty:
                 self._look()
+                continue
+            self._last_seen = time.monotonic()
+            return number
 
     def _look(self) -> None:
         """Give up where nobody has been there for long."""

@@ -20,19 +20,25 @@ class Look:
         Shape (rows,): squared length of each row.
     total, unit_total
         Shape (dim,): sum of the rows, and of the rows of length 1; rows of zeros add nothing.
+    unit_square
+        Sum of the squared lengths of the rows of length 1, which rounding leaves a little off
+        their number: a total variance is taken from rows as they are.
     """
 
     squares: np.ndarray
     total: np.ndarray
     unit_total: np.ndarray
+    unit_square: float
 
 
 def looks(rows: Rows, shifts: Sequence[np.ndarray | None]) -> list[Look]:
     """Read the rows once, less each of the vectors (None: as they are)."""
     work = _Looking([None if one is None else one.astype(rows.dtype) for one in shifts])
-    nothing = [_Part([], np.zeros(rows.dim), np.zeros(rows.dim)) for _ in shifts]
+    nothing = [_Part([], np.zeros(rows.dim), np.zeros(rows.dim), 0.0) for _ in shifts]
     found = fold([rows], work, _added, nothing)
-    return [Look(_joined(one.squares), one.total, one.unit_total) for one in found]
+    return [
+        Look(_joined(one.squares), one.total, one.unit_total, one.unit_square) for one in found
+    ]
 
 
 @dataclass(eq=False)
@@ -42,6 +48,7 @@ class _Part:
     squares: list[np.ndarray]
     total: np.ndarray
     unit_total: np.ndarray
+    unit_square: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +62,8 @@ class _Looking:
         squares = squared_lengths(block)
         scale = np.divide(1, np.sqrt(squares), out=np.zeros_like(squares), where=squares > 0)
         unit = block * scale.astype(block.dtype)[:, None]
-        return _Part([squares], *(each.sum(axis=0, dtype=np.float64) for each in (block, unit)))
+        total, unit_total = (each.sum(axis=0, dtype=np.float64) for each in (block, unit))
+        return _Part([squares], total, unit_total, float(squared_lengths(unit).sum()))
 
 
 def _added(first: list[_Part], second: list[_Part]) -> list[_Part]:
@@ -63,6 +71,7 @@ def _added(first: list[_Part], second: list[_Part]) -> list[_Part]:
         whole.squares += part.squares
         whole.total += part.total
         whole.unit_total += part.unit_total
+        whole.unit_square += part.unit_square
     return first
 
 

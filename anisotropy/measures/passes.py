@@ -192,7 +192,9 @@ def cross_group(facts: Facts, place: CrossPlace) -> tuple[CrossPlace, ...]:
         return (place,)
     encoded = (UNIT,) if facts.recipe_is_unit else (AS_ENCODED, UNIT)
     centered = (JOINT, OWN) if facts.recipe_is_unit else (JOINT, OWN, RECIPE_OWN)
-    together = kernels and near and _near_their_centers(facts)
+    # Under a cosine recipe unit rows are multiplied, as wherever they rank alone: of products of
+    # raw rows the last digits would be others, and at extreme lengths all of them.
+    together = kernels and near and not facts.recipe_is_unit and _near_their_centers(facts)
     groups = ((*encoded, *centered),) if together else (encoded, centered)
     return next((group for group in groups if place in group), (place,))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
-from anisotropy.backend import Rows
+from anisotropy.backend import Rows, dots, each, squared_lengths
 from anisotropy.errors import EmbeddingsError
 from anisotropy.files import hash_ids
 from anisotropy.measures.base import Impossible
@@ -211,15 +211,14 @@ class Sides:
         def sums() -> tuple[np.ndarray, float]:
             look = self._look(side, center if on.startswith("center") else "none")
             if rows.scale is not None:
-                return look.unit_total, float(len(rows))
+                return look.unit_total, look.unit_square
             return look.total, float(look.squares.sum())
 
         return Moments(rows, sums)
 
     def squares(self, side: str, on: str) -> np.ndarray:
-        """Squared length of every row, raw or of unit length."""
-        look = self._look(side, "none")
-        return look.squares if on == "raw" else np.ones(len(look.squares))
+        """Squared length of every row, raw or of unit length up to rounding."""
+        return self._look(side, "none").squares if on == "raw" else self._alongs(side)[:, 4]
 
     def along_means(self, side: str, on: str) -> tuple[np.ndarray, np.ndarray]:
         """Inner products of the rows, raw or unit, with the mean of their side and the other's.
@@ -229,16 +228,23 @@ class Sides:
         tuple of numpy.ndarray
             Each of shape (rows,).
         """
-        found = self.once(("along means", side), lambda: self._along_means(side))
-        if on == "raw":
-            return found[:, 0], found[:, 1]
-        scale = 1 / self.lengths(side)
-        return found[:, 2] * scale, found[:, 3] * scale
+        own, other = self._alongs(side)[:, slice(0, 2) if on == "raw" else slice(2, 4)].T
+        return own, other
 
-    def _along_means(self, side: str) -> np.ndarray:
+    def _alongs(self, side: str) -> np.ndarray:
+        """Products of raw rows with both means, of unit rows, and the squares of these."""
         other = "documents" if side == "queries" else "queries"
-        means = [self.moments(s, on).mean for on in ("raw", "unit") for s in (side, other)]
-        return self.raw(side).dots(np.column_stack(means))
+        raw, unit = (
+            np.column_stack([self.moments(s, on).mean for s in (side, other)])
+            for on in ("raw", "unit")
+        )
+
+        def products(as_encoded: np.ndarray, scaled: np.ndarray) -> np.ndarray:
+            found = dots(raw, as_encoded), dots(unit, scaled), squared_lengths(scaled)
+            return np.column_stack(found)
+
+        sources = [self.raw(side), self.rows(side, "unit")]
+        return self.once(("along means", side), lambda: each(sources, products))
 
     def ties(self, side: str, rows: bool = False) -> np.ndarray:
         """Order that breaks equal scores of neighbors: a hash of the id, not the position."""

@@ -130,9 +130,14 @@ class MappedRows:
             if named
             else tempfile.TemporaryFile(dir=folder) as file
         ):
-            for _, block in rows.blocks():
-                file.write(block.data)
-            file.flush()
+            try:
+                for _, block in rows.blocks():
+                    file.write(block.data)
+                file.flush()
+            except BaseException:
+                if named:  # nothing else would remove it
+                    Path(file.name).unlink(missing_ok=True)
+                raise
             written = np.memmap(file, dtype=self.dtype, mode="r", shape=self.shape)
         if named:
             weakref.finalize(written, Path(file.name).unlink, missing_ok=True)

@@ -87,6 +87,8 @@ def compare(
         try:
             measured = [one.result() for one in begun]
         except BaseException:
+            for one in begun:
+                one.cancel()
             engine.stop()
             raise
     results = gather(spaces, measured, options, collection, config, job)

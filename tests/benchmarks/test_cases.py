@@ -56,10 +56,9 @@ def test_the_analysis_of_one_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(processes, "program", program)
     found = run("analysis", tmp_path)["numbers"]
-    assert len(words) == 4
+    assert len(words) == 2
     assert all(given[0] == "analyze" and Path(given[1]).name == "made" for given in words)
-    assert [("none" in given) for given in words] == [False, True, False, True]
-    assert {"typed_300_s", "no_maps_600_mb", "typed_600_over_needed", "exponent"} <= found.keys()
+    assert {"typed_300_s", "typed_600_mb", "typed_600_over_needed", "exponent"} <= found.keys()
     assert "target" in found["typed_600_over_needed"]
     assert "target" not in found["typed_300_over_needed"]
 

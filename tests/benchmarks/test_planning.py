@@ -86,7 +86,7 @@ def test_passes_of_a_side_are_whole() -> None:
     sweep = by["hubness_skewness(k=10)", "sweep of within"]
     assert sweep["passes"] == pytest.approx(1)
     assert sweep["products"] == pytest.approx(100)
-    assert by["partition_isotropy", "Moments.covariance"]["passes"] == pytest.approx(2)
+    assert by["partition_isotropy", "scatter"]["passes"] == pytest.approx(2)
 
 
 def test_exact_lists_change_nothing_and_worse_ones_do() -> None:

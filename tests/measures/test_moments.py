@@ -514,3 +514,14 @@ def test_scale_changes_lengths_alone() -> None:
     assert value(5 * rows, "norm_mean", "raw") == pytest.approx(
         5 * value(rows, "norm_mean", "raw")
     )
+
+
+def test_rows_in_a_thin_cone_keep_their_spread() -> None:
+    """Rounding of unit rows must not be taken for variance, nor hide it."""
+    same = np.ones((60, 24), dtype=np.float32) / 3
+    facts = Facts(EmbeddingSpace(same[:40], same), Plan())
+    assert facts.moments("documents", "unit").trace < 1e-12
+    thin = same + 1e-3 * np.random.default_rng(0).standard_normal(same.shape).astype(np.float32)
+    found = Facts(EmbeddingSpace(thin[:40], thin), Plan()).moments("documents", "unit")
+    rows = unit(thin.astype(np.float64))
+    assert found.trace == pytest.approx(rows.var(axis=0, ddof=1).sum(), rel=1e-3)

@@ -26,7 +26,7 @@ from anisotropy.neighbors import (
     sweeping,
     top_neighbors,
 )
-from tests.measures.making import cone, space
+from tests.measures.making import cone, remade, space
 
 
 @pytest.fixture
@@ -199,6 +199,23 @@ def test_scores_of_the_recipe_are_products_of_its_own_rows(lean: float, passes: 
     np.testing.assert_allclose(centered.kernel[:, 0], kernel, rtol=1e-6)
     np.testing.assert_allclose(centered.neighbors.scores[:, 0], best.max(axis=1), rtol=2e-6)
     assert len(lines) == passes
+
+
+@pytest.mark.parametrize(
+    ("similarity", "scale"),
+    [("cosine", 1), ("cosine", 1e-24), ("cosine", 1e18), ("dot", 1), ("euclidean", 1)],
+)
+def test_rankings_do_not_depend_on_what_else_is_asked(similarity: str, scale: float) -> None:
+    made = space(40, 150, 8, similarity=similarity, dtype=np.float32)
+    made = remade(made, made.queries * np.float32(scale), made.documents * np.float32(scale))
+    found = [
+        Facts(made, plan).cross("recipe").neighbors
+        for plan in (Plan((), 0, 20), Plan((2.0,), 10, 20), Plan((2.0,), 0, 20))
+    ]
+    for one in found[1:]:
+        np.testing.assert_array_equal(one.index[:, :20], found[0].index[:, :20])
+        np.testing.assert_array_equal(one.scores[:, :20], found[0].scores[:, :20])
+    assert len(np.unique(found[0].scores)) > 700
 
 
 # Consumers ----------------------------------------------------------------------------------

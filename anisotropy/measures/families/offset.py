@@ -11,6 +11,7 @@ from anisotropy.measures.base import Definition, Impossible, Measure, Parameter
 from anisotropy.measures.basis import need_rows
 from anisotropy.measures.facts import Facts
 from anisotropy.measures.families.query_document import label_null, offset_terms, pair_slack
+from anisotropy.measures.moments import centered_squares
 from anisotropy.statistics import Estimate, Influence, upper_p
 
 SIDES = ("queries", "documents")
@@ -79,8 +80,8 @@ def _ratio_influences(facts: Facts, on: str, ratio: float, within: float) -> tup
     """Influence on the squared gap less `ratio` times that on the mean within-side square."""
     parts = []
     for side in SIDES:
-        mean, (own, _) = facts.moments(side, on).mean, facts.along_means(side, on)
-        spread = by_unit(facts, side, facts.squares(side, on) - 2 * own + mean @ mean)
+        rows, mean = facts.rows(side, on), facts.moments(side, on).mean
+        spread = by_unit(facts, side, centered_squares(rows, mean))
         terms = offset_terms(facts, side, on) - ratio * spread / 2
         parts.append(Influence(facts.ids(side), terms / within))
     return tuple(parts)
