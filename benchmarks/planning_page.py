@@ -22,7 +22,7 @@ PURPOSES = {
     "_sums_of_exponentials": "partition functions",
     "_moved": "slopes at the extreme directions",
     "_first": "repeated rows",
-    "Sides._alongs": "products with the means",
+    "Sides.once": "products with the means",
     "centered_squares": "distances to the mean",
     "sweep of within": "sweep among documents",
     "sweep of across": "sweep of queries",
