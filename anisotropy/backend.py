@@ -511,7 +511,7 @@ class Best:
                 f"neighbors: got {len(ties)} targets; allowed: {self.MOST_TARGETS} and fewer; "
                 "search parts of them and merge the lists"
             )
-        self.ties = ties.astype(np.uint64)
+        self.ties = ties.astype(np.uint64, copy=False)
         self.bits = max(int(len(ties) - 1).bit_length(), 1)
 
     @functools.cached_property

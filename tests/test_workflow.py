@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -275,6 +276,24 @@ def test_a_store_opens_as_it_is(here: Path, tmp_path: Path) -> None:
     twin = an.open("dance.ckpt", "data", device="cpu")
     assert np.array_equal(np.asarray(space.documents), np.asarray(twin.documents))
     assert space.fingerprint == twin.fingerprint
+
+
+def test_a_failed_comparison_measures_no_more_spaces(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spaces = [an.open(name, data="data", label=f"{name}{seed}")
+              for name in ("ance.ckpt", "dance.ckpt") for seed in (1, 2, 3)]  # fmt: skip
+    begun: list[str] = []
+
+    def measure(space: Any, *rest: Any) -> None:
+        begun.append(space.label)
+        time.sleep(0.2)
+        raise UsageError("not today")
+
+    monkeypatch.setattr("anisotropy.workflow.comparing.measure_one", measure)
+    with pytest.raises(UsageError, match="not today"):
+        an.compare(spaces[:3], spaces[3:])
+    assert len(begun) < 6
 
 
 def test_different_collections_do_not_compare(here: Path, tmp_path: Path) -> None:

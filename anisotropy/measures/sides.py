@@ -248,15 +248,20 @@ class Sides:
 
     def ties(self, side: str, rows: bool = False) -> np.ndarray:
         """Order that breaks equal scores of neighbors: a hash of the id, not the position."""
-        ids = self.row_ids(side) if rows else self.ids(side)
-        return np.argsort(np.argsort(self._hashes(ids), kind="stable"))
+        of_rows = rows and self.units(side) is not None
+        ids = self.row_ids(side) if of_rows else self.ids(side)
+        return self.once(("ties", side, of_rows), lambda: _places(self._hashes(ids)))
 
     def trec_ties(self, side: str) -> np.ndarray:
         """Order that breaks equal scores of rankings: ids descending, as trec_eval."""
         ids = self.ids(side)
-        place = np.empty(len(ids), dtype=np.int64)
-        place[sorted(range(len(ids)), key=ids.__getitem__, reverse=True)] = np.arange(len(ids))
-        return place
+
+        def make() -> np.ndarray:
+            place = np.empty(len(ids), dtype=np.uint64)
+            place[sorted(range(len(ids)), key=ids.__getitem__, reverse=True)] = np.arange(len(ids))
+            return place
+
+        return self.once(("trec ties", side), make)
 
     @property
     def product(self) -> Product:
@@ -269,3 +274,10 @@ class Sides:
         if center == "sides":
             return self.items(side, "center>unit" if unit else "center", "own", padding=True)
         return self.items(side, "unit" if unit else "raw", padding=True)
+
+
+def _places(values: np.ndarray) -> np.ndarray:
+    """The place of each value among all, in the type in which lists hold it (none is copied)."""
+    place = np.empty(len(values), dtype=np.uint64)
+    place[np.argsort(values, kind="stable")] = np.arange(len(values))
+    return place

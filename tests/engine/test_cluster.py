@@ -328,6 +328,28 @@ def test_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
 
+class _Coming:
+    """A cluster whose one worker gives a result now and then, and is gone whenever looked for."""
+
+    def look(self) -> bool:
+        return False
+
+
+def test_workers_that_were_there_a_moment_ago_are_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cluster_module, "NO_WORKERS", 0.4)
+    monkeypatch.setattr(cluster_module, "_LOOK", 0.05)
+    stream = cluster_module._Stream(_Coming(), None)  # type: ignore[arg-type]
+    time.sleep(0.5)  # a pass that has gone on for longer than nobody may be there
+    stream._arrived.put(1)
+    assert stream._next() == 1
+    begun = time.monotonic()
+    with pytest.raises(ClusterError, match="all workers are gone"):
+        stream._next()
+    assert 0.4 <= time.monotonic() - begun < 2
+
+
 def test_all_workers_go(monkeypatch: pytest.MonkeyPatch, mapped: Callable) -> None:
     from distributed import Client, LocalCluster
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import anisotropy as an
 from anisotropy.errors import EmbeddingsError, UsageError
+from anisotropy.transforms import rows
 
 
 def make(n: int = 120, dim: int = 6, training: bool = True, **more: Any) -> an.EmbeddingSpace:
@@ -202,3 +204,25 @@ def test_a_transformed_space_is_saved_and_opened(tmp_path: Any) -> None:
     assert np.array_equal(np.asarray(again.documents), after.documents)
     assert again.recipe["transform"] == after.recipe["transform"]
     assert again.label == after.label
+
+
+class _Full:
+    """A map on the way to a disk that has no room."""
+
+    out = 3
+
+    def __call__(self, block: np.ndarray) -> np.ndarray:
+        raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+def test_rows_that_cannot_be_written_leave_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clustered: bool
+) -> None:
+    monkeypatch.setenv("ANISOTROPY_CACHE", str(tmp_path))
+    monkeypatch.setattr(rows, "MOST_SENT", 0)
+    monkeypatch.setattr(rows, "MEMORY_BYTES", 0)
+    monkeypatch.setattr(rows.engine, "current", lambda: "a cluster" if clustered else None)
+    with pytest.raises(OSError, match="No space"):
+        rows.MappedRows(np.ones((4, 3)), [_Full()]).written()  # type: ignore[list-item]
+    assert list(tmp_path.iterdir()) == []
