@@ -84,7 +84,7 @@ class Setting:
 
 
 SMALL = Setting(documents=48, padded=8, turns=3, batches=(8,))
-FULL = Setting(400, padded=64, turns=5, batches=(8, 16, 64, 128), padded_batches=(32,))
+FULL = Setting(192, padded=48, turns=3, batches=(8, 16, 64), padded_batches=(32,))
 
 
 @dataclass

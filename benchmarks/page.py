@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.numbers import Number, missed_by
+from benchmarks.registry import CASES
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
@@ -52,7 +53,15 @@ def page(result: dict[str, Any]) -> str:
     lines += _table(result["limits"])
     for found in result["cases"].values():
         lines += [f"\n## {found['title']}\n", *case_lines(found)]
+    lines += _left(result)
     return "\n".join(line.rstrip("\n") for line in lines) + "\n"
+
+
+def _left(result: dict[str, Any]) -> list[str]:
+    """Cases of the mode that are not among the results: a run that was ended early."""
+    cases = (case for case in CASES if result["mode"] in case.modes)
+    left = [f"`{case.name}`" for case in cases if case.name not in result["cases"]]
+    return [f"\nThis run was ended before: {', '.join(left)}."] if left else []
 
 
 def case_lines(found: dict[str, Any]) -> Iterator[str]:
