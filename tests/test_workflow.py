@@ -24,6 +24,7 @@ from anisotropy.spaces.store import UnfinishedMark
 from anisotropy.workflow import drawing
 from anisotropy.workflow.writing import write
 from tests.making import make_checkpoint, make_collection
+from tests.measures.making import space
 
 pytestmark = pytest.mark.usefixtures("few_figures")  # but for the first run, in `place`
 
@@ -278,11 +279,9 @@ def test_a_store_opens_as_it_is(here: Path, tmp_path: Path) -> None:
     assert space.fingerprint == twin.fingerprint
 
 
-def test_a_failed_comparison_measures_no_more_spaces(
-    here: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spaces = [an.open(name, data="data", label=f"{name}{seed}")
-              for name in ("ance.ckpt", "dance.ckpt") for seed in (1, 2, 3)]  # fmt: skip
+def test_a_failed_comparison_measures_no_more_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    spaces = [space(seed=seed, label=f"{name}{seed}", fingerprint=f"{name}{seed}")
+              for name in ("ance", "dance") for seed in (1, 2, 3)]  # fmt: skip
     begun: list[str] = []
 
     def measure(space: Any, *rest: Any) -> None:
@@ -292,7 +291,7 @@ def test_a_failed_comparison_measures_no_more_spaces(
 
     monkeypatch.setattr("anisotropy.workflow.comparing.measure_one", measure)
     with pytest.raises(UsageError, match="not today"):
-        an.compare(spaces[:3], spaces[3:])
+        an.compare(spaces[:3], spaces[3:], projections=())
     assert len(begun) < 6
 
 
