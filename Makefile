@@ -43,8 +43,8 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-## Every speed case against its peer and the machine's limits; docs/benchmarks.md. Small takes two
-## minutes, make bench BENCH=full some forty, both on an idle machine.
+## Every speed case against its peer and the machine's limits; docs/benchmarks.md. Small takes some
+## minutes, make bench BENCH=full about an hour, both on an idle machine.
 BENCH ?= small
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(if $(filter full,$(BENCH)),--full)

@@ -20,7 +20,8 @@ INTRODUCTION = """\
 # Speed and memory
 
 This page is written by `python -m benchmarks.page` from `benchmarks/results/{mode}.json`, which
-`make bench` measures (two minutes; `make bench BENCH=full` at the sizes of the targets: forty).
+`make bench` measures (some minutes; `make bench BENCH=full` at the sizes of the targets: about an
+hour).
 
 Seconds of one machine say little about another. Every case therefore stands beside what a user
 would run instead and beside what the machine itself can do, measured in the same run: the ways

@@ -171,7 +171,7 @@ class PairKernels:
         return sums
 
     def _scores(
-        self, products: np.ndarray, tile: _Block, targets: Sequence[_Lens]
+        self, products: np.ndarray, tile: _Block, targets: Sequence[_Lens[np.ndarray]]
     ) -> Iterator[tuple[slice, int, np.ndarray]]:
         """Cosines of each view, made of the products, of so few anchors that they stay cached."""
         for rows in backend.cut(len(products), max(1, CACHED // products.shape[1])):

@@ -88,17 +88,8 @@ def _sizes(whole: sweeping._Sweep, device: Device) -> _Sizes:
     return _Sizes(whole.anchors.step(max(held, 1)), whole.anchors.step(max(tile, 1)), pieces)
 
 
-@dataclass(frozen=True, eq=False)
-class _Lens:
-    """As :class:`anisotropy.neighbors.sweeping._Lens`, on the device."""
-
-    add: Tensor | None
-    scale: Tensor | None
-    squares: Tensor | None
-
-    def part(self, rows: slice) -> _Lens:
-        found = (self.add, self.scale, self.squares)
-        return _Lens(*(None if values is None else values[rows] for values in found))
+#: On the device.
+_Lens = sweeping._Lens[Tensor]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
@@ -106,22 +106,25 @@ class View:
     best: bool = True
 
 
+Array = TypeVar("Array", bound=Any)
+
+
 @dataclass(frozen=True, eq=False)
-class _Lens:
+class _Lens(Generic[Array]):
     """What turns products into the scores of a view, for the anchors or targets of a block.
 
     Attributes
     ----------
     add, scale, squares
         Shape (rows,): added to the product, then multiplied with it; squared lengths for the
-        Euclidean score. None for nothing.
+        Euclidean score. None for nothing. Arrays here, tensors on a device.
     """
 
-    add: np.ndarray | None
-    scale: np.ndarray | None
-    squares: np.ndarray | None
+    add: Array | None
+    scale: Array | None
+    squares: Array | None
 
-    def part(self, rows: slice) -> _Lens:
+    def part(self, rows: slice) -> _Lens[Array]:
         found = (self.add, self.scale, self.squares)
         return _Lens(*(None if values is None else values[rows] for values in found))
 
@@ -141,7 +144,7 @@ class _Block:
     items: slice
     vectors: np.ndarray
     starts: np.ndarray | None
-    lenses: Sequence[_Lens]
+    lenses: Sequence[_Lens[np.ndarray]]
 
     def __len__(self) -> int:
         return int(self.items.stop - self.items.start)
@@ -205,7 +208,7 @@ class _Side:
             found.append((move, float(np.dot(own, move)) if both else 0.0))  # type: ignore[arg-type]
         return found
 
-    def _lens(self, number: int, index: np.ndarray, vectors: np.ndarray) -> _Lens:
+    def _lens(self, number: int, index: np.ndarray, vectors: np.ndarray) -> _Lens[np.ndarray]:
         items, product = self.views[number]
         rows, base = items.rows, self.items.rows
         move, constant = self._offsets[number]
@@ -449,7 +452,9 @@ def _serve(
                 consumer.settle(anchors.items)
 
 
-def _seen(products: np.ndarray, anchors: _Lens, targets: _Lens) -> np.ndarray:
+def _seen(
+    products: np.ndarray, anchors: _Lens[np.ndarray], targets: _Lens[np.ndarray]
+) -> np.ndarray:
     """Scores of a view, made of the products; the products themselves where they are these."""
     scores = products
     columns = ((anchors.add, np.add), (anchors.scale, np.multiply))

@@ -29,7 +29,7 @@ ANCHORS = 5_000
 #: Subsamples of the documents whose spectra are taken, and folds of separability.
 SUBSAMPLES, FOLDS = 5, 5
 #: Wall seconds after which no further turn of a size begins: so a run of all cases stays below
-#: forty minutes on two cores.
+#: an hour on two cores.
 BUDGET = 240.0
 
 
