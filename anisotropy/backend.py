@@ -502,8 +502,8 @@ class Best:
     """
 
     NOTHING = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
-    #: So many targets leave room for the numbers of two rows above a key.
-    MOST_TARGETS = 1 << 31
+    #: So many targets leave the score 32 bits of a key.
+    MOST_TARGETS = 1 << 32
 
     def __init__(self, ties: np.ndarray) -> None:
         if len(ties) > self.MOST_TARGETS:
@@ -526,11 +526,6 @@ class Best:
         part = Best(self.ties[:0])
         part.ties, part.bits = self.ties[targets], self.bits
         return part
-
-    @property
-    def rows(self) -> int:
-        """How many rows fit above a key in 64 bits."""
-        return 1 << (32 - self.bits)
 
     def keys(self, scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Keys of float32 scores of the given targets."""
@@ -575,27 +570,30 @@ class Best:
         row, keys
             Shape (candidates,), rows ascending.
         """
-        for first in range(0, len(kept), self.rows):
-            begin, end = np.searchsorted(row, [first, first + self.rows])
-            if begin < end:
-                part = kept[first : first + self.rows]
-                self._merge(part, row[begin:end] - first, keys[begin:end])
+        counts = np.bincount(row, minlength=len(kept))
+        starts = np.cumsum(counts) - counts
+        # Rows are sorted beside rows of about as many candidates, padded to the same width.
+        size = np.frexp(counts)[1]
+        for one in np.unique(size[counts > 0]):
+            rows = np.flatnonzero(size == one)
+            _merge_sorted(kept, rows, self._beside(keys, starts[rows], counts[rows]))
 
-    def _merge(self, kept: np.ndarray, row: np.ndarray, keys: np.ndarray) -> None:
-        k, shift = kept.shape[1], np.uint64(32 + self.bits)
-        touched, counts = np.unique(row, return_counts=True)
-        old = np.minimum(kept[touched], (np.uint64(1) << shift) - np.uint64(1))
-        place = np.repeat(np.arange(len(touched)), counts)
-        packed = np.concatenate([
-            (old | (np.arange(len(touched), dtype=np.uint64)[:, None] << shift)).ravel(),
-            keys | (place.astype(np.uint64) << shift),
-        ])  # fmt: skip
-        packed.sort()
-        starts = np.concatenate(([0], np.cumsum(counts + k)[:-1]))
-        best = packed[starts[:, None] + np.arange(k)] & ((np.uint64(1) << shift) - np.uint64(1))
-        kept[touched] = np.where(
-            best == (np.uint64(1) << shift) - np.uint64(1), self.NOTHING, best
-        )
+    def _beside(self, keys: np.ndarray, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """The keys of each row, shape (rows, most of a row), NOTHING behind the last."""
+        place = np.arange(counts.max())
+        wide = keys[np.minimum(starts[:, None] + place, len(keys) - 1)]
+        wide[place >= counts[:, None]] = self.NOTHING
+        return wide
+
+
+def _merge_sorted(kept: np.ndarray, rows: np.ndarray, wide: np.ndarray) -> None:
+    """Put candidates of some rows, shape (rows, any), into their sorted lists, in place."""
+    k = kept.shape[1]
+    old = kept[rows]
+    if (old[:, 0] != Best.NOTHING).any():
+        wide = np.concatenate([old, wide], axis=1)
+    wide.sort(axis=1)
+    kept[rows, : wide.shape[1]] = wide[:, :k]
 
 
 def candidates(scores: np.ndarray, floor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

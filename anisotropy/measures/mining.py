@@ -281,10 +281,15 @@ def _entries(
     if block is None or not len(out):
         index = found.index[rows, :k]
         return index, (index >= 0) & ~found.positive[rows, :k]
-    index = found.index[rows]
-    taken = ~np.isin(block, out)[index] & (index >= 0)
-    taken &= np.cumsum(taken, axis=1, dtype=np.int32) <= k
-    return index, taken & ~found.positive[rows]
+    stays, depth = ~np.isin(block, out), found.index.shape[1]
+    # Beyond the spare depth is looked only where a list has fewer than k items before it.
+    for columns in (min(spare_depth(k), depth), depth):
+        index = found.index[rows, :columns]
+        taken = stays[index] & (index >= 0)
+        place = np.cumsum(taken, axis=1, dtype=np.int32)
+        if columns == depth or (place[:, -1] >= k).all():
+            break
+    return index, taken & (place <= k) & ~found.positive[rows, :columns]
 
 
 def draw_weights(score: np.ndarray, taken: np.ndarray, law: Law) -> np.ndarray:

@@ -116,18 +116,22 @@ class TopK:
             self._merge(anchors, waiting)
 
     def _candidates(self, block: np.ndarray, floor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        k = self.k
-        place = backend.candidates(block, floor)
-        if len(place[0]) <= self.CROWDED * k * len(block):
-            return place
-        return backend.candidates(block, np.maximum(floor, backend.lower_bound_of_kth(block, k)))
+        most = self.CROWDED * self.k * len(block)
+        if block.shape[1] <= self.k or np.isfinite(floor).any():
+            place = backend.candidates(block, floor)
+            if len(place[0]) <= most:
+                return place
+        bound = backend.lower_bound_of_kth(block, self.k)
+        return backend.candidates(block, np.maximum(floor, bound))
 
     def _merge(self, anchors: slice, waiting: list[tuple[np.ndarray, np.ndarray]]) -> None:
-        row, keys = (np.concatenate(part) for part in zip(*waiting, strict=True))
+        row, keys = waiting[0]
+        if len(waiting) > 1:
+            row, keys = (np.concatenate(part) for part in zip(*waiting, strict=True))
+            order = np.argsort(row, kind="stable")
+            row, keys = row[order], keys[order]
         waiting.clear()
-        order = np.argsort(row, kind="stable")
-        kept = self._kept[anchors]
-        self.best.merge(kept, row[order], keys[order])
+        self.best.merge(self._kept[anchors], row, keys)
         self._raise(anchors)
 
     def _raise(self, anchors: slice) -> None:

@@ -252,19 +252,36 @@ def test_counts_compare_float32_scores_with_float64_bounds() -> None:
     np.testing.assert_array_equal(counts.tied, reach - above)
 
 
+def test_lists_merge_however_unevenly_candidates_come() -> None:
+    rng = np.random.default_rng(0)
+    best, k = backend.Best(rng.permutation(3000)), 7
+    kept = np.full((6, k), backend.Best.NOTHING)
+    seen = np.full((6, 3000), -np.inf, dtype=np.float32)
+    for counts in ([0, 1, 7, 8, 2000, 3], [5, 0, 0, 900, 1, 40], [0, 0, 0, 0, 0, 1]):
+        row = np.repeat(np.arange(6), counts)
+        column = np.concatenate([rng.choice(3000, count, replace=False) for count in counts])
+        fresh = seen[row, column] == -np.inf
+        row, column = row[fresh], column[fresh]
+        seen[row, column] = rng.integers(0, 9, len(row))
+        best.merge(kept, row, best.keys(seen[row, column], column))
+    order = np.lexsort((np.broadcast_to(best.ties, seen.shape), -seen), axis=1)[:, :k]
+    expected = np.where(np.take_along_axis(seen, order, axis=1) > -np.inf, order, -1)
+    assert np.array_equal(best.read(kept)[0], expected)
+
+
 class _Many:
     """So many targets that an array of them would not fit."""
 
     def __len__(self) -> int:
-        return 2**31 + 1
+        return 2**32 + 1
 
 
 def test_more_targets_than_a_key_can_number_are_refused() -> None:
-    with pytest.raises(UsageError, match="got 2147483649 targets; allowed: 2147483648"):
+    with pytest.raises(UsageError, match="got 4294967297 targets; allowed: 4294967296"):
         backend.Best(_Many())  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("bits", [30, 31])
+@pytest.mark.parametrize("bits", [30, 32])
 def test_the_largest_numbers_of_targets_merge(bits: int) -> None:
     best = backend.Best(np.arange(4))
     best.bits = bits

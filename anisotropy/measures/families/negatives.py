@@ -206,17 +206,21 @@ def _null(
     facts: Pool, found: Mined, key: Any, name: str, value: float
 ) -> tuple[float, float, float]:
     """Lists of the same sizes and weights, of random items: all of them where the value is."""
-    law: Law = key[-1]
     anchors = found.total if name in OF_ENTROPY else len(found.keys)
-    blind = blind_mining(found, law, anchors)
-
-    def draw(rng: np.random.Generator) -> float:
-        drawn = blind(rng)
-        return STATISTICS[name](drawn / max(drawn.sum(), 1e-300))
-
-    rounds = int(np.clip(400_000 // found.n, 8, 100)) if law.law == "uniform" else ROUNDS
-    mean, sd = facts.once(("null", name, key), lambda: simulated_null(draw, rounds, facts.seed))
+    draws = facts.once(("null", anchors, key), lambda: _blindly(facts, found, key[-1], anchors))
+    # In a row of their own: sums of a column have other last digits.
+    own = np.ascontiguousarray(draws[:, list(STATISTICS).index(name)])
+    mean, sd = float(own.mean()), float(own.std(ddof=1))
     return mean, sd, null_z(value, mean, sd)
+
+
+def _blindly(facts: Pool, found: Mined, law: Law, anchors: int) -> np.ndarray:
+    """All statistics of blind draws, shape (rounds, statistics)."""
+    blind = blind_mining(found, law, anchors)
+    rounds = int(np.clip(400_000 // found.n, 8, 100)) if law.law == "uniform" else ROUNDS
+    rng = np.random.default_rng(facts.seed)
+    drawn = (blind(rng) for _ in range(rounds))
+    return np.array([every(weights / max(weights.sum(), 1e-300)) for weights in drawn])
 
 
 def _kept(facts: Pool, found: Mined, law: Law, measure: Measure) -> Estimate:
