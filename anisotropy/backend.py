@@ -581,7 +581,7 @@ class Best:
     def _beside(self, keys: np.ndarray, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """The keys of each row, shape (rows, most of a row), NOTHING behind the last."""
         place = np.arange(counts.max())
-        wide = keys[np.minimum(starts[:, None] + place, len(keys) - 1)]
+        wide: np.ndarray = keys[np.minimum(starts[:, None] + place, len(keys) - 1)]
         wide[place >= counts[:, None]] = self.NOTHING
         return wide
 

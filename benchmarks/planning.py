@@ -164,9 +164,9 @@ def counting(documents: Any) -> Iterator[Seen]:
         with seen.inside(f"sweep of {_purpose()}"):
             sweep_views(*args, **options)
 
-    def counted_measure(found: Any, measured: Any, **options: Any) -> None:
+    def counted_measure(found: Any, measured: Any, *only: Any, **options: Any) -> None:
         seen.measure = measured.text
-        measure(found, measured, **options)
+        measure(found, measured, *only, **options)
         seen.measure = "curves"
 
     def through(owner: Any, name: str) -> Any:

@@ -16,7 +16,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any
@@ -202,7 +202,10 @@ def install(phases: Phases, threads: Threads) -> list[str]:
     for module, attribute, name in TILES:
         there = wrap(module, attribute, lambda *_, n=name: threads.phase(f"{phases.now} | {n}"))
         missing += [] if there else [f"{module}.{attribute}"]
-    measured = lambda found, measure, **_: phases.phase(f"measure {measure.text.split('(')[0]}")  # noqa: E731
+
+    def measured(_: Any, measure: Any, *__: Any, **___: Any) -> AbstractContextManager[None]:
+        return phases.phase(f"measure {measure.text.split('(')[0]}")
+
     missing += [] if wrap("anisotropy.measures.run", "_measure", measured) else ["_measure"]
     return missing
 

@@ -64,12 +64,19 @@ class Plan:
         Deepest k of the k-occurrence measures, and of the ranking (mining included).
     lists
         Whether neighbors within a side are asked for, whose pass then gives kernels as well.
+    on
+        The transforms that are asked for; None for all.
     """
 
     ts: tuple[float, ...] = ()
     local_k: int = 0
     depth: int = 0
     lists: bool = True
+    on: tuple[str, ...] | None = None
+
+    def wants(self, on: str) -> bool:
+        """Whether anything is asked for under a transform."""
+        return self.on is None or on in self.on
 
 
 class Pool(Protocol):
@@ -173,7 +180,7 @@ class Facts(Sides):
 
     def one_set(self, side: str, on: str) -> OneSet:
         """Kernel sums and neighbors within a side; unit and centered rows share a pass."""
-        group = WITHIN if on in WITHIN else (on,)
+        group = self._group(on)
         found = self.once(("within", side, group), lambda: within(self, side, group))[on]
         return _possible(found)
 
@@ -181,9 +188,14 @@ class Facts(Sides):
         """Kernel sums within a side; alone where nothing asks for neighbors there."""
         if self.plan.lists:
             return self.one_set(side, on)
-        group = WITHIN if on in WITHIN else (on,)
+        group = self._group(on)
         found = self.once(("kernels", side, group), lambda: kernels(self, side, group))[on]
         return _possible(found)
+
+    def _group(self, on: str) -> tuple[str, ...]:
+        """The transforms that share a pass within a side with `on`: those asked for."""
+        together = tuple(one for one in WITHIN if self.plan.wants(one))
+        return together if on in together else (on,)
 
     def cross(self, on: str, center: Center = "joint") -> Cross:
         """Kernel sums, neighbors and counts of queries against documents, best chunk each.

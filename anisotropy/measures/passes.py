@@ -190,13 +190,20 @@ def cross_group(facts: Facts, place: CrossPlace) -> tuple[CrossPlace, ...]:
     kernels, near = bool(facts.plan.ts), bool(facts.plan.local_k)
     if facts.padded or not (kernels or near):
         return (place,)
-    encoded = (UNIT,) if facts.recipe_is_unit else (AS_ENCODED, UNIT)
-    centered = (JOINT, OWN) if facts.recipe_is_unit else (JOINT, OWN, RECIPE_OWN)
+    encoded = _wanted(facts, (UNIT,) if facts.recipe_is_unit else (AS_ENCODED, UNIT))
+    own = (OWN,) if facts.recipe_is_unit else (OWN, RECIPE_OWN)
+    centered = _wanted(facts, (JOINT, *own))
     # Under a cosine recipe unit rows are multiplied, as wherever they rank alone: of products of
     # raw rows the last digits would be others, and at extreme lengths all of them.
     together = kernels and near and not facts.recipe_is_unit and _near_their_centers(facts)
     groups = ((*encoded, *centered),) if together else (encoded, centered)
     return next((group for group in groups if place in group), (place,))
+
+
+def _wanted(facts: Facts, group: Iterable[CrossPlace]) -> tuple[CrossPlace, ...]:
+    """Those of a group that are asked for; unit rows may be those that the recipe scores."""
+    ranked = (UNIT, OWN) if facts.recipe_is_unit and facts.plan.wants("recipe") else ()
+    return tuple(place for place in group if facts.plan.wants(place[0]) or place in ranked)
 
 
 def _near_their_centers(facts: Facts) -> bool:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from anisotropy.backend import one_thread_each
-from anisotropy.errors import UsageError
-from anisotropy.measures.base import Impossible, Measure, make
+from anisotropy.errors import UsageError, one_of
+from anisotropy.measures.base import Impossible, Measure, Place, make
 from anisotropy.measures.curves import curves, query_curve
+from anisotropy.measures.describing import CHAINS, SIDES
 from anisotropy.measures.facts import Facts, Plan, Pool
 from anisotropy.measures.headline import headline_of
 from anisotropy.measures.mining import MINING_K, headline_k
@@ -103,6 +104,52 @@ class MeasuredSpace:
         return None
 
 
+@dataclass(frozen=True)
+class Only:
+    """The sides and transforms that are measured; None for all."""
+
+    sides: tuple[str, ...] | None = None
+    on: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(cls, sides: Sequence[str] | None, on: Sequence[str] | None) -> Only:
+        """From what a user gives.
+
+        Raises
+        ------
+        UsageError
+            If a side or transform is unknown, or one of the lists is empty.
+        """
+        return cls(_known("sides", sides, SIDES), _known("on", on, CHAINS))
+
+    def among(self, places: Iterable[Place]) -> list[Place]:
+        """Those of some places that are measured."""
+        return [
+            (side, on)
+            for side, on in places
+            if (self.sides is None or side in self.sides) and (self.on is None or on in self.on)
+        ]
+
+    def __str__(self) -> str:
+        given = {"sides": self.sides, "on": self.on}
+        return " and ".join(f"{name}={', '.join(these)}" for name, these in given.items() if these)
+
+
+def _known(
+    name: str, given: Sequence[str] | None, allowed: Iterable[str]
+) -> tuple[str, ...] | None:
+    """Words of a list, each of which is allowed; a word alone is a list of one."""
+    if given is None:
+        return None
+    words = (given,) if isinstance(given, str) else tuple(given)
+    if not words:
+        raise UsageError(f"{name}: got an empty list; allowed: {', '.join(allowed)}")
+    for word in words:
+        if word not in allowed:
+            raise UsageError(f"{name}: {one_of(word, allowed)}")
+    return words
+
+
 def measure_space(
     space: EmbeddingSpace,
     measures: Sequence[str] | None = None,
@@ -112,6 +159,8 @@ def measure_space(
     exact: bool = False,
     relevance_level: int = 1,
     between: bool = False,
+    sides: Sequence[str] | None = None,
+    on: Sequence[str] | None = None,
     progress: Callable[[str], None] | None = None,
     share: Callable[[float], None] | None = None,
 ) -> MeasuredSpace:
@@ -134,6 +183,8 @@ def measure_space(
     between
         The space is to be compared: similarities of two spaces (``cka``) among `measures` are
         kept for :func:`anisotropy.comparison.compare_spaces` instead of refused.
+    sides, on
+        The only sides and transforms that are measured; None for all of each measure.
     progress
         Called with a line before long work.
     share
@@ -147,8 +198,8 @@ def measure_space(
     Raises
     ------
     UsageError
-        If a measure is unknown, `measures` is empty, or one asked for by name cannot be
-        measured anywhere here.
+        If a measure, side or transform is unknown, `measures` is empty, or one asked for by
+        name cannot be measured anywhere here.
     EmbeddingsError
         If a row is all zeros.
     """
@@ -158,7 +209,9 @@ def measure_space(
     wanted = asked if asked is not None else default_measures()
     pairwise = [m for m in wanted if between and definition_of(m).between]
     chosen = [m for m in wanted if m not in pairwise]
-    facts = Facts(space, _plan(wanted, between), seed=seed, anchors=anchors, exact=exact,
+    only = Only.of(sides, on)
+    plan = replace(_plan(wanted, between), on=only.on)
+    facts = Facts(space, plan, seed=seed, anchors=anchors, exact=exact,
                   relevance_level=relevance_level, progress=progress)  # fmt: skip
     found = MeasuredSpace(space, facts, requested=tuple(m.text for m in asked or ()) or None,
                           similarities=tuple(pairwise) if asked and between else None)  # fmt: skip
@@ -170,7 +223,7 @@ def measure_space(
             facts.rows(side, "unit")
         planned = _with_scaled(facts, chosen, named)
         for behind, measure in enumerate(planned, 1):
-            _measure(found, measure, by_name=measure in named, default=asked is None)
+            _measure(found, measure, only, by_name=measure in named, default=asked is None)
             if share is not None:
                 share(behind / len(planned))
         found.warnings[:0] = [*_oddities(facts), *_sampling(found)]
@@ -228,13 +281,18 @@ def deciding(facts: Facts, measure: Measure, side: str) -> Measure:
     return make(definition_of(measure), {**measure.values, "k": headline_k(facts, side)})
 
 
-def _measure(found: MeasuredSpace, measure: Measure, by_name: bool, default: bool) -> None:
+def _measure(
+    found: MeasuredSpace, measure: Measure, only: Only, by_name: bool, default: bool
+) -> None:
     definition = definition_of(measure)
     if definition.compute is None:
         raise UsageError(f"{measure}: compares two spaces; use it with compare")
     reasons = []
     left_out = definition.on_request if default else ()
-    places = [place for place in definition.places_of(measure) if place not in left_out]
+    places = only.among([p for p in definition.places_of(measure) if p not in left_out])
+    if by_name and not places:
+        there = ", ".join(f"{side}.{on}" for side, on in definition.places_of(measure))
+        raise UsageError(f"{measure}: not measured at {only}; allowed: {there}")
     for side, on in places:
         try:
             estimate = definition.compute(found.facts, measure, side, on)

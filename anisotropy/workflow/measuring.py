@@ -26,6 +26,8 @@ def measure(
     space: EmbeddingSpace,
     measures: Sequence[str] | None = None,
     *,
+    sides: Sequence[str] | None = None,
+    on: Sequence[str] | None = None,
     seed: int = 0,
     scheduler: Any = None,
     device: str = "auto",
@@ -39,6 +41,9 @@ def measure(
         What to measure.
     measures
         Text identities such as ``"uniformity(t=2)"``; None for the default set.
+    sides, on
+        Sides such as ``"documents"`` and transforms such as ``"unit"``, a word or a list; None
+        for all on which a measure is defined. What is not asked for is not computed.
     seed
         Of every random choice.
     scheduler
@@ -63,8 +68,8 @@ def measure(
     >>> rng = np.random.default_rng(0)
     >>> queries, documents = rng.normal(size=(50, 8)) + 1, rng.normal(size=(60, 8))
     >>> x = an.EmbeddingSpace(queries=queries, documents=documents)
-    >>> frame = an.measure(x, ["mean_cosine"])
-    >>> round(float(frame.query("side == 'queries' and on == 'unit'").value.iloc[0]), 1)
+    >>> frame = an.measure(x, ["mean_cosine"], sides="queries", on="unit")
+    >>> round(float(frame.value.iloc[0]), 1)
     0.5
     """
     chosen = tuple(measures) if measures is not None else None
@@ -77,12 +82,18 @@ def measure(
     ):
         check_files([space])
         options = with_anchors([space], options, None)
-        rows = measure_one(space, options, Job(None, share, [measuring_text(space)])).rows
+        job = Job(None, share, [measuring_text(space)])
+        rows = measure_one(space, options, job, sides=sides, on=on).rows
     return Results([], rows=rows).measurements
 
 
 def measure_one(
-    space: EmbeddingSpace, options: AnalysisOptions, job: Job, between: bool = False
+    space: EmbeddingSpace,
+    options: AnalysisOptions,
+    job: Job,
+    between: bool = False,
+    sides: Sequence[str] | None = None,
+    on: Sequence[str] | None = None,
 ) -> MeasuredSpace:
     """Measure one space as the options say; `between` where it is to be compared."""
     from anisotropy.measures import measure_space
@@ -98,6 +109,8 @@ def measure_one(
         anchors=ANCHORS if options.sample is None else options.sample,
         relevance_level=options.relevance_level,
         between=between,
+        sides=sides,
+        on=on,
         share=part,
     )
 

@@ -17,6 +17,7 @@ from anisotropy.errors import UsageError
 from anisotropy.measures import measure_space
 from anisotropy.measures.counts import gini
 from anisotropy.measures.mining import Law, Mined, probabilities
+from anisotropy.measures.thinned import Thinned
 from anisotropy.measures.unevenness import (
     OF_ENTROPY,
     STATISTICS,
@@ -197,6 +198,24 @@ def test_blocks_of_queries_leave_with_their_documents(out) -> None:
             p = probabilities(found, law, out, items)
             small = probabilities(mined(Facts(less, Plan(depth=12)), role, "none"), law)
             np.testing.assert_allclose(p[keep] if role == "queries" else p, small, atol=1e-12)
+
+
+@pytest.mark.parametrize("depth", [5, 9, 40])
+@pytest.mark.parametrize("anchors", ["documents", "pairs"])
+def test_lists_without_blocks_are_those_gone_through(anchors, depth) -> None:
+    """Of any lists: short ones, too short to be filled up again, and positives everywhere."""
+    rng = np.random.default_rng(depth)
+    found, block = some_lists(anchors=30, n=60, depth=depth), rng.integers(0, 6, 60)
+    pairs = rng.integers(0, 3, size=(30, 6)) * (rng.random((30, 6)) < 0.4)
+    ends = rng.integers(0, depth + 1, 30)
+    full = rng.random(30) < 0.3
+    index = np.where((np.arange(depth) < ends[:, None]) | full[:, None], found.index, -1)
+    found = dataclasses.replace(found, index=index, pairs=pairs, there=pairs > 0)
+    law = Law(5, anchors=anchors)
+    thinned = Thinned(found, law, block)
+    for out in ((), (0,), (2, 5), (1, 2, 3), range(6)):
+        literal = probabilities(found, law, out, block)
+        np.testing.assert_allclose(thinned.probabilities(out), literal, atol=1e-15)
 
 
 def test_statistics_of_one_pass_are_those_of_each() -> None:

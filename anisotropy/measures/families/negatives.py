@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from anisotropy.measures.mining import (
     spread,
     temperature_of,
 )
+from anisotropy.measures.thinned import Thinned
 from anisotropy.measures.unevenness import (
     OF_ENTROPY,
     PREFIX,
@@ -173,9 +175,10 @@ def _without_blocks(
     blocks = found.pairs.shape[1]
     if key[1] == "queries":
         block = blocks_of(facts.ids("queries"), BLOCKS, facts.seed)
+        leave = _leaving(found, law, block)
 
         def without(out: Any) -> np.ndarray:
-            return every(probabilities(found, law, out, block)[~np.isin(block, out)])
+            return every(leave(out)[~np.isin(block, out)])
     else:
         mass, total = _mass_of_blocks(found, law)
 
@@ -186,6 +189,13 @@ def _without_blocks(
             return every(mass[stays].sum(axis=0) / total[stays].sum())
 
     return left_out(without(()), without, blocks)
+
+
+def _leaving(found: Mined, law: Law, block: np.ndarray) -> Callable[[Sequence[int]], np.ndarray]:
+    """Probabilities of the queries when blocks of them are left out."""
+    if law.law == "uniform":
+        return Thinned(found, law, block).probabilities
+    return lambda out: probabilities(found, law, out, block)
 
 
 def _mass_of_blocks(found: Mined, law: Law) -> tuple[np.ndarray, np.ndarray]:
