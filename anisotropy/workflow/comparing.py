@@ -17,6 +17,7 @@ from anisotropy.workflow.options import AnalysisOptions
 
 if TYPE_CHECKING:
     from anisotropy.collection import Collection
+    from anisotropy.measures import MeasuredSpace
     from anisotropy.progress import Share
     from anisotropy.results import Results
     from anisotropy.spaces import EmbeddingSpace
@@ -76,28 +77,36 @@ def compare(
     job = Job(say, share, list_parts(spaces, [pair], options, test))
     # A thread for two spaces and one for the maps, and none inside the matrix products: passes
     # share their threads, what is between the passes of one space fills the waiting of another.
+    # The maps may take longer than the measures; differences are tested meanwhile.
     with ThreadPoolExecutor(3) as pool, one_thread_each:
         maps = pool.submit(draw_maps, pair, options, job)
-        # Threads begin with a context of their own: the measures take that of here along, which
-        # says what cluster is at work, and the maps are drawn in this process.
-        begun = [
-            pool.submit(contextvars.copy_context().run, measure_one, one, options, job, True)
-            for one in spaces
-        ]
-        try:
-            measured = [one.result() for one in begun]
-        except BaseException:
-            for one in begun:
-                one.cancel()
-            engine.stop()
-            raise
-    results = gather(spaces, measured, options, collection, config, job)
-    for place, about in enumerate(results.spaces):
-        about["side"] = "a" if place < count else "b"
-        about["method"] = names[place >= count]
-    job.begin(test)
-    policy = options.on_mismatch
-    found = compare_sides(measured[:count], measured[count:], names, on_mismatch=policy)
+        measured = _measure_all(pool, spaces, options, job)
+        results = gather(spaces, measured, options, collection, config, job)
+        for place, about in enumerate(results.spaces):
+            about["side"] = "a" if place < count else "b"
+            about["method"] = names[place >= count]
+        job.begin(test)
+        policy = options.on_mismatch
+        found = compare_sides(measured[:count], measured[count:], names, on_mismatch=policy)
     add_compared(results, found)
     add_maps(results, maps.result)
     return results
+
+
+def _measure_all(
+    pool: ThreadPoolExecutor, spaces: Sequence[EmbeddingSpace], options: AnalysisOptions, job: Job
+) -> list[MeasuredSpace]:
+    """Every space measured in a thread of the pool; what waits is given up when one fails."""
+    # Threads begin with a context of their own: the measures take that of here along, which
+    # says what cluster is at work, and the maps are drawn in this process.
+    begun = [
+        pool.submit(contextvars.copy_context().run, measure_one, one, options, job, True)
+        for one in spaces
+    ]
+    try:
+        return [one.result() for one in begun]
+    except BaseException:
+        for one in begun:
+            one.cancel()
+        engine.stop()
+        raise
