@@ -43,12 +43,13 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-## Every speed case against its peer and the machine's limits; docs/benchmarks.md. Small takes some
-## minutes, make bench BENCH=full about an hour, both on an idle machine.
+## Every speed case against its peer and the machine's limits, and docs/benchmarks.md of it. Small
+## takes some minutes, make bench BENCH=full about an hour, both on an idle machine.
 BENCH ?= small
 bench: $(STAMP)
+	$(if $(filter small full,$(BENCH)),,$(error BENCH: got $(BENCH); allowed: small, full))
 	$(BIN)/python -m benchmarks $(if $(filter full,$(BENCH)),--full)
-	$(BIN)/python -m benchmarks.page
+	$(BIN)/python -m benchmarks.page benchmarks/results/$(BENCH).json
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -17,8 +17,8 @@ from typing import Any
 
 from benchmarks import machine, processes
 from benchmarks.made import Sizes, make_store
-from benchmarks.numbers import plain
 from benchmarks.page import case_lines
+from benchmarks.quantities import plain
 from benchmarks.registry import CASES, Case, Setting
 
 RESULTS = Path(__file__).parent / "results"
@@ -31,10 +31,12 @@ def measure(case: Case, setting: Setting) -> dict[str, Any]:
         return {"title": case.title, "skipped": "not part of this repository"}
     start = time.perf_counter()
     try:
-        found = plain(case.load()(setting))
+        found = case.load()(setting)
     except ImportError as error:
         return {"title": case.title, "skipped": f"not installed: {error.name or error}"}
-    return {"title": case.title, "seconds": time.perf_counter() - start, "numbers": found}
+    taken = time.perf_counter() - start
+    sizes = found.pop("sizes", "")
+    return {"title": case.title, "sizes": sizes, "seconds": taken, "numbers": plain(found)}
 
 
 def run(names: list[str], full: bool, out: Path | None, scratch: Path | None) -> dict[str, Any]:
@@ -96,6 +98,8 @@ def main() -> None:
         return
     mode = "full" if asked.full else "small"
     modes = {mode, "extra"} if asked.extra else {mode}
+    if asked.scratch is not None and not asked.scratch.is_dir():
+        parser.error(f"--scratch {asked.scratch}: no such folder; make it first")
     names = asked.cases or [case.name for case in CASES if modes & set(case.modes)]
     out = asked.out or (None if asked.cases else RESULTS / f"{mode}.json")
     start = time.perf_counter()

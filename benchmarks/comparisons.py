@@ -8,7 +8,7 @@ python benchmarks/comparisons.py nulls          # two noisy, rotated encodings o
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections import Counter
 
 import numpy as np
@@ -136,4 +136,7 @@ def _null_pair(
 
 
 if __name__ == "__main__":
-    {f.__name__: f for f in (seeds, associations, randomization, nulls)}[sys.argv[1]]()
+    studies = {f.__name__: f for f in (seeds, associations, randomization, nulls)}
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("study", choices=studies)
+    studies[parser.parse_args().study]()

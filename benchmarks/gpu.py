@@ -439,6 +439,13 @@ def line(found: Any) -> str:
             f"{found['speed']:.1f} times; {json.dumps(rest)}")  # fmt: skip
 
 
+def there(device: str) -> bool:
+    """Whether torch has such a device; the tests let the processor stand in for one."""
+    import torch
+
+    return not device.startswith("cuda") or torch.cuda.is_available()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, write; 1 where a part failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -452,6 +459,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parts = asked.parts.split(",")
     if wrong := [name for name in parts if name not in PARTS]:
         parser.error(f"unknown part: {', '.join(wrong)}; allowed: {', '.join(PARTS)}")
+    if not there(asked.device):
+        parser.error(f"--device {asked.device}: not there; run this where it is")
     few = min(ENCODED_HERE, asked.encoded)
     sizes = Sizes(asked.queries, asked.documents)
     setting = Setting(asked.device, sizes, encoded=asked.encoded, encoded_here=few)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from anisotropy.backend import cores
-from benchmarks.numbers import Numbers, number
+from benchmarks.quantities import Numbers, number
 
 PACKAGES = ("anisotropy", "numpy", "scipy", "torch", "faiss-cpu", "scikit-learn", "openTSNE",
             "transformers", "sentence-transformers", "matplotlib", "pandas", "dask")  # fmt: skip

@@ -5,13 +5,13 @@ Without a file, from the full results where there are any, else from the small o
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.numbers import Number, missed_by
+from benchmarks.quantities import Number, missed_by
 from benchmarks.registry import CASES
 
 HERE = Path(__file__).parent
@@ -19,9 +19,9 @@ PAGE = HERE.parent / "docs" / "benchmarks.md"
 INTRODUCTION = """\
 # Speed and memory
 
-This page is written by `python -m benchmarks.page` from `benchmarks/results/{mode}.json`, which
-`make bench` measures (some minutes; `make bench BENCH=full` at the sizes of the targets: about an
-hour).
+This page is written by `python -m benchmarks.page` from `benchmarks/results/{mode}.json`. `make
+bench` measures small sizes (some minutes), `make bench BENCH=full` those of the targets (about an
+hour), each on an idle machine, and writes this page of what it measured.
 
 Seconds of one machine say little about another. Every case therefore stands beside what a user
 would run instead and beside what the machine itself can do, measured in the same run: the ways
@@ -53,7 +53,7 @@ def page(result: dict[str, Any]) -> str:
     lines += ["\n## The machine\n", *_machine(result["machine"]), ""]
     lines += _table(result["limits"])
     for found in result["cases"].values():
-        lines += [f"\n## {found['title']}\n", *case_lines(found)]
+        lines += [f"\n## {found['title']}\n", *_sizes(found), *case_lines(found)]
     lines += _left(result)
     return "\n".join(line.rstrip("\n") for line in lines) + "\n"
 
@@ -63,6 +63,11 @@ def _left(result: dict[str, Any]) -> list[str]:
     cases = (case for case in CASES if result["mode"] in case.modes)
     left = [f"`{case.name}`" for case in cases if case.name not in result["cases"]]
     return [f"\nThis run was ended before: {', '.join(left)}."] if left else []
+
+
+def _sizes(found: dict[str, Any]) -> list[str]:
+    """What the case is of, where one size is that of all its rows."""
+    return [f"{found['sizes']}.\n"] if found.get("sizes") else []
 
 
 def case_lines(found: dict[str, Any]) -> Iterator[str]:
@@ -75,12 +80,13 @@ def case_lines(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _targets(cases: dict[str, Any], decided: bool) -> Iterator[str]:
-    yield from _head("target", "at", "measured", "", "bounded by", right=(2,))
-    for case in cases.values():
+    yield from _head("case", "what", "target", "measured", "", "bounded by", right=(3,))
+    for name, case in cases.items():
+        of = f"`{name}`" + (f": {case['sizes']}" if case.get("sizes") else "")
         for one in case.get("numbers", {}).values():
             if "target" in one:
                 word = verdict(one) if decided else "not decided"
-                yield _row([one["text"], _target(one), _shown(one), word, one["bound"]])
+                yield _row([of, one["text"], _target(one), _shown(one), word, one["bound"]])
 
 
 def verdict(one: Number) -> str:
@@ -139,9 +145,12 @@ def _head(*names: str, right: tuple[int, ...] = ()) -> Iterator[str]:
 
 def main() -> None:
     """Write the page."""
-    source = Path(sys.argv[1]) if len(sys.argv) > 1 else latest()
-    result = json.loads(source.read_text("utf-8"))
-    PAGE.write_text(page(result), encoding="utf-8")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description=__doc__)
+    parser.add_argument("results", nargs="?", type=Path, default=latest(), metavar="RESULTS.json")
+    source = parser.parse_args().results
+    if not source.is_file():
+        parser.error(f"{source}: no such file; python -m benchmarks writes one")
+    PAGE.write_text(page(json.loads(source.read_text("utf-8"))), encoding="utf-8")
     print(f"{PAGE} from {source}")
 
 

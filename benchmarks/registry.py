@@ -1,7 +1,8 @@
 """The cases: what each is, and where the function is that measures it.
 
 A case is a function of a :class:`Setting` that hands back named numbers
-(:func:`benchmarks.numbers.number`). Bare values are taken too.
+(:func:`benchmarks.quantities.number`). Bare values are taken too, and a text ``sizes``: what the
+numbers are of.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Case:
     where
         ``module:function`` below ``benchmarks``.
     modes
-        Modes that take it along when no case is named; ``extra``: with ``--full --extra``.
+        Modes that take it along when no case is named; ``extra``: with ``--extra``.
     needs
         Module below ``benchmarks`` without which there is no such case; default: its own.
     """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 #: Fewer figures are drawn sooner than another process is there to help.
 _WORTH_HELP = 6
 #: Share of the figures that the other process draws, while the report is made here.
-_SHARE = 0.6
+_SHARE = 0.7
 
 
 def write(results: Results, folder: str | Path) -> list[Path]:

@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from benchmarks import processes
 from benchmarks.machine import Limits, product_rates
 from benchmarks.made import Sizes, make_store
-from benchmarks.numbers import Number, Numbers, number, slope
 from benchmarks.processes import Finished
+from benchmarks.quantities import Number, Numbers, number, slope
 from benchmarks.registry import Setting
 from benchmarks.timing import turns
 
@@ -33,7 +34,7 @@ SUBSAMPLES, FOLDS = 5, 5
 BUDGET = 240.0
 
 
-def case(setting: Setting) -> Numbers:
+def case(setting: Setting) -> dict[str, Any]:
     """Every size, then how time grows."""
     queries, dim = setting.pick((60, 16), (500, 768), (5_000, 768))
     found: Numbers = {}
@@ -46,7 +47,7 @@ def case(setting: Setting) -> Numbers:
         slope(documents, times), "", "fitted exponent of time in the number of documents",
         at_most=1.05, bound="what does not grow with the documents keeps it low",
     )  # fmt: skip
-    return found
+    return {"sizes": f"{queries:,} queries, {dim} dimensions, float16", **found}
 
 
 def _size(setting: Setting, sizes: Sizes, largest: bool) -> Numbers:

@@ -11,7 +11,7 @@ import random
 from pathlib import Path
 
 from benchmarks import processes
-from benchmarks.numbers import Numbers, number
+from benchmarks.quantities import Numbers, number
 from benchmarks.registry import Setting
 from tests.making import make_collection, sentence, tokenizer
 

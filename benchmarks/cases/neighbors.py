@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +17,8 @@ from anisotropy.backend import cores
 from benchmarks import processes
 from benchmarks.machine import pairs_rate
 from benchmarks.made import Made
-from benchmarks.numbers import Numbers, number, ratios
 from benchmarks.processes import resident, say
+from benchmarks.quantities import Numbers, number, ratios
 from benchmarks.registry import Setting
 from benchmarks.timing import turns
 
@@ -25,7 +26,7 @@ BLOCK = 16_384
 TOLERANCE = 2e-5
 
 
-def case(setting: Setting) -> Numbers:
+def case(setting: Setting) -> dict[str, Any]:
     """Both in turns."""
     queries, documents, dim = setting.pick((20, 500, 32), (500, 20_000, 768),
                                            (5_000, 1_000_000, 768))  # fmt: skip
@@ -45,6 +46,7 @@ def case(setting: Setting) -> Numbers:
     taken = turns(ways, setting.pick(1, 3, 3), budget=600)
     products = 2.0 * queries * documents * dim
     return {
+        "sizes": f"{queries:,} queries, {documents:,} documents, {dim} dimensions, k = {k}",
         **_times(found, taken, products),
         **_memory(found),
         "agreement": number(

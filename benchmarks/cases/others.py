@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.numbers import Numbers, number
+from benchmarks.quantities import Numbers, number
 from benchmarks.registry import Setting
 from benchmarks.timing import seconds
 
@@ -84,12 +84,15 @@ def approximate(setting: Setting) -> Numbers:
     return numbers
 
 
-def encoding(setting: Setting) -> Numbers:
+def encoding(setting: Setting) -> dict[str, Any]:
     """Encoding against padding everything, and against sentence-transformers."""
     from benchmarks.encoding import FULL, SMALL, run, targets
 
-    result = run(setting=FULL if setting.full else SMALL)
-    numbers: Numbers = {}
+    chosen = FULL if setting.full else SMALL
+    result = run(setting=chosen)
+    numbers: dict[str, Any] = {
+        "sizes": f"{chosen.documents} documents of the docstrings, {result['model']}"
+    }
     for text, row in targets(result).items():
         key = text.replace(" / ", "_over_").replace(",", "").replace(" ", "_").replace("-", "_")
         unit = "x" if "/" in text else "share"

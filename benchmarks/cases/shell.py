@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from benchmarks import processes
 from benchmarks.made import Made
-from benchmarks.numbers import Numbers, number
+from benchmarks.quantities import Numbers, number
 from benchmarks.registry import Setting
 from benchmarks.timing import turns
 
@@ -30,14 +31,14 @@ def startup(setting: Setting) -> Numbers:
         "bare_s": number(taken["bare"], "s", "`python -c pass`"),
         "help_s": number(taken["help"], "s", "`anisotropy --help`"),
         "more_s": number(
-            more["help"], "s", "`anisotropy --help` more than that", at_most=0.3,
+            more["help"], "s", "`anisotropy --help` more than a bare interpreter", at_most=0.3,
             bound="imports of the standard library and the options of every command",
         ),
         "command_more_s": number(more["command_help"], "s", "`anisotropy compare --help` more"),
     }  # fmt: skip
 
 
-def compare(setting: Setting) -> Numbers:
+def compare(setting: Setting) -> dict[str, Any]:
     """Two stores; in full also two checkpoints whose embeddings are in the cache, with texts."""
     sizes, dim = setting.pick(((60, 300, 60), 16), (DEMO, DIM), (DEMO, DIM))
     stores = [demo_store(setting.folder / label, sizes, dim, seed)
@@ -52,13 +53,16 @@ def compare(setting: Setting) -> Numbers:
     last = "checkpoints" if setting.full else "stores"
     texts = {"stores": "two stores, no texts", "checkpoints": "two checkpoints, encoded before"}
     bound = "libraries that are imported, measures of two spaces, and drawing of figures"
-    return {
+    numbers = {
         f"{name}_s": number(
             values, "s", f"`compare`, figures and report included: {texts[name]}",
             at_most=20 if name == last else None, bound=bound,
         )
         for name, values in taken.items()
     }  # fmt: skip
+    queries, documents, training = sizes
+    of = f"two spaces of {queries:,} + {training:,} queries and {documents:,} documents"
+    return {"sizes": f"{of}, {dim} dimensions", **numbers}
 
 
 def once(folder: Path, a: str, b: str) -> float:

@@ -3,8 +3,8 @@
 The definition: ``torch.pdist(x, p=2).pow(2).mul(-t).exp().mean().log()`` (Wang and Isola 2020).
 Ours gives that one value where documents and unit rows alone are asked for, else seven: of both
 sides, both together and across, of unit and of centered rows. Memory is that of processes of
-their own (all seven values), above what they held with the vectors in memory and everything
-imported, and above the vectors alone.
+their own, above what they held with the vectors in memory and everything imported, and above the
+vectors alone.
 """
 
 from __future__ import annotations
@@ -20,28 +20,29 @@ import numpy as np
 from benchmarks import processes
 from benchmarks.machine import pairs_rate
 from benchmarks.made import Sizes, drawn
-from benchmarks.numbers import Number, Numbers, number, ratios
 from benchmarks.processes import resident, say
+from benchmarks.quantities import Number, Numbers, number, ratios
 from benchmarks.registry import Setting
 from benchmarks.timing import seconds, turns
 
 T = 2.0
 MEASURE = f"uniformity(t={T:g})"
 QUERIES = 8
+#: The value that was published: others are not computed.
+ONE = {"sides": "documents", "on": "unit"}
 
 
-def case(setting: Setting) -> Numbers:
+def case(setting: Setting) -> dict[str, Any]:
     """All ways in turns, then their memory."""
     n, dim = setting.pick((300, 32), (6_000, 768), (20_000, 768))
     count = setting.pick(1, 3, 3)
     queries, rows = drawn(Sizes(QUERIES, n, dim))
     for way in (ours, lambda _, part: (published(part), by_scipy(part))):
         way(queries, rows[:64])  # imports
-    one = {"sides": "documents", "on": "unit"}
     values: dict[str, float] = {}
     ways = {
-        "default": timed("default", lambda: ours(queries, rows, **one), values),
-        "exact": timed("exact", lambda: ours(queries, rows, exact=True, **one), values),
+        "default": timed("default", lambda: ours(queries, rows, **ONE), values),
+        "exact": timed("exact", lambda: ours(queries, rows, exact=True, **ONE), values),
         "seven": timed("seven", lambda: ours(queries, rows), values),
         "seven_exact": timed("seven_exact", lambda: ours(queries, rows, exact=True), values),
         "published": timed("published", lambda: published(rows), values),
@@ -55,7 +56,8 @@ def case(setting: Setting) -> Numbers:
     np.save(setting.folder / "queries.npy", queries)
     peaks = {how: memory(setting.folder, how) for how in ("default", "exact", "published")}
     products = float(n) * (n - 1) * dim
-    return {**_times(taken, products), **_values(values), **_peaks(peaks, n * dim * 4 / 1e6)}
+    numbers = {**_times(taken, products), **_values(values), **_peaks(peaks, n * dim * 4 / 1e6)}
+    return {"sizes": f"{n:,} x {dim}, t = {T:g}", **numbers}
 
 
 def timed(name: str, work: Callable[[], float], values: dict[str, float]) -> Callable[[], float]:
@@ -151,17 +153,19 @@ def _values(values: dict[str, float]) -> Numbers:
 def _peaks(peaks: dict[str, dict[str, float]], data: float) -> Numbers:
     found: Numbers = {}
     for how, one in peaks.items():
-        found[f"{how}_mb"] = _above(how, one["peak"] - one["before"])
-        text = f"{how}: peak of private memory above the vectors alone, libraries included"
-        found[f"{how}_with_imports_mb"] = number(one["peak"] - data, "MB", text)
+        text = f"{how}: peak of private memory above vectors and libraries"
+        found[f"{how}_mb"] = _memory(how, one["peak"] - one["before"], text, "tiles of scores")
+        above = f"{how}: peak of private memory above the vectors alone, libraries included"
+        found[f"{how}_with_imports_mb"] = _memory(
+            how, one["peak"] - data, above, "tiles of scores; the interpreter, NumPy and torch"
+        )
     return found
 
 
-def _above(how: str, value: float) -> Number:
-    text = f"{how}: peak of private memory above vectors and libraries"
+def _memory(how: str, value: float, text: str, bound: str) -> Number:
     if how == "published":
         return number(value, "MB", text)
-    return number(value, "MB", text, at_most=300, bound="tiles of scores and lists of neighbors")
+    return number(value, "MB", text, at_most=300, bound=bound)
 
 
 def main() -> None:
@@ -169,8 +173,8 @@ def main() -> None:
     folder, how = Path(sys.argv[1]), sys.argv[2]
     queries, rows = np.load(folder / "queries.npy"), np.load(folder / "rows.npy")
     once: dict[str, Callable[[np.ndarray], Any]] = {
-        "default": lambda part: ours(queries, part),
-        "exact": lambda part: ours(queries, part, exact=True),
+        "default": lambda part: ours(queries, part, **ONE),
+        "exact": lambda part: ours(queries, part, exact=True, **ONE),
         "published": published,
     }
     once[how](rows[:64])

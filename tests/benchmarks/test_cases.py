@@ -15,8 +15,8 @@ from benchmarks.__main__ import SCHEMA, measure
 from benchmarks.cases import analysis, neighbors, uniformity
 from benchmarks.machine import Limits
 from benchmarks.made import Made, Sizes, drawn, make_store
-from benchmarks.numbers import missed_by, number, plain, slope
 from benchmarks.profiling import Phases, Threads
+from benchmarks.quantities import missed_by, number, plain, slope
 from benchmarks.registry import CASES, Case, Setting
 from benchmarks.timing import turns
 
