@@ -1,14 +1,14 @@
-"""Even draws from lists that blocks of their items have left, without going through the lists."""
+"""Draws from mined lists when blocks of queries are left out, without reading all lists again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from anisotropy.measures.facts import spare_depth
-from anisotropy.measures.mining import Law, Mined
+from anisotropy.measures.mining import Law, Mined, probabilities, spread
 
 
 class Thinned:
@@ -48,8 +48,7 @@ class Thinned:
         each = anchor / np.maximum(sizes, 1)
         mass = np.where(stays, self._drawn @ each, 0.0)
         mass += np.bincount(items, weights=each[rows], minlength=len(mass))
-        total = float(anchor[sizes > 0].sum())
-        return mass / total if total > 0 else mass
+        return _shares(mass, float(anchor[sizes > 0].sum()))
 
     def _moved_up(self, free: np.ndarray, stays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Anchors and items of what fills the free places, positives of the anchor left out."""
@@ -64,6 +63,52 @@ class Thinned:
         taken &= (place <= free[:, None]) & ~self.found.positive[:, k:end]
         row, column = np.nonzero(taken)
         return row, index[row, column]
+
+
+def leaving(
+    found: Mined, law: Law, block: np.ndarray | None
+) -> Callable[[Sequence[int]], np.ndarray]:
+    """Probabilities of the items as a function of the blocks of queries that are left out.
+
+    Parameters
+    ----------
+    found, law
+        The lists, and how anchors draw from them.
+    block
+        Block of each item where the items are the queries; None where they are the documents, of
+        which none is left out.
+    """
+    if block is None:
+        mass, total = mass_of_blocks(found, law)
+
+        def of_documents(out: Sequence[int]) -> np.ndarray:
+            stays = np.ones(len(total))
+            stays[list(out)] = 0
+            return _shares(stays @ mass, float(stays @ total))
+
+        return of_documents
+    if law.law == "uniform":
+        return Thinned(found, law, block).probabilities
+    return lambda out: probabilities(found, law, out, block)
+
+
+def _shares(mass: np.ndarray, total: float) -> np.ndarray:
+    """What falls on each item, of what there is to draw."""
+    return np.asarray(mass / total if total > 0 else mass)
+
+
+def mass_of_blocks(found: Mined, law: Law) -> tuple[np.ndarray, np.ndarray]:
+    """Of the anchors in each block of queries: probability of each item, and their weight."""
+    index, weight, anchor = spread(found, law)
+    anchor = anchor * weight.any(axis=1)
+    blocks = found.there.shape[1]
+    mass, total = np.zeros((blocks, found.n)), np.zeros(blocks)
+    for block in range(blocks):
+        rows = found.there[:, block]
+        drawn = (weight[rows] * anchor[rows, None]).ravel()
+        mass[block] = np.bincount(index[rows].ravel(), weights=drawn, minlength=found.n)
+        total[block] = anchor[rows].sum()
+    return mass, total
 
 
 def _by_block(index: np.ndarray, counted: np.ndarray, block: np.ndarray) -> np.ndarray:

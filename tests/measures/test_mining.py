@@ -17,7 +17,7 @@ from anisotropy.errors import UsageError
 from anisotropy.measures import measure_space
 from anisotropy.measures.counts import gini
 from anisotropy.measures.mining import Law, Mined, probabilities
-from anisotropy.measures.thinned import Thinned
+from anisotropy.measures.thinned import Thinned, leaving
 from anisotropy.measures.unevenness import (
     OF_ENTROPY,
     STATISTICS,
@@ -420,3 +420,20 @@ def test_lists_of_random_items_are_at_their_null(positives, k) -> None:
     blind = blind_lists([(k - positives, 1 / (k - positives), anchors)], n)
     quick = [twins.kl((drawn := blind(rng)) / drawn.sum()) for _ in range(400)]
     assert np.mean(quick) == pytest.approx(np.mean(literal), rel=0.06)
+
+
+@pytest.mark.parametrize("anchors", ["documents", "pairs"])
+@pytest.mark.parametrize("law", ["uniform", "softmax"])
+@pytest.mark.parametrize("role", ROLES)
+def test_leaving_is_leaving_out(role, law, anchors) -> None:
+    from anisotropy.measures.facts import Facts, Plan
+    from anisotropy.measures.mining import mined
+    from anisotropy.statistics import BLOCKS, blocks_of
+
+    made, chosen = space(n_queries=60), Law(12, law, anchors)
+    found = mined(Facts(made, Plan(depth=12)), role, "none")
+    block = blocks_of(made.query_ids, BLOCKS, 0) if role == "queries" else None
+    without = leaving(found, chosen, block)
+    for out in ((), (3,), (0, 4)):
+        literal = probabilities(found, chosen, out, block)
+        np.testing.assert_allclose(without(out), literal, atol=1e-15)

@@ -18,8 +18,8 @@ from anisotropy.measures.mining import (
     Law,
     Mined,
     mined,
-    probabilities,
 )
+from anisotropy.measures.thinned import leaving
 from anisotropy.results import Similarity
 from anisotropy.statistics import BLOCKS, Estimate, Influence, blocks_of, interval
 
@@ -99,10 +99,7 @@ class _Mining:
         self.law, self.role = Law(k), role
         self.block = blocks_of(pool.space.query_ids, BLOCKS, facts.seed)
         self.blocks = self.found.pairs.shape[1]
-
-    def without(self, out: Sequence[int]) -> np.ndarray:
-        items = self.block if self.role == "queries" else None
-        return probabilities(self.found, self.law, out, items)
+        self.without = leaving(self.found, self.law, self.block if role == "queries" else None)
 
     def stays(self, out: Sequence[int]) -> np.ndarray:
         if self.role != "queries":

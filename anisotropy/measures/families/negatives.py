@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,7 @@ from anisotropy.measures.mining import (
     spread,
     temperature_of,
 )
-from anisotropy.measures.thinned import Thinned
+from anisotropy.measures.thinned import leaving, mass_of_blocks
 from anisotropy.measures.unevenness import (
     OF_ENTROPY,
     PREFIX,
@@ -175,12 +174,12 @@ def _without_blocks(
     blocks = found.pairs.shape[1]
     if key[1] == "queries":
         block = blocks_of(facts.ids("queries"), BLOCKS, facts.seed)
-        leave = _leaving(found, law, block)
+        leave = leaving(found, law, block)
 
         def without(out: Any) -> np.ndarray:
             return every(leave(out)[~np.isin(block, out)])
     else:
-        mass, total = _mass_of_blocks(found, law)
+        mass, total = mass_of_blocks(found, law)
 
         def without(out: Any) -> np.ndarray:
             stays = ~np.isin(np.arange(blocks), out)
@@ -189,27 +188,6 @@ def _without_blocks(
             return every(mass[stays].sum(axis=0) / total[stays].sum())
 
     return left_out(without(()), without, blocks)
-
-
-def _leaving(found: Mined, law: Law, block: np.ndarray) -> Callable[[Sequence[int]], np.ndarray]:
-    """Probabilities of the queries when blocks of them are left out."""
-    if law.law == "uniform":
-        return Thinned(found, law, block).probabilities
-    return lambda out: probabilities(found, law, out, block)
-
-
-def _mass_of_blocks(found: Mined, law: Law) -> tuple[np.ndarray, np.ndarray]:
-    """Of the anchors in each block of queries: probability of each item, and their weight."""
-    index, weight, anchor = spread(found, law)
-    anchor = anchor * weight.any(axis=1)
-    blocks = found.there.shape[1]
-    mass, total = np.zeros((blocks, found.n)), np.zeros(blocks)
-    for block in range(blocks):
-        rows = found.there[:, block]
-        drawn = (weight[rows] * anchor[rows, None]).ravel()
-        mass[block] = np.bincount(index[rows].ravel(), weights=drawn, minlength=found.n)
-        total[block] = anchor[rows].sum()
-    return mass, total
 
 
 def _null(
