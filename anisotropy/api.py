@@ -266,7 +266,7 @@ def compare(
 
 
 def analyze(
-    spaces: Sequence[Source],
+    spaces: Source | Sequence[Source],
     *,
     data: str | Path | None = "docstrings",
     measures: Sequence[str] | None = None,
@@ -283,8 +283,9 @@ def analyze(
     The other parameters are those of :func:`compare`.
     """
     options = _options(measures, projections, seed, on_mismatch, settings)
+    sources = [spaces] if isinstance(spaces, str | Path | EmbeddingSpace) else spaces
     with engine.on(scheduler), engine.on_device(device, notebook_lines() or warnings.warn):
-        opened = _distinct([_opened(source, data, device) for source in spaces])
+        opened = _distinct([_opened(source, data, device) for source in sources])
         with notebook_job(f"measuring {_named(opened)}") as share:
             return workflow.analyze(
                 opened,

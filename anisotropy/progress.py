@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ Share = Callable[[str, float], None]
 _JOB = "{desc}: {percentage:3.0f}%|{bar:24}| {elapsed}{postfix}"
 #: Seconds between two looks at the clock where nothing else is to be shown.
 BEAT = 1.0
+#: Seconds between two lines of a job where there is no terminal to show a bar.
+LINE_EVERY = 60.0
 
 
 def encoding_bars(make: MakeBar) -> ProgressFactory:
@@ -55,6 +58,7 @@ class Parts:
     def __init__(self, tell: Share | None, texts: Iterable[str]) -> None:
         self._tell = tell
         self._shares: dict[str, float | None] = dict.fromkeys(texts)
+        self._at: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def __call__(self, text: str, share: float) -> None:
@@ -63,9 +67,22 @@ class Parts:
             return
         with self._lock:
             self._shares[text] = share
-            under_way = (t for t, s in self._shares.items() if s is not None and s < 1)
-            whole = sum(s or 0.0 for s in self._shares.values()) / len(self._shares)
-            self._tell(next(under_way, text), whole)
+            self._told(text)
+
+    def at(self, text: str, detail: str) -> None:
+        """Tell what the part `text` is at."""
+        if self._tell is None:
+            return
+        with self._lock:
+            self._at[text] = detail
+            self._told(text)
+
+    def _told(self, text: str) -> None:
+        assert self._tell is not None  # noqa: S101
+        under_way = (t for t, s in self._shares.items() if s is not None and s < 1)
+        first = next(under_way, text)
+        whole = sum(s or 0.0 for s in self._shares.values()) / len(self._shares)
+        self._tell(f"{first}: {self._at[first]}" if first in self._at else first, whole)
 
 
 def terminal_bar(total: int, text: str) -> Any:
@@ -125,11 +142,81 @@ def notebook_job(title: str) -> Iterator[Share | None]:
     if not in_notebook():
         yield None
         return
-    bar = _cell_kind()(_Output(), total=1, desc=title, bar_format=_JOB)
+    with _job(_cell_kind()(_Output(), total=1, desc=title, bar_format=_JOB), title) as tell:
+        yield tell
+
+
+@contextmanager
+def terminal_job(title: str, say: Callable[[str], None] | None) -> Iterator[Share | None]:
+    """How far a job is, on stderr: a bar that goes when it ends, or a line a minute in a file.
+
+    Parameters
+    ----------
+    title
+        What the job is, for example ``comparing``.
+    say
+        Says a line on stderr; None where nothing is to be said.
+
+    Yields
+    ------
+    Share or None
+        To be called as the job goes on.
+    """
+    if say is None:
+        yield None
+    elif sys.stderr.isatty():
+        from tqdm import tqdm
+
+        bar = tqdm(total=1, desc=title, bar_format=_JOB, leave=False, dynamic_ncols=True)
+        with _job(bar, title) as tell:
+            yield tell
+    else:
+        with _job(_Lines(title, say), title) as tell:
+            yield tell
+
+
+def say_line(line: str) -> None:
+    """Write a line on stderr, above the bar where there is one."""
+    if "tqdm" in sys.modules:
+        from tqdm import tqdm
+
+        tqdm.write(line, file=sys.stderr)
+        sys.stderr.flush()
+    else:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+
+class _Lines:
+    """In place of a bar, a line from time to time."""
+
+    def __init__(self, title: str, say: Callable[[str], None]) -> None:
+        self.n, self._title, self._say, self._text = 0.0, title, say, ""
+        self._began = self._told = time.monotonic()
+
+    def set_postfix_str(self, text: str, refresh: bool = True) -> None:
+        """What is under way."""
+        self._text = text
+
+    def refresh(self) -> None:
+        """Say it, if the last line is long ago."""
+        now = time.monotonic()
+        if now - self._told >= LINE_EVERY:
+            self._told = now
+            at = f"; {self._text}" if self._text else ""
+            self._say(f"{self._title}: {self.n:.0%} after {now - self._began:.0f} s{at}")
+
+    def close(self) -> None:
+        """Nothing stays to be taken away."""
+
+
+@contextmanager
+def _job(bar: Any, title: str) -> Iterator[Share]:
+    """A bar for as long as a job takes."""
 
     def tell(text: str, share: float) -> None:
         bar.n = min(share, 1.0)
-        bar.set_postfix_str("" if text == title else text)
+        bar.set_postfix_str(text.removeprefix(title).removeprefix(": "))
 
     try:
         with _beating(bar):

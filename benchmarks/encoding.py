@@ -83,7 +83,7 @@ class Setting:
     padded_batches: tuple[int, ...] = ()
 
 
-SMALL = Setting(documents=48, padded=8, turns=3, batches=(8,))
+SMALL = Setting(documents=32, padded=8, turns=1, batches=(8,))
 FULL = Setting(192, padded=48, turns=3, batches=(8, 16, 64), padded_batches=(32,))
 
 

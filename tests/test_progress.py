@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -157,3 +158,69 @@ def test_jobs_tell_of_all_that_they_do(kernel: Cell) -> None:
         percents = [int(text.removeprefix(f"{title}: ").partition("%")[0]) for text in shown]
         assert percents == sorted(percents)
         assert percents[-1] == 100
+
+
+def test_a_part_tells_what_it_is_at() -> None:
+    told: list[tuple[str, float]] = []
+    parts = progress.Parts(lambda text, share: told.append((text, share)), ["a", "b"])
+    parts("a", 0.0)
+    parts.at("a", "queries")
+    parts("b", 0.5)
+    parts("a", 1.0)
+    assert told == [("a", 0.0), ("a: queries", 0.0), ("a: queries", 0.25), ("b", 0.75)]
+    progress.Parts(None, ["a"]).at("a", "queries")
+
+
+def test_a_file_gets_a_line_from_time_to_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(progress, "BEAT", 0.01)
+    with progress.terminal_job("analyzing", lines.append):
+        time.sleep(0.1)
+    assert lines == []
+    monkeypatch.setattr(progress, "LINE_EVERY", 0.05)
+    with progress.terminal_job("analyzing", lines.append) as share:
+        assert share is not None
+        share("measuring a: queries x documents", 0.25)
+        time.sleep(0.3)
+    assert 1 <= len(lines) <= 8
+    assert lines[0] == "analyzing: 25% after 0 s; measuring a: queries x documents"
+    with progress.terminal_job("analyzing", None) as share:
+        assert share is None
+
+
+def test_a_terminal_gets_a_bar_and_lines_above_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with progress.terminal_job("comparing", progress.say_line) as share:
+        assert share is not None
+        share("measuring a", 0.5)
+        progress.say_line("worker gone")
+        share("measuring b", 0.75)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "comparing:  50%|" in err
+    assert "measuring a" in err
+    assert "\rworker gone\n" in err
+    assert err.rstrip(" ").endswith("\r")  # the bar goes when the job ends
+
+
+def test_commands_tell_how_far_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from anisotropy.cli import main
+
+    monkeypatch.setattr(progress, "LINE_EVERY", 0.0)
+    monkeypatch.setattr(progress, "BEAT", 0.001)
+    a, b = pair()
+    for label, one in (("a", a), ("b", b)):
+        one.save(tmp_path / label)
+    common = ["--measures", "uniformity(t=2)", "--projection", "none", "--out"]
+    stores = [str(tmp_path / label) for label in "ab"]
+    assert main(["analyze", stores[0], *common, str(tmp_path / "x")]) == 0
+    assert "analyzing: " in capsys.readouterr().err
+    words = ["compare", "--a", stores[0], "--b", stores[1], *common, str(tmp_path / "y")]
+    assert main(words) == 0
+    assert "comparing: " in capsys.readouterr().err
+    assert main([*words, "--quiet"]) == 0
+    assert "comparing: " not in capsys.readouterr().err

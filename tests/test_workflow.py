@@ -114,7 +114,7 @@ def test_figures_drawn_by_a_second_process_are_the_same(
     names = asked[0][asked[0].index("anisotropy.workflow.drawing") + 2 :]
     assert len(asked) == 1
     assert len(drawn_here) == fails
-    assert 0.5 < len(names) * 2 / len(before) < 0.7
+    assert 0.5 < len(names) * 2 / len(before) < 0.8
 
 
 def test_the_same_run_twice_gives_the_same_numbers(here: Path) -> None:
@@ -292,7 +292,7 @@ def test_a_failed_comparison_measures_no_more_spaces(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("anisotropy.workflow.comparing.measure_one", measure)
     with pytest.raises(UsageError, match="not today"):
         an.compare(spaces[:3], spaces[3:], projections=())
-    assert len(begun) < 6
+    assert len(begun) <= 3
 
 
 def test_different_collections_do_not_compare(here: Path, tmp_path: Path) -> None:
@@ -342,6 +342,7 @@ def test_labels_must_differ_and_are_numbered_from_python() -> None:
     ]
     assert an.analyze(spaces, projections=()).labels == ["space (1)", "space (2)"]
     assert [space.label for space in spaces] == ["space", "space"]
+    assert an.analyze(spaces[0], projections=()).labels == ["space"]
     with pytest.raises(NotComparable, match="two spaces are labeled 'space'"):
         an.workflow.analyze(spaces)  # type: ignore[attr-defined]
 

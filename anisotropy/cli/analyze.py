@@ -118,6 +118,7 @@ def _spaces(options: dict[str, Any]) -> int:
     from anisotropy.cli import jobs
     from anisotropy.gates import check_gates, parse_gates
     from anisotropy.opening import default_label, distinct_labels, expand
+    from anisotropy.progress import terminal_job
 
     jobs.check_format(options)
     gates = parse_gates(options["fail_if"])
@@ -142,14 +143,16 @@ def _spaces(options: dict[str, Any]) -> int:
             for source, label in zip(sources, labels, strict=True)
         ]
         spaces = [space for one in opened for space in (one, *_after(one, interventions))]
-        results = workflow.analyze(
-            spaces,
-            chosen,
-            baseline=baseline,
-            collection=collection,
-            config=options,
-            say=say,
-        )
+        with terminal_job("analyzing", say) as share:
+            results = workflow.analyze(
+                spaces,
+                chosen,
+                baseline=baseline,
+                collection=collection,
+                config=options,
+                say=say,
+                share=share,
+            )
     results.warnings += skipped
     if options["negatives"] is not None:
         workflow.add_observed(

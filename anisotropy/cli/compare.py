@@ -117,6 +117,7 @@ def _spaces(options: dict[str, Any], sources: dict[str, list[str]]) -> int:
     from anisotropy import engine, workflow
     from anisotropy.cli import jobs
     from anisotropy.gates import check_gates, parse_gates
+    from anisotropy.progress import terminal_job
     from anisotropy.transforms import transform
 
     jobs.check_format(options)
@@ -140,15 +141,17 @@ def _spaces(options: dict[str, Any], sources: dict[str, list[str]]) -> int:
         for side, one in interventions.items():
             if one is not None:
                 spaces[side] = [transform(space, one, label=space.label) for space in spaces[side]]
-        results = workflow.compare(
-            spaces["a"],
-            spaces["b"],
-            chosen,
-            names=names,
-            collection=collection,
-            config=options,
-            say=say,
-        )
+        with terminal_job("comparing", say) as share:
+            results = workflow.compare(
+                spaces["a"],
+                spaces["b"],
+                chosen,
+                names=names,
+                collection=collection,
+                config=options,
+                say=say,
+                share=share,
+            )
     jobs.deliver(results, folder, options, "compare")
     return check_gates(results, gates)
 

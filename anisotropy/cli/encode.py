@@ -38,8 +38,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(given: dict[str, Any]) -> int:
     """Encode."""
     options = resolve(given, DEFAULTS)
-    if not options["checkpoint"] or not options["out"]:
-        raise UsageError("encode needs a checkpoint and --out STORE")
+    needed = {"a checkpoint": options["checkpoint"], "--out STORE": options["out"]}
+    if missing := [name for name, given in needed.items() if not given]:
+        raise UsageError(f"encode: {' and '.join(missing)} missing; give both")
     from anisotropy.cli import jobs
     from anisotropy.encoders.processes import is_main
     from anisotropy.opening import encode_to_store

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from anisotropy.cli.options import FORMATS, recipe_overrides
 from anisotropy.errors import UsageError, one_of
-from anisotropy.progress import ProgressFactory, encoding_bars, terminal_bar
+from anisotropy.progress import ProgressFactory, encoding_bars, say_line, terminal_bar
 
 if TYPE_CHECKING:
     from anisotropy.collection import Collection
@@ -28,7 +29,7 @@ def teller(quiet: bool) -> Callable[[str], None] | None:
     """A function that says a line on stderr; None when quiet."""
     if quiet:
         return None
-    return lambda line: print(line, file=sys.stderr, flush=True)
+    return say_line
 
 
 def progress_bars(quiet: bool) -> ProgressFactory | None:
@@ -100,13 +101,18 @@ def _check_readable(source: str) -> None:
 
 
 def prepare_out(folder: Path) -> None:
-    """Make sure before any work that results can be written."""
+    """Make sure before any work that results can be written; no folder is left that is new."""
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise UsageError(f"--out {folder}: cannot be written to ({error.strerror})") from None
+    finally:
+        for one in made:
+            with contextlib.suppress(OSError):
+                one.rmdir()
 
 
 def encoder_options(options: Mapping[str, Any], side: str | None = None) -> EncoderOptions:

@@ -97,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"anisotropy: {_one_line(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("anisotropy: interrupted; what was finished is kept", file=sys.stderr)
+        print(f"anisotropy: interrupted; {_kept(words)}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # The reader of our output is gone (``| head``): silence the flush at exit as well.
@@ -107,6 +107,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where = f"{error.filename}: " if error.filename else ""
         print(f"anisotropy: {where}{error.strerror or error}", file=sys.stderr)
         return 2
+
+
+def _kept(words: list[str]) -> str:
+    """What is left of a command that was interrupted."""
+    if words[:1] and words[0] in ("analyze", "compare", "explore"):
+        return "vectors that were encoded are kept, the rest is done anew"
+    return "what was finished is kept"
 
 
 def _run(words: list[str]) -> int:

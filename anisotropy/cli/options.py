@@ -210,7 +210,8 @@ def add_measure_options(parser: argparse.ArgumentParser) -> None:
         "--relative-error",
         type=float,
         metavar="R",
-        help="as many anchors as keep the uniformity of sampled documents within R, such as 0.001",
+        help="as many anchors as keep the relative standard error of the uniformity of sampled "
+        "documents below R, such as 0.001",
     )
     group.add_argument("--seed", type=int, metavar="N", help="seed of every random choice (0)")
 

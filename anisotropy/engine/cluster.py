@@ -110,7 +110,8 @@ class Cluster:
     def progress(self, behind: int, sent: int) -> None:
         """Say from time to time how far a pass is."""
         if time.monotonic() - self._told > _EVERY:
-            self.tell(f"{behind} pieces of a pass are done, {sent} were sent; {self.describe()}")
+            tasks = f"of this pass {behind} tasks are done, {sent - behind} under way"
+            self.tell(f"{tasks}; {self.describe()}")
 
     def look(self) -> bool:
         """Whether somebody is there to work; says whom was lost.

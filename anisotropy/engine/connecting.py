@@ -35,12 +35,17 @@ def connected(scheduler: Any, say: Callable[[str], None] | None) -> Iterator[Clu
         with dask.config.set(large), _quiet(), _client(scheduler) as client:
             yield _checked(client, say)
     elif isinstance(scheduler, Client) and not scheduler.asynchronous:
+        if scheduler.status != "running":
+            raise UsageError(
+                f"scheduler: got a Client that is {scheduler.status}; allowed: one that is "
+                "connected"
+            )
         with dask.config.set(large):
             yield _checked(scheduler, say)
     else:
         raise UsageError(
             f"scheduler: got {shown(scheduler)}; allowed: an address such as tcp://host:8786, or "
-            "a distributed.Client that is not asynchronous"
+            "a distributed.Client that is not asynchronous, such as Client(cluster)"
         )
 
 

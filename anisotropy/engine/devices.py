@@ -6,12 +6,13 @@ torch is imported where a device is named, or where a driver says that there may
 from __future__ import annotations
 
 import functools
+import re
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from anisotropy.errors import UsageError, reason_of
+from anisotropy.errors import UsageError, reason_of, shown
 
 #: Operations of a product from which it is worth a device: about what loading torch, starting
 #: the device and sending the rows costs. Smaller ones have the same digits on every machine.
@@ -45,12 +46,20 @@ def checked_device(name: str) -> str:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = (str(error) or "not available").splitlines()[0][:120]
         raise UsageError(
-            f"device: got {name!r}, not usable here ({reason}); allowed: auto, cpu, or cuda where "
-            "there is one"
+            f"device: got {shown(name)}, {_why_not(name, error)}; allowed: auto, cpu, and where "
+            "there is one cuda, cuda:1, mps"
         ) from None
     return name
+
+
+def _why_not(name: str, error: Exception) -> str:
+    """Why a device cannot be used; torch tells a stranger of kinds that nobody has."""
+    if not re.fullmatch(r"(cuda|mps)(:\d+)?", name):
+        return "which is no device"
+    if name == "mps" or "not compiled" in str(error) or "No CUDA" in str(error):
+        return "which is not there"
+    return f"which cannot be used ({reason_of(error)})"
 
 
 def driver() -> bool:

@@ -399,7 +399,9 @@ def _sampling(found: MeasuredSpace) -> list[str]:
     if known:
         worst = max(known, key=lambda row: row.se / abs(row.value))
         share = worst.se / abs(worst.value)
-        line += f", relative standard error up to {share:.1%} ({worst.measure} on {worst.on})"
+        line += (
+            f", relative standard error up to {100 * share:.2g}% ({worst.measure} on {worst.on})"
+        )
     return [f"{line}; --sample sets how many, --relative-error the error, --exact takes every row"]
 
 

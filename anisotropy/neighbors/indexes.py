@@ -53,7 +53,7 @@ class NeighborIndex:
         UsageError
             If the kind, a parameter or its value is not allowed.
         """
-        match = _TEXT.fullmatch(text)
+        match = _TEXT.fullmatch(text) if isinstance(text, str) else None
         if match is None or match[1] not in KINDS:
             raise UsageError(f"index: {one_of(match[1] if match else text, KINDS)}")
         try:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from anisotropy.encoders.processes import Processes, passed_on
-from anisotropy.errors import AnisotropyError, CollectionError, UsageError, check_seed
+from anisotropy.errors import AnisotropyError, CollectionError, UsageError, check_seed, one_of
 from anisotropy.files import fingerprint, hash_ids
 from anisotropy.progress import Progress
 from anisotropy.spaces.pipeline import Ahead, Behind
@@ -74,7 +74,7 @@ class EncodeOptions:
 
     def __post_init__(self) -> None:
         if self.store_dtype not in STORE_DTYPES:
-            raise UsageError(f"store dtype: got {self.store_dtype!r}; allowed: {STORE_DTYPES}")
+            raise UsageError(f"store dtype: {one_of(self.store_dtype, STORE_DTYPES)}")
         if self.batch_tokens is not None and self.batch_tokens < 1:
             raise UsageError(f"batch size: got {self.batch_tokens}; allowed: 1 token or more")
         if self.documents is not None and self.documents < 1:

@@ -99,7 +99,8 @@ def measure_one(
     from anisotropy.measures import measure_space
     from anisotropy.measures.run import ANCHORS
 
-    part = job.begin(measuring_text(space))
+    text = measuring_text(space)
+    part = job.begin(text)
     chosen = list(options.measures) if options.measures is not None else None
     return measure_space(
         space,
@@ -111,6 +112,7 @@ def measure_one(
         between=between,
         sides=sides,
         on=on,
+        progress=lambda line: job.at(text, line),
         share=part,
     )
 

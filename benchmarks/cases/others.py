@@ -111,7 +111,7 @@ def cluster(setting: Setting) -> Numbers:
     from benchmarks.cluster import make, measure
 
     documents, queries, dim = setting.pick(
-        (140_000, 50, 8), (140_000, 500, 96), (1_000_000, 5_000, 768)
+        (140_000, 50, 8), (140_000, 100, 16), (1_000_000, 5_000, 768)
     )
     store = make(setting.folder / "cluster", documents, queries, dim)
     found = measure(store, rounds=1, kill=True)

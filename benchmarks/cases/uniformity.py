@@ -37,8 +37,8 @@ def case(setting: Setting) -> dict[str, Any]:
     n, dim = setting.pick((300, 32), (6_000, 768), (20_000, 768))
     count = setting.pick(1, 3, 3)
     queries, rows = drawn(Sizes(QUERIES, n, dim))
-    for way in (ours, lambda _, part: (published(part), by_scipy(part))):
-        way(queries, rows[:64])  # imports
+    ours(queries, rows[:64])  # imports
+    published(rows[:64])
     values: dict[str, float] = {}
     ways = {
         "default": timed("default", lambda: ours(queries, rows, **ONE), values),
@@ -46,11 +46,8 @@ def case(setting: Setting) -> dict[str, Any]:
         "seven": timed("seven", lambda: ours(queries, rows), values),
         "seven_exact": timed("seven_exact", lambda: ours(queries, rows, exact=True), values),
         "published": timed("published", lambda: published(rows), values),
-        "scipy": timed("scipy", lambda: by_scipy(rows), values),
         "rate": lambda: pairs_rate(dim),
     }
-    if setting.full:
-        del ways["scipy"]  # a minute and a half each
     taken = turns(ways, count)
     np.save(setting.folder / "rows.npy", rows)
     np.save(setting.folder / "queries.npy", queries)
@@ -88,14 +85,6 @@ def published(rows: np.ndarray) -> float:
     return float(torch.pdist(x, p=2).pow(2).mul(-T).exp().mean().log())
 
 
-def by_scipy(rows: np.ndarray) -> float:
-    """The same by scipy's pairwise distances."""
-    from scipy.spatial.distance import pdist
-
-    x = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return float(np.log(np.exp(-T * pdist(x, "sqeuclidean")).mean()))
-
-
 def memory(folder: Path, how: str) -> dict[str, float]:
     """Peak of a process that does it once, and what it held just before."""
     found = processes.run(["-m", "benchmarks.cases.uniformity", str(folder), how])
@@ -112,9 +101,7 @@ def _times(taken: dict[str, list[float]], products: float) -> Numbers:
             ("seven", "ours, default, all seven values of the measure"),
             ("seven_exact", "ours, `exact=True`, all seven values"),
             ("published", "the published definition, `torch.pdist`"),
-            ("scipy", "the same by `scipy.spatial.distance.pdist`"),
         )
-        if name in taken
     }
     least, bound = products / float(np.median(taken["rate"])), "the matrix products of all pairs"
     found["products_s"] = number(least, "s", f"{bound}, n(n-1)d, at the measured rate")

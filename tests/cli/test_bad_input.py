@@ -262,7 +262,7 @@ def test_interrupt_is_130(
 
     monkeypatch.setattr("anisotropy.collection.open_collection", stop)
     assert main([*STORE, "--quiet"]) == 130
-    assert "interrupted" in capsys.readouterr().err
+    assert "interrupted; vectors that were encoded are kept" in capsys.readouterr().err
 
 
 def test_a_collection_without_judgments_withholds_what_needs_them(

@@ -315,6 +315,15 @@ def test_a_client_that_failed_is_not_left_to_the_collector(
         gc.enable()
 
 
+def test_a_closed_client(client: Client) -> None:
+    from distributed import Client as Another
+
+    closed = Another(client.scheduler.address, set_as_default=False)
+    closed.close()
+    with pytest.raises(UsageError, match="Client that is closed"), engine.on(closed):
+        pass
+
+
 def test_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     from distributed import Client, LocalCluster
 

@@ -415,8 +415,10 @@ def test_a_device_that_is_not_there(
     assert main([command, *words, *OPTIONS, *out]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert f"device: got '{name}', not usable here" in error
-    with pytest.raises(UsageError, match="not usable here"):
+    why = "is no device" if name == "nothing" else "is not there"
+    assert f"device: got '{name}', which {why}; allowed: auto, cpu, and where there is" in error
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(UsageError, match=f"which {why}"):
         an.measure(space(), ["mean_cosine"], device=name)
 
 

@@ -219,7 +219,7 @@ def test_without_accelerate(
 
 def test_devices_by_name(made_up: Collection, tmp_path: Path) -> None:
     assert find_devices("cpu").device == torch.device("cpu")
-    with pytest.raises(UsageError, match="device: got 'abacus', not usable here"):
+    with pytest.raises(UsageError, match="device: got 'abacus', which is no device"):
         Devices("abacus")
     with pytest.raises(UsageError, match="device: got cpu, auto; allowed: the same in every"):
         train("dance", start=small(made_up), data=made_up, out=tmp_path / "x",
