@@ -38,7 +38,7 @@ def case(setting: Setting) -> dict[str, Any]:
     """Every size, then how time grows."""
     queries, dim = setting.pick((60, 16), (500, 768), (5_000, 768))
     found: Numbers = {}
-    documents = setting.pick((300, 600), (2_000, 8_000), (10_000, 100_000, 1_000_000))
+    documents = setting.pick((300, 600), (1_000, 4_000), (10_000, 100_000, 1_000_000))
     for n in documents:
         sizes = Sizes(queries, n, dim)
         found |= _size(setting, sizes, largest=n == max(documents))

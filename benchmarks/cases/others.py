@@ -114,8 +114,18 @@ def cluster(setting: Setting) -> Numbers:
         (140_000, 50, 8), (140_000, 100, 16), (1_000_000, 5_000, 768)
     )
     store = make(setting.folder / "cluster", documents, queries, dim)
-    found = measure(store, rounds=1, kill=True)
+    kill = setting.full or setting.tiny
+    found = measure(store, rounds=1, kill=kill)
     text = f"{queries:,} x {documents:,} x {dim}"
+    killed = {
+        "killed_equal": number(
+            float(found["killed_equal"] and found["worker_killed"]),
+            "share",
+            f"{text}: equal results after a worker was killed",
+            at_least=1,
+        ),
+        "killed_s": number(found["killed_s"], "s", f"{text}: time when a worker is killed"),
+    } if kill else {}  # fmt: skip
     return {
         "ratio": number(
             found["ratio"],
@@ -125,13 +135,7 @@ def cluster(setting: Setting) -> Numbers:
             bound="reading by two processes, and states that travel",
         ),
         "equal": number(float(found["equal"]), "share", f"{text}: equal results", at_least=1),
-        "killed_equal": number(
-            float(found["killed_equal"] and found["worker_killed"]),
-            "share",
-            f"{text}: equal results after a worker was killed",
-            at_least=1,
-        ),
-        "killed_s": number(found["killed_s"], "s", f"{text}: time when a worker is killed"),
+        **killed,
         "local_s": number(found["local_s"], "s", f"{text}: time with two threads"),
         "cluster_s": number(found["cluster_s"], "s", f"{text}: time with two workers"),
     }

@@ -40,7 +40,7 @@ def startup(setting: Setting) -> Numbers:
 
 def compare(setting: Setting) -> dict[str, Any]:
     """Two stores; in full also two checkpoints whose embeddings are in the cache, with texts."""
-    sizes, dim = setting.pick(((60, 300, 60), 16), (DEMO, DIM), (DEMO, DIM))
+    sizes, dim = setting.pick(((60, 300, 60), 16), ((300, 2_000, 600), DIM), (DEMO, DIM))
     stores = [demo_store(setting.folder / label, sizes, dim, seed)
               for seed, label in enumerate(("a", "b"))]  # fmt: skip
     ways = {"stores": lambda: once(setting.folder, *map(str, stores))}

@@ -35,7 +35,7 @@ ONE = {"sides": "documents", "on": "unit"}
 def case(setting: Setting) -> dict[str, Any]:
     """All ways in turns, then their memory."""
     n, dim = setting.pick((300, 32), (6_000, 768), (20_000, 768))
-    count = setting.pick(1, 3, 3)
+    count = setting.pick(1, 1, 3)
     queries, rows = drawn(Sizes(QUERIES, n, dim))
     ours(queries, rows[:64])  # imports
     published(rows[:64])
