@@ -44,7 +44,7 @@ check: $(STAMP)
 	$(BIN)/mypy
 
 ## Every speed case against its peer and the machine's limits, and docs/benchmarks.md of it. Small
-## takes some minutes, make bench BENCH=full about an hour, both on an idle machine.
+## takes two to three minutes, make bench BENCH=full three quarters of an hour, on an idle machine.
 BENCH ?= small
 bench: $(STAMP)
 	$(if $(filter small full,$(BENCH)),,$(error BENCH: got $(BENCH); allowed: small, full))

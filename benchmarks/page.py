@@ -20,8 +20,8 @@ INTRODUCTION = """\
 # Speed and memory
 
 This page is written by `python -m benchmarks.page` from `benchmarks/results/{mode}.json`. `make
-bench` measures small sizes (some minutes), `make bench BENCH=full` those of the targets (about an
-hour), each on an idle machine, and writes this page of what it measured.
+bench` measures small sizes (two to three minutes), `make bench BENCH=full` those of the targets
+(three quarters of an hour), each on an idle machine, and writes this page of what it measured.
 
 Seconds of one machine say little about another. Every case therefore stands beside what a user
 would run instead and beside what the machine itself can do, measured in the same run: the ways

@@ -91,7 +91,7 @@ CASES = (
     Case("neighbors", "Exact neighbors against faiss", "cases.neighbors:case"),
     Case("analysis", "The complete default analysis", "cases.analysis:case"),
     Case("startup", "Start of the program", "cases.shell:startup"),
-    Case("compare", "`compare` of encoded spaces at the demo's size", "cases.shell:compare"),
+    Case("compare", "`compare` of encoded spaces", "cases.shell:compare"),
     Case("encoding", "Encoding", "cases.others:encoding", needs="encoding"),
     Case("cluster", "Dask", "cases.others:cluster", needs="cluster"),
     Case("approximate", "Approximate neighbors", "cases.others:approximate", needs="approximate"),
