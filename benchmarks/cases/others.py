@@ -103,6 +103,8 @@ def encoding(setting: Setting) -> dict[str, Any]:
             at_least=row["at_least"],
             bound="what padding costs: operations of the padded tokens over those of the others",
         )
+    padding = "operations of padding everything over those of the tokens there are"
+    numbers["padded_operations"] = number(result["padded_operations_ratio"], "x", padding)
     return numbers
 
 
