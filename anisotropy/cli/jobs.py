@@ -102,8 +102,9 @@ def _check_readable(source: str) -> None:
 
 def prepare_out(folder: Path) -> None:
     """Make sure before any work that results can be written; no folder is left that is new."""
-    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    made: list[Path] = []
     try:
+        made = [one for one in (folder, *folder.parents) if not one.exists()]
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass

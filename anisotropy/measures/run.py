@@ -141,11 +141,13 @@ def _known(
     """Words of a list, each of which is allowed; a word alone is a list of one."""
     if given is None:
         return None
+    if not isinstance(given, Iterable):
+        raise UsageError(f"{name}: {one_of(given, allowed)}")
     words = (given,) if isinstance(given, str) else tuple(given)
     if not words:
         raise UsageError(f"{name}: got an empty list; allowed: {', '.join(allowed)}")
     for word in words:
-        if word not in allowed:
+        if not isinstance(word, str) or word not in allowed:
             raise UsageError(f"{name}: {one_of(word, allowed)}")
     return words
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -98,24 +97,23 @@ def _measure_all(
     pool: ThreadPoolExecutor, spaces: Sequence[EmbeddingSpace], options: AnalysisOptions, job: Job
 ) -> list[MeasuredSpace]:
     """Every space measured in a thread of the pool; none is begun once one has failed."""
-    failed = threading.Event()
+    failures: list[BaseException] = []
 
     def measured(space: EmbeddingSpace) -> MeasuredSpace:
-        if failed.is_set():
+        if failures:
             raise CancelledError
         try:
             return measure_one(space, options, job, True)
-        except BaseException:
-            failed.set()
+        except BaseException as error:
+            failures.append(error)
             raise
 
     # Threads begin with a context of their own: the measures take that of here along, which
     # says what cluster is at work, and the maps are drawn in this process.
     begun = [pool.submit(contextvars.copy_context().run, measured, space) for space in spaces]
     try:
-        # In the order in which they begin: what failed comes before what was not begun for it.
         return [one.result() for one in begun]
-    except BaseException:
-        failed.set()
+    except BaseException as error:
+        failures.append(error)
         engine.stop()
-        raise
+        raise failures[0] from None

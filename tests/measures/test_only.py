@@ -70,6 +70,8 @@ def test_what_is_not_asked_for_is_not_computed(space, monkeypatch) -> None:
     [
         ({"sides": "document"}, r"sides: got 'document'.*did you mean 'documents'\?"),
         ({"on": ["unit", "units"]}, r"on: got 'units'.*did you mean 'unit'\?"),
+        ({"sides": 5}, "sides: got '5'; allowed: queries, documents"),
+        ({"on": [["unit"]]}, "on: got"),
         ({"on": []}, "on: got an empty list; allowed: raw, unit,"),
         ({"sides": "ranking"}, r"mean_cosine: not measured at sides=ranking; allowed: queries"),
         ({"on": "raw", "sides": ["queries"]}, "not measured at sides=queries and on=raw"),
