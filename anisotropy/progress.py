@@ -63,26 +63,21 @@ class Parts:
 
     def __call__(self, text: str, share: float) -> None:
         """Tell that `share` of the part `text` is done."""
-        if self._tell is None:
-            return
-        with self._lock:
-            self._shares[text] = share
-            self._told(text)
+        self._put(self._shares, text, share)
 
     def at(self, text: str, detail: str) -> None:
         """Tell what the part `text` is at."""
+        self._put(self._at, text, detail)
+
+    def _put(self, where: dict[str, Any], text: str, value: Any) -> None:
         if self._tell is None:
             return
         with self._lock:
-            self._at[text] = detail
-            self._told(text)
-
-    def _told(self, text: str) -> None:
-        assert self._tell is not None  # noqa: S101
-        under_way = (t for t, s in self._shares.items() if s is not None and s < 1)
-        first = next(under_way, text)
-        whole = sum(s or 0.0 for s in self._shares.values()) / len(self._shares)
-        self._tell(f"{first}: {self._at[first]}" if first in self._at else first, whole)
+            where[text] = value
+            under_way = (t for t, s in self._shares.items() if s is not None and s < 1)
+            first = next(under_way, text)
+            whole = sum(s or 0.0 for s in self._shares.values()) / len(self._shares)
+            self._tell(f"{first}: {self._at[first]}" if first in self._at else first, whole)
 
 
 def terminal_bar(total: int, text: str) -> Any:
